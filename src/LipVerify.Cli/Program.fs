@@ -1,0 +1,3 @@
+module LipVerify.Cli.Program
+[<EntryPoint>]
+let main _ = 0

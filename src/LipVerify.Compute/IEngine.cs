@@ -1,0 +1,86 @@
+namespace LipVerify.Compute;
+
+/// <summary>A row-major matrix inside a storage block: the value at (i, j) lies at Offset + i·Stride + j.</summary>
+/// <param name="Storage">The block.</param>
+/// <param name="Offset">Position of the first value.</param>
+/// <param name="Stride">Distance between the starts of neighbouring rows.</param>
+public readonly record struct MatrixView(Storage Storage, int Offset, int Stride)
+{
+    /// <summary>A whole block as a matrix of rows of the given length.</summary>
+    public static MatrixView Of(Storage storage, int columns) => new(storage, 0, columns);
+}
+
+/// <summary>
+/// Double-precision kernels on batched, row-major data. A batch is the leading dimension: a batch of n inputs of size s
+/// occupies n·s values. Every result is summed directly (no Winograd, FFT or reduced precision), so that the standard
+/// error bounds γ_k of floating-point summation hold for it. Engines are safe to use from one thread at a time; they use
+/// <see cref="Threads"/> threads inside. Results do not depend on timing: the same call gives the same bits.
+/// </summary>
+public interface IEngine
+{
+    /// <summary>Short name, as given on the command line: <c>openblas</c> or <c>managed</c>.</summary>
+    string Name { get; }
+
+    /// <summary>One line for reports: library, version, threads.</summary>
+    string Description { get; }
+
+    /// <summary>The number of threads used inside an operation.</summary>
+    int Threads { get; }
+
+    /// <summary>A block of zeros where this engine computes.</summary>
+    Storage Allocate(int length);
+
+    /// <summary>C ← α·op(A)·op(B) + β·C with op(A) m×k, op(B) k×n and C m×n; β = 0 ignores what C held.</summary>
+    void MatrixMultiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, MatrixView a, MatrixView b, double beta, MatrixView c);
+
+    /// <summary>
+    /// Cholesky factorisation A = L·Lᵀ of a symmetric n×n matrix in place (the lower triangle is read and overwritten).
+    /// False when a pivot is not positive (or not a number): then A is not numerically positive definite.
+    /// </summary>
+    bool TryCholesky(int n, Storage a);
+
+    /// <summary>
+    /// All eigenvalues of a symmetric n×n matrix, ascending. The block is overwritten: with <paramref name="vectors"/> by the
+    /// eigenvectors (row i belongs to eigenvalue i), otherwise by unspecified values.
+    /// </summary>
+    double[] SymmetricEigen(int n, Storage a, bool vectors);
+
+    /// <summary>y ← W ∗ x for each of <paramref name="batch"/> inputs. Weights: (out, in/groups, kernel rows, kernel columns).</summary>
+    void Convolve(in ConvolutionGeometry geometry, Storage weights, Storage x, int batch, Storage y);
+
+    /// <summary>x ← Wᵀ y: the exact adjoint of <see cref="Convolve"/> for the same geometry and weights.</summary>
+    void ConvolveAdjoint(in ConvolutionGeometry geometry, Storage weights, Storage y, int batch, Storage x);
+
+    /// <summary>
+    /// y ← the largest value of each window; padding never wins. Where <paramref name="winners"/> is given it receives, for each
+    /// output, the index of the first largest value inside its own input (0 … InputSize − 1).
+    /// </summary>
+    void MaxPool(in PoolingGeometry geometry, Storage x, int batch, Storage y, int[]? winners);
+
+    /// <summary>
+    /// y ← the mean of each window. The divisor is the number of taps inside the input, or, with
+    /// <paramref name="countPadding"/>, inside the padded input (PyTorch's rule: a ceil-mode overhang is never counted).
+    /// </summary>
+    void AveragePool(in PoolingGeometry geometry, bool countPadding, Storage x, int batch, Storage y);
+
+    /// <summary>x ← Pᵀ y: the exact adjoint of <see cref="AveragePool"/>.</summary>
+    void AveragePoolAdjoint(in PoolingGeometry geometry, bool countPadding, Storage y, int batch, Storage x);
+
+    /// <summary>out[b, i] ← x[b, i]·factor[i]: each row of a batch times the same vector. <paramref name="result"/> may be <paramref name="x"/>.</summary>
+    void MultiplyRows(Storage x, int batch, Storage factor, Storage result);
+
+    /// <summary>out[b, i] ← x[b, i] + term[i]: the same vector added to each row. <paramref name="result"/> may be <paramref name="x"/>.</summary>
+    void AddToRows(Storage x, int batch, Storage term, Storage result);
+
+    /// <summary>y ← y + α·x over the first <paramref name="length"/> values from the given offsets.</summary>
+    void AddScaled(double alpha, Storage x, int offsetX, Storage y, int offsetY, int length);
+
+    /// <summary>x ← α·x over <paramref name="length"/> values from <paramref name="offset"/>.</summary>
+    void Scale(double alpha, Storage x, int offset, int length);
+
+    /// <summary>The inner product of <paramref name="length"/> values from the given offsets.</summary>
+    double Dot(Storage x, int offsetX, Storage y, int offsetY, int length);
+
+    /// <summary>Copies <paramref name="length"/> values between blocks of this engine or from the host.</summary>
+    void Copy(Storage source, int sourceOffset, Storage destination, int destinationOffset, int length);
+}

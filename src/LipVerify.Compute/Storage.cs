@@ -1,0 +1,33 @@
+namespace LipVerify.Compute;
+
+/// <summary>A block of double-precision numbers, kept where its engine computes. Host storage is accepted by every engine.</summary>
+public abstract class Storage
+{
+    /// <summary>The number of values held.</summary>
+    public abstract int Length { get; }
+
+    /// <summary>Copies <paramref name="destination"/>.Length values, from position <paramref name="offset"/> on, to host memory.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range does not lie inside the block.</exception>
+    public abstract void CopyTo(int offset, Span<double> destination);
+}
+
+/// <summary>Storage in host memory: a plain array, shared and never copied.</summary>
+public sealed class HostStorage : Storage
+{
+    /// <summary>Wraps an array without copying it.</summary>
+    public HostStorage(double[] values)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        Values = values;
+    }
+
+    /// <summary>The wrapped array.</summary>
+    public double[] Values { get; }
+
+    /// <inheritdoc/>
+    public override int Length => Values.Length;
+
+    /// <inheritdoc/>
+    public override void CopyTo(int offset, Span<double> destination) =>
+        Values.AsSpan(offset, destination.Length).CopyTo(destination);
+}

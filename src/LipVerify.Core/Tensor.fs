@@ -1,0 +1,89 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// The extents of one input or output without its batch, outermost first: `[ channels; height; width ]` or `[ features ]`.
+type Shape = int list
+
+module Shape =
+
+    /// The number of values in a tensor of this shape; 1 for the empty shape.
+    /// Fails with `OverflowException` beyond 2³¹ − 1.
+    let size (shape: Shape) = shape |> List.fold (Checked.(*)) 1
+
+    /// `16×4×4`
+    let text (shape: Shape) =
+        match shape with
+        | [] -> "scalar"
+        | _ -> shape |> List.map string |> String.concat "×"
+
+/// An immutable array of doubles with a shape, row-major. Its storage may live on the device of an engine.
+[<ReferenceEquality>]
+type Tensor =
+    private
+        {
+            Extents: Shape
+            Block: Storage
+        }
+
+
+    /// The extents, outermost first.
+    member tensor.Shape = tensor.Extents
+
+    /// The number of values.
+    member tensor.Length = tensor.Block.Length
+
+    /// The block that holds the values, for engine calls. It must not be written to.
+    member tensor.Storage = tensor.Block
+
+/// Construction and host-side access. Arithmetic on many values belongs to the engine; the maps here serve
+/// elementwise formulas that are evaluated once a layer.
+module Tensor =
+
+    /// A tensor over `storage`; the length must match the shape.
+    let ofStorage (shape: Shape) (storage: Storage) =
+        if Shape.size shape <> storage.Length then
+            invalidArg
+                (nameof storage)
+                $"shape {Shape.text shape} needs {Shape.size shape} values, got {storage.Length}"
+
+        { Extents = shape; Block = storage }
+
+    /// A tensor over `values`, which must not be changed afterwards.
+    let ofArray (shape: Shape) (values: float[]) = ofStorage shape (HostStorage values)
+
+    /// A vector.
+    let vector (values: float[]) = ofArray [ values.Length ] values
+
+    /// `n` times the same value.
+    let create (shape: Shape) (value: float) =
+        ofArray shape (Array.create (Shape.size shape) value)
+
+    /// The values on the host, without a copy where they are there already. They must not be written to.
+    let values (tensor: Tensor) : float[] =
+        match tensor.Block with
+        | :? HostStorage as host -> host.Values
+        | block ->
+            let copy = Array.zeroCreate block.Length
+            block.CopyTo(0, Span copy)
+            copy
+
+    /// The same values under another shape of the same size.
+    let reshape (shape: Shape) (tensor: Tensor) = ofStorage shape tensor.Block
+
+    /// Elementwise, on the host.
+    let map (f: float -> float) (tensor: Tensor) =
+        ofArray tensor.Extents (Array.map f (values tensor))
+
+    /// Elementwise over two tensors of one size, on the host.
+    let map2 (f: float -> float -> float) (a: Tensor) (b: Tensor) =
+        ofArray a.Extents (Array.map2 f (values a) (values b))
+
+    /// The number of values that differ from 0.
+    let countNonZero (tensor: Tensor) =
+        values tensor |> Array.sumBy (fun v -> if v <> 0.0 then 1 else 0)
+
+    /// True when every value is a number and finite.
+    let isFinite (tensor: Tensor) =
+        values tensor |> Array.forall Double.IsFinite

@@ -1,3 +1,4 @@
 module LipVerify.Cli.Program
+
 [<EntryPoint>]
 let main _ = 0

@@ -72,6 +72,9 @@ public interface IEngine
     /// <summary>out[b, i] ← x[b, i] + term[i]: the same vector added to each row. <paramref name="result"/> may be <paramref name="x"/>.</summary>
     void AddToRows(Storage x, int batch, Storage term, Storage result);
 
+    /// <summary>y ← max(x, 0), entry by entry; NaN stays NaN.</summary>
+    void Rectify(Storage x, Storage y);
+
     /// <summary>y ← y + α·x over the first <paramref name="length"/> values from the given offsets.</summary>
     void AddScaled(double alpha, Storage x, int offsetX, Storage y, int offsetY, int length);
 

@@ -1,0 +1,110 @@
+namespace LipVerify.Core
+
+open LipVerify.Compute
+
+/// A linear map between tensors: what the bounds need of a layer is what this module offers.
+/// Adding a kind of map means one file beside this one and one case in each function here.
+[<ReferenceEquality>]
+type LinearMap =
+    /// A fully connected layer.
+    | Dense of Dense
+    /// A convolution.
+    | Convolution of Convolution
+    /// Average pooling.
+    | AveragePooling of AveragePooling
+    /// `x ↦ s ∘ x`, entry by entry: batch normalisation, or a constant factor.
+    | Diagonal of scale: Tensor
+    /// `diag(s)·A`: an affine map followed by batch normalisation.
+    | Scaled of scale: Tensor * map: LinearMap
+
+module LinearMap =
+
+    /// Shape of one input, where the map prescribes it; a dense map takes any shape of its length.
+    let rec inputShape map : Shape =
+        match map with
+        | Dense dense -> [ dense.Inputs ]
+        | Convolution convolution -> Convolution.inputShape convolution
+        | AveragePooling pooling -> AveragePooling.inputShape pooling
+        | Diagonal scale -> scale.Shape
+        | Scaled(_, map) -> inputShape map
+
+    /// Shape of one output.
+    let rec outputShape map : Shape =
+        match map with
+        | Dense dense -> [ dense.Outputs ]
+        | Convolution convolution -> Convolution.outputShape convolution
+        | AveragePooling pooling -> AveragePooling.outputShape pooling
+        | Diagonal scale -> scale.Shape
+        | Scaled(_, map) -> outputShape map
+
+    /// The number of input coordinates: columns of the matrix.
+    let inputs map = Shape.size (inputShape map)
+
+    /// The number of output coordinates: rows of the matrix.
+    let outputs map = Shape.size (outputShape map)
+
+    /// `y ← A x` for each row of a batch.
+    let rec apply (engine: IEngine) map batch (x: Storage) (y: Storage) =
+        match map with
+        | Dense dense -> Dense.apply engine dense batch x y
+        | Convolution convolution -> Convolution.apply engine convolution batch x y
+        | AveragePooling pooling -> AveragePooling.apply engine pooling batch x y
+        | Diagonal scale -> engine.MultiplyRows(x, batch, scale.Storage, y)
+        | Scaled(scale, map) ->
+            apply engine map batch x y
+            engine.MultiplyRows(y, batch, scale.Storage, y)
+
+    /// `x ← Aᵀ y` for each row of a batch.
+    let rec adjoint (engine: IEngine) map batch (y: Storage) (x: Storage) =
+        match map with
+        | Dense dense -> Dense.adjoint engine dense batch y x
+        | Convolution convolution -> Convolution.adjoint engine convolution batch y x
+        | AveragePooling pooling -> AveragePooling.adjoint engine pooling batch y x
+        | Diagonal scale -> engine.MultiplyRows(y, batch, scale.Storage, x)
+        | Scaled(scale, map) ->
+            let scaled = engine.Allocate y.Length
+            engine.MultiplyRows(y, batch, scale.Storage, scaled)
+            adjoint engine map batch scaled x
+
+    /// The most non-zero terms in one entry of `A x`: the length of the sums for rounding bounds.
+    let rec termsInRow map =
+        match map with
+        | Dense dense -> dense.Inputs
+        | Convolution convolution ->
+            let g = convolution.Geometry
+            g.InChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
+        | AveragePooling pooling -> pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel + 1
+        | Diagonal _ -> 1
+        | Scaled(_, map) -> termsInRow map + 1
+
+    /// The most non-zero terms in one entry of `Aᵀ y`.
+    let rec termsInColumn map =
+        match map with
+        | Dense dense -> dense.Outputs
+        | Convolution convolution ->
+            let g = convolution.Geometry
+            g.OutChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
+        | AveragePooling pooling -> pooling.Geometry.MaxOverlap + 1
+        | Diagonal _ -> 1
+        | Scaled(_, map) -> termsInColumn map + 1
+
+    /// The map with the absolute values of the entries, `|A|`.
+    let rec absolute map =
+        match map with
+        | Dense dense -> Dense(Dense.mapEntries abs dense)
+        | Convolution convolution -> Convolution(Convolution.mapEntries abs convolution)
+        | AveragePooling _ -> map
+        | Diagonal scale -> Diagonal(Tensor.map abs scale)
+        | Scaled(scale, map) -> Scaled(Tensor.map abs scale, absolute map)
+
+    /// `A x` for one input.
+    let applyTo (engine: IEngine) map (x: Tensor) =
+        let y = engine.Allocate(outputs map)
+        apply engine map 1 x.Storage y
+        Tensor.ofStorage (outputShape map) y
+
+    /// `Aᵀ y` for one output.
+    let adjointTo (engine: IEngine) map (y: Tensor) =
+        let x = engine.Allocate(inputs map)
+        adjoint engine map 1 y.Storage x
+        Tensor.ofStorage (inputShape map) x

@@ -1,0 +1,51 @@
+/// The global Lipschitz bound: the product of the layers' own constants (sums over branches), for any two inputs.
+module LipVerify.Core.Global
+
+/// A layer's line: without a ball, every output may differ from zero.
+let private reported (layer: PlacedLayer) kind lipschitz size =
+    [
+        {
+            Index = layer.Index
+            Name = layer.Name
+            Kind = kind
+            Lipschitz = lipschitz
+            RadiusIn = None
+            RadiusOut = None
+            Active = size
+            Size = size
+        }
+    ]
+
+let rec private stage context stage =
+    Context.check context
+
+    match stage with
+    | AffineStage(layers, map, rectified) ->
+        let layer = layers.Head
+        context.Report $"layer {layer.Index} ({layer.Name})"
+        let lipschitz = (Spectral.norm context (MaskedMap.whole map)).Bound
+
+        let kind =
+            Layer.kind layer.Layer
+            + (if layers.Tail.IsEmpty then "" else "+batchnorm")
+            + (if rectified then "+relu" else "")
+
+        lipschitz, reported layer kind lipschitz (LinearMap.outputs map)
+    | ReluStage layer -> Bound.one, reported layer "relu" Bound.one (Shape.size layer.Output)
+    | MaxPoolingStage(layer, geometry) ->
+        let lipschitz = Propositions.maxPooling geometry.MaxOverlap
+        lipschitz, reported layer (Layer.kind layer.Layer) lipschitz geometry.OutputSize
+    | SumStage branches ->
+        let bounds, lines = branches |> List.map (series context) |> List.unzip
+        Propositions.sumOfBranches bounds, List.concat lines
+
+and private series context stages =
+    ((Bound.one, []), stages)
+    ||> List.fold (fun (product, lines) next ->
+        let lipschitz, more = stage context next
+        Propositions.composition product lipschitz, lines @ more)
+
+/// Bounds the Lipschitz constant of the network over all pairs of inputs. Certified where every spectral norm is.
+let bound context (network: Network) : NetworkBound =
+    let lipschitz, layers = series context (Stage.ofNetwork network)
+    { Bound = lipschitz; Layers = layers }

@@ -1,0 +1,127 @@
+namespace LipVerify.Core
+
+open LipVerify.Compute
+
+/// One layer: an immutable value. Adding a kind means one case here and its clause in the functions that match on it.
+[<ReferenceEquality>]
+type Layer =
+    /// `x ↦ A x + b`; the bias has one value an output coordinate.
+    | Affine of map: LinearMap * bias: Tensor
+    /// `x ↦ max(x, 0)`, entry by entry.
+    | Relu
+    /// The largest value of each window; padding never wins.
+    | MaxPooling of PoolingGeometry
+    /// The same values under another shape (flatten, reshape, squeeze).
+    | Reshape of Shape
+    /// The identity: dropout at inference.
+    | Identity
+
+module Layer =
+
+    /// A bias of one value a channel (or one an output), spread over all outputs of the map.
+    let private spreadBias map (bias: Tensor) =
+        let shape = LinearMap.outputShape map
+        let size = Shape.size shape
+
+        if bias.Length = size then
+            Tensor.reshape shape bias
+        elif bias.Length = List.head shape then
+            let perChannel = size / bias.Length
+            let values = Tensor.values bias
+            Tensor.ofArray shape (Array.init size (fun i -> values[i / perChannel]))
+        else
+            invalidArg (nameof bias) $"a bias of {bias.Length} values does not fit the output {Shape.text shape}"
+
+    /// An affine layer. The bias has one value an output, or one a channel.
+    let affine map bias = Affine(map, spreadBias map bias)
+
+    /// An affine layer without bias.
+    let linear map =
+        Affine(map, Tensor.create (LinearMap.outputShape map) 0.0)
+
+    /// A fully connected layer from weights `outputs × inputs` and `outputs` biases.
+    let dense weights bias =
+        affine (Dense(Dense.create weights)) bias
+
+    /// A convolutional layer with one bias a channel.
+    let convolution geometry weights bias =
+        affine (Convolution(Convolution.create geometry weights)) bias
+
+    /// Max pooling over the windows of `geometry`.
+    let maxPooling (geometry: PoolingGeometry) =
+        geometry.Validate()
+        MaxPooling geometry
+
+    let rec private mapKind map =
+        match map with
+        | Dense _ -> "dense"
+        | Convolution _ -> "conv2d"
+        | AveragePooling _ -> "avgpool2d"
+        | Diagonal _ -> "diagonal"
+        | Scaled(_, map) -> mapKind map + "+diagonal"
+
+    /// The kind in reports: `conv2d`, `dense`, `maxpool2d`, …
+    let kind layer =
+        match layer with
+        | Affine(map, _) -> mapKind map
+        | Relu -> "relu"
+        | MaxPooling _ -> "maxpool2d"
+        | Reshape _ -> "reshape"
+        | Identity -> "identity"
+
+    /// The shape that the layer makes of `input`, or why the two do not fit.
+    let outputShape (input: Shape) layer : Result<Shape, string> =
+        let require (expected: Shape) output =
+            if input = expected then
+                Ok output
+            else
+                Error $"expects an input of {Shape.text expected}, but gets {Shape.text input}"
+
+        match layer with
+        | Affine(map, _) -> require (LinearMap.inputShape map) (LinearMap.outputShape map)
+        | MaxPooling geometry ->
+            let channels = geometry.Channels
+
+            require
+                [ channels; geometry.Rows.Input; geometry.Columns.Input ]
+                [ channels; geometry.Rows.Output; geometry.Columns.Output ]
+        | Reshape shape when Shape.size shape = Shape.size input -> Ok shape
+        | Reshape shape ->
+            Error
+                $"cannot reshape {Shape.text input} ({Shape.size input} values) to {Shape.text shape} ({Shape.size shape} values)"
+        | Relu
+        | Identity -> Ok input
+
+    /// `y ← layer(x)` for each row of a batch; the result is a fresh block unless the layer leaves values as they are.
+    let apply (engine: IEngine) layer batch (x: Storage) : Storage =
+        match layer with
+        | Affine(map, bias) ->
+            let y = engine.Allocate(Checked.(*) batch (LinearMap.outputs map))
+            LinearMap.apply engine map batch x y
+            engine.AddToRows(y, batch, bias.Storage, y)
+            y
+        | Relu ->
+            let y = engine.Allocate x.Length
+            engine.Rectify(x, y)
+            y
+        | MaxPooling geometry ->
+            let y = engine.Allocate(Checked.(*) batch geometry.OutputSize)
+            engine.MaxPool(&geometry, x, batch, y, null)
+            y
+        | Reshape _
+        | Identity -> x
+
+    /// Where a layer holds a weight or bias that is not a finite number.
+    let nonFinite layer =
+        let rec entries map =
+            match map with
+            | Dense dense -> [ dense.Weights ]
+            | Convolution convolution -> [ convolution.Weights ]
+            | AveragePooling _ -> []
+            | Diagonal scale -> [ scale ]
+            | Scaled(scale, map) -> scale :: entries map
+
+        match layer with
+        | Affine(map, _) when not (List.forall Tensor.isFinite (entries map)) -> Some "weights"
+        | Affine(_, bias) when not (Tensor.isFinite bias) -> Some "bias"
+        | _ -> None

@@ -1,0 +1,133 @@
+/// One combinator for each statement of Avant & Morgansen, *Analytical bounds on the local Lipschitz constants of
+/// ReLU networks*, under its name in METHODS section 2. All rounding of the formulas is upward; the rounding of the
+/// nominal values `y0` is not enclosed, so bounds that rest on them are `Numerical`.
+module LipVerify.Core.Propositions
+
+open System
+open LipVerify.Compute
+
+/// Proposition 1: a bound over `outer` is a bound over every ball inside it.
+let superset (outer: RestrictedBall) (inner: RestrictedBall) (bound: Bound) =
+    if RestrictedBall.contains outer inner then
+        bound
+    else
+        invalidArg (nameof inner) "Proposition 1 needs a ball inside the one that the bound is for"
+
+/// Proposition 2: inputs within `radius` of `x0` have outputs within `radius·L` of `f(x0)`.
+let radiusTransfer (radius: Bound) (lipschitz: Bound) = Bound.product radius lipschitz
+
+/// Proposition 3: `L(g∘f) ≤ L(f)·L(g)`, the first over the inputs, the second over the outputs of `f`.
+let composition (inner: Bound) (outer: Bound) = Bound.product inner outer
+
+/// The constant of a sum of branches over the same inputs: `L(g + h) ≤ L(g) + L(h)`.
+let sumOfBranches (branches: Bound list) = List.fold Bound.sum Bound.zero branches
+
+/// Theorem 1: the local Lipschitz constant of the scalar ReLU at `nominal`, when the input reaches at most
+/// `nominal + reach`. Nominal: `(relu(ȳ) − relu(y0)) / (ȳ − y0)`, and 0 where `reach = 0`. Uniform: 1 where `ȳ > 0`, else 0.
+let reluSlope definition (nominal: float) (reach: float) =
+    match definition with
+    | Uniform -> if Rounding.addUp nominal reach > 0.0 then 1.0 else 0.0
+    | Nominal ->
+        if reach = 0.0 then
+            0.0
+        elif nominal >= 0.0 then
+            1.0
+        else
+            let upper = Rounding.addUp nominal reach
+
+            if upper <= 0.0 then
+                0.0
+            else
+                min 1.0 (Rounding.divUp upper reach)
+
+/// Nominal pre-activations and how far each can rise above them.
+[<ReferenceEquality>]
+type PreActivations =
+    {
+        /// `y0 = A x0 + b`.
+        Nominal: Tensor
+        /// `ȳ − y0 = ε·‖D a_i‖`, one an output.
+        Reach: Tensor
+    }
+
+/// Proposition 4: over the restricted ball, `A x + b` rises at most `ε·‖D a_i‖` above its nominal value `y0`.
+let affineUpperBound (engine: IEngine) map (nominal: Tensor) (ball: RestrictedBall) =
+    {
+        Nominal = nominal
+        Reach =
+            RowNorms.rowNorms engine map ball.Mask
+            |> Tensor.map (Rounding.mulUp ball.Radius.Value)
+    }
+
+/// The slopes `r_i` of Theorem 2, from Theorem 1 applied to each pre-activation.
+let slopes definition (y: PreActivations) =
+    Tensor.map2 (reluSlope definition) y.Nominal y.Reach
+
+/// Theorem 2: `‖R A D‖` bounds the local Lipschitz constant of `x ↦ relu(A x + b)`; `slopes` is the diagonal of `R`.
+let affineRelu context map (slopes: Tensor) (ball: RestrictedBall) =
+    let norm =
+        Spectral.norm
+            context
+            {
+                Map = map
+                Rows = slopes
+                Columns = ball.Mask
+            }
+
+    norm.Bound |> Bound.weaken Numerical |> Bound.weaken ball.Radius.Rigor
+
+/// The constant of a bare affine map over a restricted ball: `‖A D‖`.
+let affine context map (ball: RestrictedBall) =
+    let norm =
+        Spectral.norm
+            context
+            { MaskedMap.whole map with
+                Columns = ball.Mask
+            }
+
+    norm.Bound
+
+/// Theorem 3: max pooling has the constant `√n_max`, for `n_max` the most pooling regions that one input belongs to.
+let maxPooling (nMax: int) =
+    let root = sqrt (float nMax)
+
+    if root * root = float nMax then
+        Bound.certified root
+    else
+        Bound.certified (Rounding.sqrtUp (float nMax))
+
+/// Proposition 5: `n_max = ⌈k_h/s_h⌉·⌈k_w/s_w⌉` for dilation 1. On small inputs the count on the geometry itself,
+/// `PoolingGeometry.MaxOverlap`, may be lower, and it also covers dilation.
+let overlapOfWindows (kernelHeight, kernelWidth) (strideHeight, strideWidth) =
+    let ceilingOf a b = (a + b - 1) / b
+    ceilingOf kernelHeight strideHeight * ceilingOf kernelWidth strideWidth
+
+/// Zero propagation through affine-ReLU: an output can differ from zero only where `ȳ > 0`.
+let zerosAfterRelu (y: PreActivations) =
+    Tensor.map2 (fun nominal reach -> if Rounding.addUp nominal reach > 0.0 then 1.0 else 0.0) y.Nominal y.Reach
+
+/// Zero propagation through max pooling: an output is zero where its whole window is, `d′ = maxpool(d)`.
+let zerosAfterMaxPooling (engine: IEngine) (geometry: PoolingGeometry) (mask: Tensor) =
+    let pooled = engine.Allocate geometry.OutputSize
+    engine.MaxPool(&geometry, mask.Storage, 1, pooled, null)
+    Tensor.ofStorage [ geometry.Channels; geometry.Rows.Output; geometry.Columns.Output ] pooled
+
+/// Zero propagation through a bare affine map: nothing is known to be zero.
+let zerosAfterAffine (output: Shape) = Tensor.create output 1.0
+
+/// Zero propagation through a sum: zero where every branch is.
+let zerosAfterSum (masks: Tensor list) = masks |> List.reduce (Tensor.map2 max)
+
+/// The gap `δ` between the two largest outputs; infinite for a single output.
+let topTwoGap (output: Tensor) =
+    match Tensor.values output |> Array.sortDescending |> List.ofArray with
+    | first :: second :: _ -> first - second
+    | _ -> Double.PositiveInfinity
+
+/// Proposition 6: inputs within `radius` keep the class of the nominal output if `radius·L ≤ δ/√2`.
+let keepsClass (output: Tensor) (radius: Radius) (lipschitz: Bound) =
+    let threshold =
+        Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
+        |> Math.BitDecrement
+
+    Rounding.mulUp radius.Value lipschitz.Value <= threshold

@@ -1,0 +1,101 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// The operator `M = R A D` of Theorem 2: a linear map between two non-negative diagonal factors.
+[<NoEquality; NoComparison>]
+type MaskedMap =
+    {
+        /// `A`.
+        Map: LinearMap
+        /// The diagonal of `R`, one a row: slopes of the ReLUs.
+        Rows: Tensor
+        /// The diagonal of `D`, one a column: 0 or 1.
+        Columns: Tensor
+    }
+
+/// `M = R A D` as an operator, and the coordinates that can matter to its norm.
+module MaskedMap =
+
+    /// `A` itself: `R` and `D` the identity.
+    let whole map =
+        {
+            Map = map
+            Rows = Tensor.create [ LinearMap.outputs map ] 1.0
+            Columns = Tensor.create [ LinearMap.inputs map ] 1.0
+        }
+
+    /// Indices where a diagonal factor is not zero.
+    let live (diagonal: Tensor) : int[] =
+        let values = Tensor.values diagonal
+
+        [|
+            for i in 0 .. values.Length - 1 do
+                if values[i] <> 0.0 then
+                    i
+        |]
+
+    /// `y ← M x` for each row of a batch. `x` is overwritten by `D x`.
+    let apply (engine: IEngine) masked batch (x: Storage) (y: Storage) =
+        engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
+        LinearMap.apply engine masked.Map batch x y
+        engine.MultiplyRows(y, batch, masked.Rows.Storage, y)
+
+    /// `x ← Mᵀ y` for each row of a batch. `y` is overwritten by `R y`.
+    let adjoint (engine: IEngine) masked batch (y: Storage) (x: Storage) =
+        engine.MultiplyRows(y, batch, masked.Rows.Storage, y)
+        LinearMap.adjoint engine masked.Map batch y x
+        engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
+
+    /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum).
+    let absoluteNorms (engine: IEngine) masked =
+        let largest (sums: Tensor) (weights: Tensor) =
+            (0.0, Tensor.values sums, Tensor.values weights)
+            |||> Array.fold2 (fun best sum weight -> max best (Rounding.mulUp weight sum))
+
+        let columns =
+            largest (RowNorms.absoluteColumnSums engine masked.Map masked.Rows) masked.Columns
+
+        let rows =
+            largest (RowNorms.absoluteRowSums engine masked.Map masked.Columns) masked.Rows
+
+        struct (columns, rows)
+
+    /// The same norm on fewer coordinates: a dense map loses the rows and columns that `R` and `D` switch off.
+    let compress masked =
+        match masked.Map with
+        | Dense dense ->
+            let rows = live masked.Rows
+            let columns = live masked.Columns
+            let kept = rows.Length * columns.Length
+
+            if kept = 0 || kept > dense.Weights.Length / 10 * 9 then
+                masked
+            else
+                let weights = Tensor.values dense.Weights
+                let factors = Tensor.values masked.Rows
+                let matrix = Array.zeroCreate kept
+
+                for i in 0 .. rows.Length - 1 do
+                    let source = rows[i] * dense.Inputs
+                    let target = i * columns.Length
+
+                    for j in 0 .. columns.Length - 1 do
+                        matrix[target + j] <- weights[source + columns[j]]
+
+                {
+                    Map = Dense(Dense.create (Tensor.ofArray [ rows.Length; columns.Length ] matrix))
+                    Rows = rows |> Array.map (fun i -> factors[i]) |> Tensor.vector
+                    Columns = Tensor.create [ columns.Length ] 1.0
+                }
+        | Convolution _
+        | AveragePooling _
+        | Diagonal _
+        | Scaled _ -> masked
+
+    /// `M` with every row multiplied by `2^exponent`.
+    let scaleRows exponent masked =
+        { masked with
+            Rows = masked.Rows |> Tensor.map (fun r -> Math.ScaleB(r, exponent))
+        }

@@ -111,17 +111,44 @@ module Layer =
         | Reshape _
         | Identity -> x
 
+    /// The weight tensors of a linear map.
+    let rec private weights map =
+        match map with
+        | Dense dense -> [ dense.Weights ]
+        | Convolution convolution -> [ convolution.Weights ]
+        | AveragePooling _ -> []
+        | Diagonal scale -> [ scale ]
+        | Scaled(scale, map) -> scale :: weights map
+
+    /// The parameters behind values that may have been spread over channels.
+    let private storedCount (spread: Tensor) =
+        let values = Tensor.values spread
+        let channels = List.head spread.Shape
+        let perChannel = values.Length / channels
+
+        let isSpread =
+            Seq.forall (fun i -> values[i] = values[i / perChannel * perChannel]) (seq { 0 .. values.Length - 1 })
+
+        if isSpread then channels else values.Length
+
+    /// The number of weights and biases; one that is shared by a channel counts once.
+    let parameterCount layer =
+        match layer with
+        | Affine(map, bias) ->
+            let scales, weights =
+                weights map
+                |> List.partition (fun (tensor: Tensor) -> tensor.Shape = bias.Shape)
+
+            List.sumBy (fun (tensor: Tensor) -> tensor.Length) weights
+            + List.sumBy storedCount (bias :: scales)
+        | Relu
+        | MaxPooling _
+        | Reshape _
+        | Identity -> 0
+
     /// Where a layer holds a weight or bias that is not a finite number.
     let nonFinite layer =
-        let rec entries map =
-            match map with
-            | Dense dense -> [ dense.Weights ]
-            | Convolution convolution -> [ convolution.Weights ]
-            | AveragePooling _ -> []
-            | Diagonal scale -> [ scale ]
-            | Scaled(scale, map) -> scale :: entries map
-
         match layer with
-        | Affine(map, _) when not (List.forall Tensor.isFinite (entries map)) -> Some "weights"
+        | Affine(map, _) when not (List.forall Tensor.isFinite (weights map)) -> Some "weights"
         | Affine(_, bias) when not (Tensor.isFinite bias) -> Some "bias"
         | _ -> None

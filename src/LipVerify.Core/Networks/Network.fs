@@ -133,6 +133,10 @@ module Network =
 
         collect network.Root
 
+    /// The number of stored weights and biases.
+    let parameterCount network =
+        layers network |> List.sumBy (fun placed -> Layer.parameterCount placed.Layer)
+
     let rec private run (context: Context) batch (x: Storage) node =
         Context.check context
 

@@ -1,0 +1,193 @@
+namespace LipVerify.Compute;
+
+/// <summary>
+/// An engine that computes in host memory. Work is cut by its shape and each piece owns its part of the result, so that results
+/// are the same for every number of threads; a subclass adds the dense product on one thread and the eigensolver.
+/// </summary>
+public abstract unsafe class CpuEngine : IEngine
+{
+    private protected CpuEngine(int threads)
+    {
+        if (threads < 0) throw new ArgumentException($"the number of threads must not be negative, not {threads}", nameof(threads));
+        Threads = threads == 0 ? Environment.ProcessorCount : threads;
+    }
+
+    /// <inheritdoc/>
+    public abstract string Name { get; }
+
+    /// <inheritdoc/>
+    public abstract string Description { get; }
+
+    /// <inheritdoc/>
+    public int Threads { get; }
+
+    /// <inheritdoc/>
+    public Storage Allocate(int length)
+    {
+        Arguments.NotNegative(length);
+        return new HostStorage(new double[length]);
+    }
+
+    /// <inheritdoc/>
+    public void MatrixMultiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, MatrixView a, MatrixView b, double beta, MatrixView c)
+    {
+        Arguments.NotNegative(m);
+        Arguments.NotNegative(n);
+        Arguments.NotNegative(k);
+        double[] left = Arguments.Matrix(a, transposeA ? k : m, transposeA ? m : k, nameof(a));
+        double[] right = Arguments.Matrix(b, transposeB ? n : k, transposeB ? k : n, nameof(b));
+        double[] result = Arguments.Matrix(c, m, n, nameof(c));
+        Arguments.Apart(a, transposeA ? k : m, transposeA ? m : k, c, m, n, nameof(a), nameof(c));
+        Arguments.Apart(b, transposeB ? n : k, transposeB ? k : n, c, m, n, nameof(b), nameof(c));
+        fixed (double* pa = left, pb = right, pc = result)
+            MatrixProduct.Run(this, transposeA, transposeB, m, n, k, alpha, pa + a.Offset, a.Stride, pb + b.Offset, b.Stride, beta, pc + c.Offset, c.Stride);
+    }
+
+    /// <inheritdoc/>
+    public bool TryCholesky(int n, Storage a)
+    {
+        Arguments.NotNegative(n);
+        fixed (double* values = Arguments.Host(a, (long)n * n)) return Cholesky.TryFactor(this, values, n, n);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">The lower triangle holds a value that is not finite.</exception>
+    /// <exception cref="InvalidOperationException">The iteration did not converge.</exception>
+    public double[] SymmetricEigen(int n, Storage a, bool vectors)
+    {
+        Arguments.NotNegative(n);
+        double[] values = Arguments.Host(a, (long)n * n);
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j <= i; j++)
+                if (!double.IsFinite(values[i * n + j]))
+                    throw new ArgumentException($"the matrix holds {values[i * n + j]} at ({i}, {j}); eigenvalues need finite values", nameof(a));
+        return n == 0 ? [] : Eigen(n, values, vectors);
+    }
+
+    /// <inheritdoc/>
+    public void Convolve(in ConvolutionGeometry geometry, Storage weights, Storage x, int batch, Storage y)
+    {
+        geometry.Validate();
+        Arguments.NotNegative(batch);
+        double[] w = Arguments.Host(weights, geometry.WeightSize);
+        double[] input = Arguments.Host(x, (long)batch * geometry.InputSize), output = Arguments.Host(y, (long)batch * geometry.OutputSize);
+        Arguments.Distinct(input, output, nameof(x), nameof(y));
+        Arguments.Distinct(w, output, nameof(weights), nameof(y));
+        if (batch == 0) return;
+        fixed (double* pw = w, px = input, py = output) new Convolution(geometry, batch).Run(this, pw, px, py);
+    }
+
+    /// <inheritdoc/>
+    public void ConvolveAdjoint(in ConvolutionGeometry geometry, Storage weights, Storage y, int batch, Storage x)
+    {
+        geometry.Validate();
+        Arguments.NotNegative(batch);
+        double[] w = Arguments.Host(weights, geometry.WeightSize);
+        double[] output = Arguments.Host(y, (long)batch * geometry.OutputSize), input = Arguments.Host(x, (long)batch * geometry.InputSize);
+        Arguments.Distinct(output, input, nameof(y), nameof(x));
+        Arguments.Distinct(w, input, nameof(weights), nameof(x));
+        if (batch == 0) return;
+        fixed (double* pw = w, px = input, py = output) new ConvolutionAdjoint(geometry, batch).Run(this, pw, py, px);
+    }
+
+    /// <inheritdoc/>
+    public void MaxPool(in PoolingGeometry geometry, Storage x, int batch, Storage y, int[]? winners)
+    {
+        var (input, output) = PoolingBlocks(geometry, x, batch, y);
+        if (winners != null && winners.Length < (long)batch * geometry.OutputSize)
+            throw new ArgumentException($"winners must hold at least {(long)batch * geometry.OutputSize} values, but holds {winners.Length}", nameof(winners));
+        fixed (double* px = input, py = output)
+        fixed (int* pw = winners)
+            new Pooling(geometry, batch, Threads).Max(px, py, pw);
+    }
+
+    /// <inheritdoc/>
+    public void AveragePool(in PoolingGeometry geometry, bool countPadding, Storage x, int batch, Storage y)
+    {
+        var (input, output) = PoolingBlocks(geometry, x, batch, y);
+        fixed (double* px = input, py = output) new Pooling(geometry, batch, Threads).Average(countPadding, px, py);
+    }
+
+    /// <inheritdoc/>
+    public void AveragePoolAdjoint(in PoolingGeometry geometry, bool countPadding, Storage y, int batch, Storage x)
+    {
+        var (input, output) = PoolingBlocks(geometry, x, batch, y);
+        fixed (double* px = input, py = output) new Pooling(geometry, batch, Threads).AverageAdjoint(countPadding, py, px);
+    }
+
+    /// <inheritdoc/>
+    public void MultiplyRows(Storage x, int batch, Storage factor, Storage result)
+    {
+        var (values, vector, target) = RowBlocks(x, batch, factor, result);
+        Elementwise.MultiplyRows(Threads, values, batch, vector, target, vector.Length);
+    }
+
+    /// <inheritdoc/>
+    public void AddToRows(Storage x, int batch, Storage term, Storage result)
+    {
+        var (values, vector, target) = RowBlocks(x, batch, term, result);
+        Elementwise.AddToRows(Threads, values, batch, vector, target, vector.Length);
+    }
+
+    /// <inheritdoc/>
+    public void AddScaled(double alpha, Storage x, int offsetX, Storage y, int offsetY, int length)
+    {
+        Arguments.NotNegative(length);
+        double[] from = Arguments.Host(x, offsetX, length), to = Arguments.Host(y, offsetY, length);
+        Arguments.SameOrApart(from, offsetX, to, offsetY, length);
+        Elementwise.AddScaled(Threads, alpha, from, offsetX, to, offsetY, length);
+    }
+
+    /// <inheritdoc/>
+    public void Scale(double alpha, Storage x, int offset, int length)
+    {
+        Arguments.NotNegative(length);
+        Elementwise.Scale(Threads, alpha, Arguments.Host(x, offset, length), offset, length);
+    }
+
+    /// <inheritdoc/>
+    public double Dot(Storage x, int offsetX, Storage y, int offsetY, int length)
+    {
+        Arguments.NotNegative(length);
+        return Elementwise.Dot(Threads, Arguments.Host(x, offsetX, length), offsetX, Arguments.Host(y, offsetY, length), offsetY, length);
+    }
+
+    /// <inheritdoc/>
+    public void Copy(Storage source, int sourceOffset, Storage destination, int destinationOffset, int length)
+    {
+        Arguments.NotNegative(length);
+        Elementwise.Copy(
+            Threads, Arguments.Host(source, sourceOffset, length), sourceOffset,
+            Arguments.Host(destination, destinationOffset, length), destinationOffset, length);
+    }
+
+    /// <summary>C ← α·op(A)·op(B) + β·C on the calling thread alone; sizes are positive and β = 0 ignores what C held.</summary>
+    internal void MultiplyOnThisThread(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc)
+    {
+        if (Math.Min(m, n) <= SkinnyProduct.MostVectors) SkinnyProduct.Multiply(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        else Multiply(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    }
+
+    /// <summary>The dense product of an engine, on the calling thread alone.</summary>
+    private protected abstract void Multiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc);
+
+    /// <summary>Eigenvalues, ascending, of the finite symmetric matrix in the lower triangle; eigenvectors replace its rows if wanted.</summary>
+    private protected abstract double[] Eigen(int n, double[] a, bool vectors);
+
+    private static (double[] Input, double[] Output) PoolingBlocks(in PoolingGeometry geometry, Storage x, int batch, Storage y)
+    {
+        geometry.Validate();
+        Arguments.NotNegative(batch);
+        double[] input = Arguments.Host(x, (long)batch * geometry.InputSize), output = Arguments.Host(y, (long)batch * geometry.OutputSize);
+        Arguments.Distinct(input, output, nameof(x), nameof(y));
+        return (input, output);
+    }
+
+    private static (double[] X, double[] Vector, double[] Result) RowBlocks(Storage x, int batch, Storage vector, Storage result)
+    {
+        Arguments.NotNegative(batch);
+        double[] values = Arguments.Host(vector, 0);
+        long needed = (long)batch * values.Length;
+        return (Arguments.Host(x, needed), values, Arguments.Host(result, needed));
+    }
+}

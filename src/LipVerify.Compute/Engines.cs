@@ -1,0 +1,47 @@
+namespace LipVerify.Compute;
+
+/// <summary>The engine that was asked for cannot be made here; the message says what would help.</summary>
+public sealed class EngineUnavailableException : Exception
+{
+    /// <summary>Makes the exception.</summary>
+    public EngineUnavailableException(string message) : base(message) { }
+}
+
+/// <summary>Finds engines by name.</summary>
+public static class Engines
+{
+    private const string Remedy = "install OpenBLAS (on Debian and Ubuntu: apt-get install libopenblas0-pthread; on macOS: brew install openblas)";
+
+    /// <summary>
+    /// One line for the user once <c>auto</c> has had to fall back to the slower managed engine, saying why and what to install;
+    /// null otherwise. Whoever talks to the user shows it once.
+    /// </summary>
+    public static string? Notice { get; private set; }
+
+    /// <summary>The names that <see cref="Create"/> knows.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["auto", "openblas", "managed", "cuda"];
+
+    /// <summary>Makes an engine.</summary>
+    /// <param name="name"><c>openblas</c>, <c>managed</c>, or <c>auto</c>: the first of these that works here.</param>
+    /// <param name="threads">Threads inside an operation; 0 for all cores.</param>
+    /// <exception cref="EngineUnavailableException">The name is unknown, or what the engine needs is missing.</exception>
+    /// <exception cref="ArgumentException"><paramref name="threads"/> is negative.</exception>
+    public static IEngine Create(string name, int threads)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        switch (name)
+        {
+            case "managed":
+                return new ManagedEngine(threads);
+            case "openblas" or "auto":
+                if (OpenBlasEngine.TryCreate(threads, out OpenBlasEngine? engine, out string reason)) return engine;
+                if (name == "openblas") throw new EngineUnavailableException($"the engine openblas cannot be used: {reason}; {Remedy}");
+                Notice ??= $"using the slower managed engine: {reason}; {Remedy}";
+                return new ManagedEngine(threads);
+            case "cuda":
+                throw new EngineUnavailableException("the engine cuda is not built yet; use auto, openblas or managed");
+            default:
+                throw new EngineUnavailableException($"there is no engine '{name}'; use auto, openblas or managed");
+        }
+    }
+}

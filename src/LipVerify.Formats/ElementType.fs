@@ -1,0 +1,130 @@
+namespace LipVerify.Formats
+
+open System
+open System.Buffers.Binary
+open System.Runtime.InteropServices
+
+/// How a file stores one number.
+[<RequireQualifiedAccess>]
+type ElementType =
+    | Float64
+    | Float32
+    | Float16
+    | BFloat16
+    | Int64
+    | Int32
+    | Int16
+    | Int8
+    | UInt64
+    | UInt32
+    | UInt16
+    | UInt8
+    /// One byte; every value but 0 means true and becomes 1.
+    | Bool
+
+/// The order of the bytes of one number.
+[<RequireQualifiedAccess>]
+type ByteOrder =
+    | LittleEndian
+    | BigEndian
+
+/// Stored numbers as doubles. Every conversion is exact.
+module ElementType =
+
+    /// Bytes of one number.
+    let size element =
+        match element with
+        | ElementType.Float64
+        | ElementType.Int64
+        | ElementType.UInt64 -> 8
+        | ElementType.Float32
+        | ElementType.Int32
+        | ElementType.UInt32 -> 4
+        | ElementType.Float16
+        | ElementType.BFloat16
+        | ElementType.Int16
+        | ElementType.UInt16 -> 2
+        | ElementType.Int8
+        | ElementType.UInt8
+        | ElementType.Bool -> 1
+
+    type private Reader = delegate of ReadOnlySpan<byte> -> float
+
+    let private bfloat (bits: uint16) =
+        float (BitConverter.UInt32BitsToSingle(uint32 bits <<< 16))
+
+    let private littleEndian element =
+        match element with
+        | ElementType.Float64 -> Reader(fun bytes -> BinaryPrimitives.ReadDoubleLittleEndian bytes)
+        | ElementType.Float32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadSingleLittleEndian bytes))
+        | ElementType.Float16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadHalfLittleEndian bytes))
+        | ElementType.BFloat16 -> Reader(fun bytes -> bfloat (BinaryPrimitives.ReadUInt16LittleEndian bytes))
+        | ElementType.Int64 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt64LittleEndian bytes))
+        | ElementType.Int32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt32LittleEndian bytes))
+        | ElementType.Int16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt16LittleEndian bytes))
+        | ElementType.Int8 -> Reader(fun bytes -> float (sbyte bytes[0]))
+        | ElementType.UInt64 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt64LittleEndian bytes))
+        | ElementType.UInt32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt32LittleEndian bytes))
+        | ElementType.UInt16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt16LittleEndian bytes))
+        | ElementType.UInt8 -> Reader(fun bytes -> float bytes[0])
+        | ElementType.Bool -> Reader(fun bytes -> if bytes[0] = 0uy then 0.0 else 1.0)
+
+    let private bigEndian element =
+        match element with
+        | ElementType.Float64 -> Reader(fun bytes -> BinaryPrimitives.ReadDoubleBigEndian bytes)
+        | ElementType.Float32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadSingleBigEndian bytes))
+        | ElementType.Float16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadHalfBigEndian bytes))
+        | ElementType.BFloat16 -> Reader(fun bytes -> bfloat (BinaryPrimitives.ReadUInt16BigEndian bytes))
+        | ElementType.Int64 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt64BigEndian bytes))
+        | ElementType.Int32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt32BigEndian bytes))
+        | ElementType.Int16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadInt16BigEndian bytes))
+        | ElementType.UInt64 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt64BigEndian bytes))
+        | ElementType.UInt32 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt32BigEndian bytes))
+        | ElementType.UInt16 -> Reader(fun bytes -> float (BinaryPrimitives.ReadUInt16BigEndian bytes))
+        | ElementType.Int8
+        | ElementType.UInt8
+        | ElementType.Bool -> littleEndian element
+
+    let private widenSingles (source: ReadOnlySpan<byte>) (values: float[]) =
+        let singles = MemoryMarshal.Cast<byte, float32> source
+
+        for i in 0 .. values.Length - 1 do
+            values[i] <- float singles[i]
+
+    let private convert (reader: Reader) step (source: ReadOnlySpan<byte>) (values: float[]) =
+        for i in 0 .. values.Length - 1 do
+            values[i] <- reader.Invoke(source.Slice(i * step, step))
+
+    // From 2⁵³ on, a double no longer tells neighbouring integers apart.
+    let private exact element (values: float[]) =
+        let tooLarge =
+            match element with
+            | ElementType.Int64
+            | ElementType.UInt64 -> Array.FindIndex(values, (fun value -> abs value >= 9007199254740992.0))
+            | _ -> -1
+
+        if tooLarge < 0 then
+            Ok values
+        else
+            Error
+                $"the integer at position {tooLarge} is beyond ±2⁵³ and has no exact double; store floating-point numbers"
+
+    /// The numbers in `bytes`, whose length must be a multiple of the size of one. Infinities and NaN pass;
+    /// 64-bit integers from ±2⁵³ on, which doubles cannot tell apart, are an error.
+    let decode (element: ElementType) (order: ByteOrder) (bytes: ReadOnlyMemory<byte>) : Result<float[], string> =
+        let step = size element
+
+        if bytes.Length % step <> 0 then
+            Error $"{bytes.Length} bytes are no whole count of {step}-byte numbers"
+        else
+            let values = GC.AllocateUninitializedArray<float>(bytes.Length / step)
+
+            match element, order with
+            | ElementType.Float64, ByteOrder.LittleEndian when BitConverter.IsLittleEndian ->
+                bytes.Span.CopyTo(MemoryMarshal.AsBytes(Span values))
+            | ElementType.Float32, ByteOrder.LittleEndian when BitConverter.IsLittleEndian ->
+                widenSingles bytes.Span values
+            | _, ByteOrder.LittleEndian -> convert (littleEndian element) step bytes.Span values
+            | _, ByteOrder.BigEndian -> convert (bigEndian element) step bytes.Span values
+
+            exact element values

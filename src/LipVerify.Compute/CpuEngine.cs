@@ -130,6 +130,27 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
+    public void Gather(Storage x, int inputSize, int[] indices, int batch, Storage y)
+    {
+        var (input, output, size) = IndexedBlocks(x, inputSize, indices, batch, y);
+        for (int i = 0; i < indices.Length; i++) output[i] = input[i / size * inputSize + indices[i]];
+    }
+
+    /// <inheritdoc/>
+    public void ScatterAdd(Storage y, int inputSize, int[] indices, int batch, Storage x)
+    {
+        var (input, output, size) = IndexedBlocks(x, inputSize, indices, batch, y);
+        for (int i = 0; i < indices.Length; i++) input[i / size * inputSize + indices[i]] += output[i];
+    }
+
+    /// <inheritdoc/>
+    public void Rectify(Storage x, Storage y)
+    {
+        double[] from = Arguments.Host(x, 0);
+        Elementwise.Rectify(Threads, from, Arguments.Host(y, from.Length));
+    }
+
+    /// <inheritdoc/>
     public void AddScaled(double alpha, Storage x, int offsetX, Storage y, int offsetY, int length)
     {
         Arguments.NotNegative(length);
@@ -181,6 +202,16 @@ public abstract unsafe class CpuEngine : IEngine
         double[] input = Arguments.Host(x, (long)batch * geometry.InputSize), output = Arguments.Host(y, (long)batch * geometry.OutputSize);
         Arguments.Distinct(input, output, nameof(x), nameof(y));
         return (input, output);
+    }
+
+    /// <summary>The blocks of a gather with the number of indices a row; every index is checked.</summary>
+    private static (double[] Input, double[] Output, int Size) IndexedBlocks(Storage x, int inputSize, int[] indices, int batch, Storage y)
+    {
+        ArgumentNullException.ThrowIfNull(indices);
+        if (batch < 1 || indices.Length % batch != 0) throw new ArgumentException($"{indices.Length} indices do not share out to {batch} rows", nameof(indices));
+        foreach (int index in indices)
+            if ((uint)index >= (uint)inputSize) throw new ArgumentException($"the index {index} lies outside an input of {inputSize} values", nameof(indices));
+        return (Arguments.Host(x, (long)batch * inputSize), Arguments.Host(y, indices.Length), Math.Max(1, indices.Length / batch));
     }
 
     private static (double[] X, double[] Vector, double[] Result) RowBlocks(Storage x, int batch, Storage vector, Storage result)

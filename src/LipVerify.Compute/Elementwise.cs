@@ -41,6 +41,10 @@ internal static unsafe class Elementwise
         Rows(threads, batch, size, (position, start, count) =>
             TensorPrimitives.Add(x.AsSpan(position, count), term.AsSpan(start, count), result.AsSpan(position, count)));
 
+    public static void Rectify(int threads, double[] x, double[] y) =>
+        Chunks(threads, x.Length, (start, count) =>
+            TensorPrimitives.Max(x.AsSpan(start, count), 0.0, y.AsSpan(start, count)));
+
     /// <summary>
     /// The inner product, summed in an order that depends on the length alone: library reductions may start at an aligned
     /// address, and then the bits would change with the place where the array lies.

@@ -32,3 +32,12 @@ module Context =
     /// Throws `OperationCanceledException` once cancellation was asked for.
     let check context =
         context.Cancellation.ThrowIfCancellationRequested()
+
+    /// A context with everything set; progress lines go to `progress`.
+    let configure (engine: IEngine) seed (cancellation: CancellationToken) (progress: IProgress<string>) =
+        {
+            Engine = engine
+            Cancellation = cancellation
+            Report = progress.Report
+            Seed = seed
+        }

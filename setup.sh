@@ -1,0 +1,52 @@
+# Shared by ./lipverify and ./test: what the project needs on a machine, and a build where sources are newer than the last one.
+# Everything here speaks on standard error, so that standard output stays the program's own.
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_USE_MSBUILD_SERVER=0
+state="$root/.lipverify"
+
+require_dotnet() {
+  if ! command -v dotnet >/dev/null 2>&1; then
+    echo "lipverify: the .NET 10 SDK is missing; see https://dotnet.microsoft.com/download" >&2
+    exit 2
+  fi
+}
+
+# OpenBLAS is optional: without it the managed engine serves. Tried once a checkout; a failure is no error.
+install_openblas() {
+  [ -e "$state/openblas-tried" ] && return
+  mkdir -p "$state"
+  touch "$state/openblas-tried"
+  ldconfig -p 2>/dev/null | grep -q libopenblas && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "lipverify: installing OpenBLAS (libopenblas0-pthread)" >&2
+    { apt-get install -y -q libopenblas0-pthread || { apt-get update -q && apt-get install -y -q libopenblas0-pthread; }; } \
+      >"$state/openblas.log" 2>&1 </dev/null ||
+      echo "lipverify: OpenBLAS could not be installed (see $state/openblas.log); the slower managed engine serves" >&2
+  fi
+}
+
+# build_if_needed WHAT: `src` builds the command line, `all` the whole solution.
+build_if_needed() {
+  local what=$1 stamp="$state/built-$1" project
+  require_dotnet
+  if [ -e "$stamp" ] && [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/paket.lock" \
+      \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit)" ]; then
+    return
+  fi
+  mkdir -p "$state"
+  exec 9>"$state/lock"
+  if command -v flock >/dev/null 2>&1; then flock 9; fi
+  install_openblas
+  case $what in
+    src) project="$root/src/LipVerify.Cli/LipVerify.Cli.fsproj" ;;
+    *) project="$root/LipVerify.sln" ;;
+  esac
+  echo "lipverify: building (first use, or sources changed)" >&2
+  if ! (cd "$root" && dotnet tool restore && dotnet build "$project" -c Release -v quiet -nologo) >"$state/build.log" 2>&1 </dev/null; then
+    cat "$state/build.log" >&2
+    echo "lipverify: the build failed" >&2
+    exit 2
+  fi
+  touch "$stamp"
+  exec 9>&-
+}

@@ -1,0 +1,73 @@
+namespace LipVerify.Cli
+
+open Argu
+
+/// `lipverify info MODEL`
+type InfoArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+
+/// `lipverify bound MODEL …`
+type BoundArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Unique; AltCommandLine("-r")>] Radius of R: string
+    | [<Unique; AltCommandLine("-m")>] Method of M: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Radius _ ->
+                "radius of the ball around the input, in the 2-norm of the (preprocessed) input; not needed for global."
+            | Method _ ->
+                "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
+
+/// `lipverify demo`
+type DemoArguments =
+    | [<Hidden>] Placeholder
+
+    interface IArgParserTemplate with
+        member _.Usage = ""
+
+/// The command line. Options marked as inherited may follow any command.
+type Arguments =
+    | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
+    | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
+    | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
+    | [<Inherit; Unique; AltCommandLine("-a")>] Architecture of A: string
+    | [<Inherit; Unique; AltCommandLine("-i")>] Input of X: string
+    | [<Inherit; Unique>] Preprocess of P: string
+    | [<Inherit; Unique>] Mean of LIST: string
+    | [<Inherit; Unique>] Std of LIST: string
+    | [<Inherit; Unique>] Definition of D: string
+    | [<Inherit; Unique>] Norm of NORM: string
+    | [<Inherit; Unique>] Seed of N: string
+    | [<Inherit; Unique>] Engine of E: string
+    | [<Inherit; Unique>] Threads of N: string
+    | [<Inherit; Unique>] Json
+    | [<Inherit; Unique; AltCommandLine("-o")>] Output of F: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Info _ -> "list the layers of a network."
+            | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
+            | Demo _ -> "bounds of the bundled network at several radii."
+            | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
+            | Input _ -> "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."
+            | Preprocess _ ->
+                "normalisation of the input: mnist, cifar10, imagenet or none (default); pixels are divided by 255 first."
+            | Mean _ -> "means, one a channel, separated by commas (with --std, instead of --preprocess)."
+            | Std _ -> "standard deviations, one a channel, separated by commas."
+            | Definition _ ->
+                "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
+            | Norm _ -> "2 (default), the only norm so far."
+            | Seed _ -> "seed of random draws (0)."
+            | Engine _ -> "auto (default), openblas or managed."
+            | Threads _ -> "threads of the engine (all cores)."
+            | Json -> "print one JSON document and nothing else on standard output."
+            | Output _ -> "write the result to this file instead of standard output."

@@ -1,0 +1,121 @@
+namespace LipVerify.Cli
+
+open System
+open LipVerify.Core
+
+/// A computed bound with what a reader needs to know about it.
+[<NoComparison; NoEquality>]
+type BoundReport =
+    {
+        Model: string
+        Definition: Definition
+        Radius: float option
+        Method: string
+        Result: NetworkBound
+        /// `f(x0)`, where an input was given.
+        Output: float[] option
+        Engine: string
+        Elapsed: TimeSpan
+    }
+
+module BoundReport =
+
+    let private definitionName definition =
+        match definition with
+        | Nominal -> "nominal"
+        | Uniform -> "uniform"
+
+    let private writeLayer (writer: Text.Json.Utf8JsonWriter) (layer: LayerBound) =
+        JsonText.object writer (fun () ->
+            writer.WriteNumber("index", layer.Index)
+            writer.WriteString("name", layer.Name)
+            writer.WriteString("kind", layer.Kind)
+            JsonText.number writer "lipschitz" layer.Lipschitz.Value
+            writer.WriteString("rigor", Rigor.label layer.Lipschitz.Rigor)
+            JsonText.optionalNumber writer "radiusIn" layer.RadiusIn
+            JsonText.optionalNumber writer "radiusOut" layer.RadiusOut
+            writer.WriteNumber("active", layer.Active)
+            writer.WriteNumber("size", layer.Size))
+
+    /// Writes the object `lipverify/bound/1` of the contract.
+    let write (writer: Text.Json.Utf8JsonWriter) report =
+        let bound = report.Result.Bound
+
+        JsonText.object writer (fun () ->
+            writer.WriteString("schema", "lipverify/bound/1")
+            writer.WriteString("model", report.Model)
+            writer.WriteString("norm", "2")
+            writer.WriteString("definition", definitionName report.Definition)
+            JsonText.optionalNumber writer "radius" report.Radius
+            writer.WriteString("method", report.Method)
+            JsonText.number writer "value" bound.Value
+            writer.WriteString("rigor", Rigor.label bound.Rigor)
+            JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
+            JsonText.array writer "layers" report.Result.Layers (writeLayer writer)
+
+            match report.Output with
+            | Some output -> JsonText.numbers writer "output" output
+            | None -> writer.WriteNull "output"
+
+            writer.WriteString("engine", report.Engine)
+            JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds)
+
+    let private figure (value: float) = value.ToString("G6")
+
+    let private optionalFigure value =
+        value |> Option.map figure |> Option.defaultValue "–"
+
+    let private layerRow (layer: LayerBound) =
+        [
+            string layer.Index
+            layer.Name
+            layer.Kind
+            figure layer.Lipschitz.Value
+            Rigor.label layer.Lipschitz.Rigor
+            optionalFigure layer.RadiusIn
+            optionalFigure layer.RadiusOut
+            $"{layer.Active}/{layer.Size}"
+        ]
+
+    /// The layers as a table.
+    let layerTable (result: NetworkBound) =
+        TextTable.render
+            [
+                "#"
+                "layer"
+                "kind"
+                "Lipschitz ≤"
+                "rigor"
+                "radius in"
+                "radius out"
+                "active"
+            ]
+            (result.Layers |> List.map layerRow)
+
+    let private promise rigor =
+        match rigor with
+        | Certified -> "certified: an upper bound, rounding included"
+        | Probabilistic p -> $"probabilistic: an upper bound, except with probability {p:G2} over our own random draws"
+        | Numerical -> "numerical: an upper bound in exact arithmetic; rounding of nominal values is not enclosed"
+        | Estimate -> "estimate: at least one spectral norm was approximated from below, so this is no guarantee"
+
+    /// The report for a reader.
+    let text report =
+        let bound = report.Result.Bound
+
+        let subject =
+            match report.Radius with
+            | Some radius when report.Method <> "global" ->
+                $"Local Lipschitz constant ({definitionName report.Definition}) within radius {figure radius}"
+            | _ -> "Global Lipschitz constant"
+
+        [
+            $"{subject} of {report.Model}, 2-norm, method {report.Method}"
+            $"    ≤ {bound.Value:G10}"
+            $"    {promise bound.Rigor}"
+            ""
+            layerTable report.Result
+            $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
+            ""
+        ]
+        |> String.concat "\n"

@@ -1,0 +1,88 @@
+namespace LipVerify.Cli
+
+open System
+open System.IO
+open System.Threading
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Formats
+
+/// Ways in which a command ends early, each with one line for the user.
+type CommandError =
+    /// Bad usage or input: exit code 2.
+    | Usage of string
+    /// A file that could not be used: exit code 2.
+    | File of LoadError
+
+module CommandError =
+
+    /// The line on standard error.
+    let text failure =
+        match failure with
+        | Usage problem -> problem
+        | File error -> LoadError.text error
+
+/// What every command shares: the engine, cancellation, and where results and notices go.
+module Session =
+
+    /// A line for the user beside the result.
+    let notice (text: string) = eprintfn $"lipverify: {text}"
+
+    let private engine (settings: Settings) =
+        try
+            let engine = Engines.Create(settings.Engine, settings.Threads)
+            Engines.Notice |> Option.ofObj |> Option.iter notice
+            Ok engine
+        with :? EngineUnavailableException as failure ->
+            Error(Usage failure.Message)
+
+    /// Runs `work` with an engine, progress on standard error and cancellation by Ctrl-C.
+    let run (settings: Settings) (work: Context -> Result<unit, CommandError>) =
+        use source = new CancellationTokenSource()
+
+        let cancel =
+            ConsoleCancelEventHandler(fun _ event ->
+                event.Cancel <- not source.IsCancellationRequested
+                source.Cancel())
+
+        let struct (report, clear) = Progress.create ()
+        Console.CancelKeyPress.AddHandler cancel
+
+        try
+            engine settings
+            |> Result.bind (fun engine ->
+                work
+                    { Context.create engine with
+                        Cancellation = source.Token
+                        Seed = settings.Seed
+                        Report = report
+                    })
+        finally
+            clear ()
+            Console.CancelKeyPress.RemoveHandler cancel
+
+    /// Loads the model and prints its notices.
+    let loadModel (settings: Settings) model =
+        ModelSource.load model settings.Architecture
+        |> Result.map (fun loaded ->
+            loaded.Notices |> List.iter (fun text -> notice $"{model}: {text}")
+            loaded.Network)
+        |> Result.mapError File
+
+    /// Loads the nominal input of a network.
+    let loadInput (settings: Settings) (network: Network) =
+        match settings.Input with
+        | None -> Error(Usage "--input is missing: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]")
+        | Some source ->
+            InputSource.load network.InputShape settings.Preprocessing source
+            |> Result.mapError File
+
+    /// Writes a finished document to `--output` or to standard output.
+    let deliver (settings: Settings) (document: string) =
+        match settings.Output with
+        | None ->
+            Console.Out.Write document
+            Ok()
+        | Some path ->
+            Files.write path (ReadOnlyMemory(Text.Encoding.UTF8.GetBytes document))
+            |> Result.mapError File

@@ -1,0 +1,117 @@
+namespace LipVerify.Cli
+
+open System
+open System.Globalization
+open Argu
+open LipVerify.Core
+open LipVerify.Formats
+
+/// The inherited options, checked.
+[<ReferenceEquality>]
+type Settings =
+    {
+        Architecture: string option
+        Input: string option
+        Preprocessing: Preprocessing
+        Definition: Definition
+        Seed: int
+        Engine: string
+        Threads: int
+        Json: bool
+        Output: string option
+    }
+
+/// Checks of option values. An error is one line that says which option, what is wrong and what would be right.
+module Settings =
+
+    let private integer option minimum (text: string) =
+        match Int32.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
+        | true, number when number >= minimum -> Ok number
+        | _ -> Error $"{option} must be an integer of at least {minimum}, not \"{text}\""
+
+    let private number option (text: string) =
+        match Double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture) with
+        | true, number -> Ok number
+        | _ -> Error $"{option} must be a number, not \"{text}\""
+
+    let private numbers option (text: string) =
+        let add text rest =
+            match number option text, rest with
+            | Ok number, Ok numbers -> Ok(number :: numbers)
+            | Error problem, _
+            | _, Error problem -> Error problem
+
+        List.foldBack add (List.ofArray (text.Split ',')) (Ok [])
+
+    /// A radius given on the command line.
+    let radius (text: string) =
+        number "--radius" text
+        |> Result.bind Radius.create
+        |> Result.mapError (fun _ -> $"--radius must be a finite number that is not negative, not \"{text}\"")
+
+    let private definition text =
+        match text with
+        | "nominal" -> Ok Nominal
+        | "uniform" -> Ok Uniform
+        | _ -> Error $"--definition must be nominal or uniform, not \"{text}\""
+
+    let private norm text =
+        match text with
+        | "2" -> Ok()
+        | "inf" -> Error "--norm inf is not available yet; only bounds in the 2-norm are"
+        | _ -> Error $"--norm must be 2, not \"{text}\""
+
+    let private preprocessing name mean deviation =
+        match name, mean, deviation with
+        | Some name, None, None -> Preprocessing.find name
+        | None, Some mean, Some deviation ->
+            match numbers "--mean" mean, numbers "--std" deviation with
+            | Ok mean, Ok deviation -> Preprocessing.create mean deviation
+            | Error problem, _
+            | _, Error problem -> Error problem
+        | None, None, None -> Ok Preprocessing.none
+        | Some _, _, _ -> Error "--preprocess and --mean/--std exclude each other"
+        | None, _, _ -> Error "--mean and --std go together"
+
+    /// The value of an option through its check, or the default.
+    let private checkedOr fallback check option =
+        match option with
+        | Some text -> check text
+        | None -> Ok fallback
+
+    /// The checked options of a command line.
+    let ofArguments (arguments: ParseResults<Arguments>) : Result<Settings, string> =
+        let preprocessing =
+            preprocessing
+                (arguments.TryGetResult Arguments.Preprocess)
+                (arguments.TryGetResult Arguments.Mean)
+                (arguments.TryGetResult Arguments.Std)
+
+        let definition =
+            arguments.TryGetResult Arguments.Definition |> checkedOr Nominal definition
+
+        let norm = arguments.TryGetResult Arguments.Norm |> checkedOr () norm
+        let seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
+
+        let threads =
+            arguments.TryGetResult Arguments.Threads |> checkedOr 0 (integer "--threads" 1)
+
+        match preprocessing, definition, norm, seed, threads with
+        | Ok preprocessing, Ok definition, Ok(), Ok seed, Ok threads ->
+            Ok
+                {
+                    Architecture = arguments.TryGetResult Arguments.Architecture
+                    Input = arguments.TryGetResult Arguments.Input
+                    Preprocessing = preprocessing
+                    Definition = definition
+                    Seed = seed
+                    Engine = arguments.GetResult(Arguments.Engine, "auto")
+                    Threads = threads
+                    Json = arguments.Contains Arguments.Json
+                    Output = arguments.TryGetResult Arguments.Output
+                }
+        | Error problem, _, _, _, _
+        | _, Error problem, _, _, _
+        | _, _, Error problem, _, _
+        | _, _, _, Error problem, _
+        | _, _, _, _, Error problem -> Error problem

@@ -1,0 +1,191 @@
+/// Architectures described in JSON files (format in docs/architecture-files.md).
+module LipVerify.Formats.ArchitectureFile
+
+open System
+open System.IO
+open System.Text.Json
+
+/// Nesting that a description needs, with room to spare.
+let private options =
+    JsonDocumentOptions(MaxDepth = 16, AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip)
+
+let private tryProperty (name: string) (element: JsonElement) =
+    match element.TryGetProperty name with
+    | true, value -> Some value
+    | _ -> None
+
+let private asInt name (value: JsonElement) =
+    let mutable number = 0
+
+    if value.ValueKind = JsonValueKind.Number && value.TryGetInt32 &number then
+        Ok number
+    else
+        Error $"\"{name}\" must be an integer"
+
+let private required name read element =
+    match tryProperty name element with
+    | Some value -> read name value
+    | None -> Error $"\"{name}\" is missing"
+
+let private optional name fallback read element =
+    match tryProperty name element with
+    | Some value -> read name value
+    | None -> Ok fallback
+
+let private asBool name (value: JsonElement) =
+    match value.ValueKind with
+    | JsonValueKind.True -> Ok true
+    | JsonValueKind.False -> Ok false
+    | _ -> Error $"\"{name}\" must be true or false"
+
+let private asFloat name (value: JsonElement) =
+    let mutable number = 0.0
+
+    if
+        value.ValueKind = JsonValueKind.Number
+        && value.TryGetDouble &number
+        && Double.IsFinite number
+    then
+        Ok number
+    else
+        Error $"\"{name}\" must be a finite number"
+
+let private asText name (value: JsonElement) =
+    if value.ValueKind = JsonValueKind.String then
+        Ok(value.GetString() |> Option.ofObj |> Option.defaultValue "")
+    else
+        Error $"\"{name}\" must be a string"
+
+let private asInts name (value: JsonElement) =
+    if value.ValueKind = JsonValueKind.Array then
+        value.EnumerateArray() |> traverse (asInt name) |> Result.map List.ofArray
+    else
+        Error $"\"{name}\" must be an array of integers"
+
+/// One integer for both directions, or `[vertical, horizontal]`.
+let private asPair name (value: JsonElement) =
+    if value.ValueKind = JsonValueKind.Array then
+        match asInts name value with
+        | Ok [ vertical; horizontal ] -> Ok(vertical, horizontal)
+        | Ok _ -> Error $"\"{name}\" must have two entries"
+        | Error problem -> Error problem
+    else
+        asInt name value |> Result.map (fun extent -> extent, extent)
+
+let private window strideIsKernel element =
+    result {
+        let! kernel = required "kernel" asPair element
+
+        let! stride =
+            optional "stride" (if strideIsKernel then kernel else (1, 1)) asPair element
+
+        let! padding = optional "padding" (0, 0) asPair element
+        let! dilation = optional "dilation" (1, 1) asPair element
+
+        return
+            {
+                Kernel = kernel
+                Stride = stride
+                Padding = padding
+                Dilation = dilation
+            }
+    }
+
+let private conv2d element =
+    result {
+        let! name = required "name" asText element
+        let! inputs = required "in" asInt element
+        let! outputs = required "out" asInt element
+        let! window = window false element
+        let! groups = optional "groups" 1 asInt element
+        let! bias = optional "bias" true asBool element
+
+        if groups < 1 || inputs % groups <> 0 then
+            return! Error $"\"groups\" ({groups}) must divide \"in\" ({inputs})"
+        else
+            return Conv2d(name, inputs, outputs, window, groups, bias)
+    }
+
+let private linear element =
+    result {
+        let! name = required "name" asText element
+        let! inputs = required "in" asInt element
+        let! outputs = required "out" asInt element
+        let! bias = optional "bias" true asBool element
+        return Linear(name, inputs, outputs, bias)
+    }
+
+let private batchNorm element =
+    result {
+        let! name = required "name" asText element
+        let! channels = required "channels" asInt element
+        let! epsilon = optional "eps" 1e-5 asFloat element
+        return BatchNorm2d(name, channels, epsilon)
+    }
+
+let private maxPool element =
+    result {
+        let! window = window true element
+        let! ceilMode = optional "ceil_mode" false asBool element
+        return MaxPool2d(window, ceilMode)
+    }
+
+let private avgPool element =
+    result {
+        let! window = window true element
+        let! ceilMode = optional "ceil_mode" false asBool element
+        let! countPadding = optional "count_include_pad" true asBool element
+        return AvgPool2d(window, ceilMode, countPadding)
+    }
+
+let private layer (element: JsonElement) =
+    if element.ValueKind <> JsonValueKind.Object then
+        Error "a layer must be an object"
+    else
+        required "type" asText element
+        |> Result.bind (function
+            | "conv2d" -> conv2d element
+            | "linear" -> linear element
+            | "batchnorm2d" -> batchNorm element
+            | "relu" -> Ok ReluLayer
+            | "maxpool2d" -> maxPool element
+            | "avgpool2d" -> avgPool element
+            | "adaptiveavgpool2d" -> required "output" asPair element |> Result.map AdaptiveAvgPool2d
+            | "flatten" -> Ok Flatten
+            | "dropout" -> Ok Dropout
+            | other ->
+                Error
+                    $"\"type\" is \"{other}\"; known are conv2d, linear, batchnorm2d, relu, maxpool2d, avgpool2d, adaptiveavgpool2d, flatten, dropout")
+
+let private parse path (root: JsonElement) : Result<Architecture, LoadError> =
+    let fail place problem = Error(LoadError.at path place problem)
+
+    if root.ValueKind <> JsonValueKind.Object then
+        fail "" "the description must be an object with \"input\" and \"layers\""
+    else
+        match required "input" asInts root, tryProperty "layers" root with
+        | Error problem, _ -> fail "input" problem
+        | Ok input, _ when input.IsEmpty || List.exists (fun extent -> extent < 1) input ->
+            fail "input" "the extents must be positive"
+        | Ok input, Some layers when layers.ValueKind = JsonValueKind.Array ->
+            layers.EnumerateArray()
+            |> Seq.indexed
+            |> traverse (fun (index, element) ->
+                layer element |> Result.mapError (LoadError.at path $"layers[{index}]"))
+            |> Result.map (fun layers ->
+                {
+                    Name = string (Path.GetFileNameWithoutExtension path)
+                    Input = input
+                    Layers = List.ofArray layers
+                })
+        | Ok _, _ -> fail "layers" "must be an array of layers"
+
+/// Reads an architecture from a JSON file.
+let load (path: string) : Result<Architecture, LoadError> =
+    Files.read path
+    |> Result.bind (fun bytes ->
+        try
+            use document = JsonDocument.Parse(ReadOnlyMemory bytes, options)
+            parse path document.RootElement
+        with :? JsonException as failure ->
+            Error(LoadError.at path $"line {failure.LineNumber.GetValueOrDefault() + 1L}" "this is not valid JSON"))

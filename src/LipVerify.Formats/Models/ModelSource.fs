@@ -1,0 +1,70 @@
+namespace LipVerify.Formats
+
+open System
+open LipVerify.Core
+
+/// A network and what was noticed while it was loaded.
+[<ReferenceEquality>]
+type LoadedModel =
+    {
+        /// The network.
+        Network: Network
+        /// Remarks for the user, for example that a final softmax was left out.
+        Notices: string list
+    }
+
+/// From what a user names as MODEL to a network: a file, or `zoo:NAME[?seed=N]`.
+module ModelSource =
+
+    let private zooPrefix = "zoo:"
+
+    let private fromZoo (model: string) =
+        SeedSuffix.parse (model.Substring zooPrefix.Length)
+        |> Result.bind (fun (name, seed) -> Zoo.create name seed)
+        |> Result.map (fun network -> { Network = network; Notices = [] })
+        |> Result.mapError (LoadError.file model)
+
+    let private architecture (name: string) =
+        match KnownArchitectures.tryFind name with
+        | Some known -> Ok known
+        | None when name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) -> ArchitectureFile.load name
+        | None -> Error(LoadError.file name $"no such architecture; known are {KnownArchitectures.names} and FILE.json")
+
+    /// Parameters of a state dict by name, with their shapes checked.
+    let private parameters (stateDict: StateDict) : ParameterSource =
+        fun name shape ->
+            match stateDict.TryFind name with
+            | None -> Error $"the file has no tensor \"{name}\""
+            | Some tensor when tensor.Shape = shape -> Ok tensor
+            | Some tensor ->
+                Error $"{name} should have shape {Shape.text shape}, but has {Shape.text tensor.Shape} in the file"
+
+    let private fromStateDict (model: string) (stateDict: StateDict) (architecture: Architecture) =
+        Architecture.build (parameters stateDict) architecture
+        |> Result.map (fun network -> { Network = network; Notices = [] })
+        |> Result.mapError (LoadError.at model $"architecture {architecture.Name}")
+
+    let private isOnnx (model: string) =
+        model.EndsWith(".onnx", StringComparison.OrdinalIgnoreCase)
+
+    /// Loads the network. A state dict needs the name of its architecture; an ONNX file or the zoo must not be given one.
+    let load (model: string) (architectureName: string option) : Result<LoadedModel, LoadError> =
+        let carriesItsOwn what =
+            Error(LoadError.file model $"{what} carries its own architecture; leave out --architecture")
+
+        match architectureName with
+        | Some _ when model.StartsWith(zooPrefix, StringComparison.Ordinal) -> carriesItsOwn "a network of the zoo"
+        | None when model.StartsWith(zooPrefix, StringComparison.Ordinal) -> fromZoo model
+        | Some _ when isOnnx model -> carriesItsOwn "an ONNX file"
+        | Some name ->
+            result {
+                let! architecture = architecture name
+                let! stateDict = StateDict.load model
+                return! fromStateDict model stateDict architecture
+            }
+        | None ->
+            StateDict.load model
+            |> Result.bind (fun _ ->
+                Error(
+                    LoadError.file model $"a state dict needs --architecture {KnownArchitectures.names} or FILE.json"
+                ))

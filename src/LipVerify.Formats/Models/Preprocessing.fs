@@ -1,0 +1,87 @@
+namespace LipVerify.Formats
+
+open LipVerify.Core
+
+/// Normalisation of inputs, channel by channel: `(x − mean) / deviation`.
+type Preprocessing =
+    {
+        /// Means, one a channel, or one for all.
+        Mean: float list
+        /// Standard deviations, one a channel, or one for all.
+        Deviation: float list
+    }
+
+module Preprocessing =
+
+    /// Nothing is changed.
+    let none = { Mean = [ 0.0 ]; Deviation = [ 1.0 ] }
+
+    /// MNIST's mean and standard deviation on pixels in 0 … 1.
+    let mnist =
+        {
+            Mean = [ 0.1307 ]
+            Deviation = [ 0.3081 ]
+        }
+
+    /// Statistics of the training sets, on pixels in 0 … 1.
+    let private known =
+        [
+            "mnist", mnist
+            "cifar10",
+            {
+                Mean = [ 0.4914; 0.4822; 0.4465 ]
+                Deviation = [ 0.2470; 0.2435; 0.2616 ]
+            }
+            "imagenet",
+            {
+                Mean = [ 0.485; 0.456; 0.406 ]
+                Deviation = [ 0.229; 0.224; 0.225 ]
+            }
+            "none", none
+        ]
+
+    /// The preprocessing of this name, or the names that there are.
+    let find name =
+        match List.tryFind (fun (key, _) -> key = name) known with
+        | Some(_, preprocessing) -> Ok preprocessing
+        | None ->
+            let names = known |> List.map fst |> String.concat "|"
+            Error $"no preprocessing is called \"{name}\"; use {names}, or --mean and --std"
+
+    /// From means and standard deviations as numbers, or what is wrong with them.
+    let create (mean: float list) (deviation: float list) =
+        if mean.IsEmpty || not (List.forall System.Double.IsFinite mean) then
+            Error "the means must be finite numbers"
+        elif
+            deviation.IsEmpty
+            || not (List.forall (fun s -> System.Double.IsFinite s && s > 0.0) deviation)
+        then
+            Error "the standard deviations must be positive finite numbers"
+        else
+            Ok { Mean = mean; Deviation = deviation }
+
+    /// The normalised tensor, or why the statistics do not fit its channels.
+    let apply preprocessing (input: Tensor) : Result<Tensor, string> =
+        let channels = List.tryHead input.Shape |> Option.defaultValue 1
+
+        let spread what (statistics: float list) =
+            match statistics.Length with
+            | 1 -> Ok(Array.create channels statistics.Head)
+            | count when count = channels -> Ok(Array.ofList statistics)
+            | count ->
+                Error
+                    $"the preprocessing has {count} {what}, but the input {Shape.text input.Shape} has {channels} channels"
+
+        if preprocessing = none then
+            Ok input
+        else
+            result {
+                let! mean = spread "means" preprocessing.Mean
+                let! deviation = spread "standard deviations" preprocessing.Deviation
+                let perChannel = max 1 (input.Length / channels)
+
+                return
+                    Tensor.values input
+                    |> Array.mapi (fun i x -> (x - mean[i / perChannel]) / deviation[i / perChannel])
+                    |> Tensor.ofArray input.Shape
+            }

@@ -1,0 +1,70 @@
+using Microsoft.FSharp.Core;
+
+namespace LipVerify;
+
+/// <summary>One layer's part in a bound.</summary>
+/// <param name="Index">Position of the affine or pooling layer in the network; a ReLU belongs to the affine layer before it.</param>
+/// <param name="Name">Name in the model.</param>
+/// <param name="Kind"><c>conv2d+relu</c>, <c>dense</c>, <c>maxpool2d</c>, …</param>
+/// <param name="Lipschitz">Bound on the layer's own constant over the inputs that reach it.</param>
+/// <param name="Rigor">What that bound promises.</param>
+/// <param name="RadiusIn">Radius of the ball of its inputs; null for global bounds.</param>
+/// <param name="RadiusOut">Radius of the ball of its outputs; null for global bounds.</param>
+/// <param name="Active">Outputs that can differ from zero.</param>
+/// <param name="Size">Outputs.</param>
+public sealed record LayerBound(
+    int Index, string Name, string Kind, double Lipschitz, Rigor Rigor, double? RadiusIn, double? RadiusOut, int Active, int Size);
+
+/// <summary>An upper bound on a Lipschitz constant of a network in the 2-norm, and where it comes from.</summary>
+/// <param name="Value">The bound: output distance per input distance.</param>
+/// <param name="Rigor">What it promises.</param>
+/// <param name="Layers">The layers' own bounds, in order.</param>
+public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<LayerBound> Layers)
+{
+    /// <summary>Bounds the local Lipschitz constant on a ball (Algorithm 1 of Avant and Morgansen).</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="Compute.EngineUnavailableException">The engine asked for is not available.</exception>
+    public static LipschitzBound Local(
+        Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var checkedRadius = Core.RadiusModule.create(radius);
+        if (checkedRadius.IsError) throw new ArgumentOutOfRangeException(nameof(radius), radius, checkedRadius.ErrorValue);
+        var context = options.CreateContext(progress, cancellationToken);
+        return From(Core.Analytic.bound(context, options.CoreDefinition, network.Value, network.Input(input), checkedRadius.ResultValue));
+    }
+
+    /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
+    /// <param name="network">The network.</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="Compute.EngineUnavailableException">The engine asked for is not available.</exception>
+    public static LipschitzBound Global(
+        Network network, BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        return From(Core.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
+    }
+
+    private static LipschitzBound From(Core.NetworkBound bound) =>
+        new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
+
+    private static LayerBound From(Core.LayerBound layer) => new(
+        layer.Index, layer.Name, layer.Kind, layer.Lipschitz.Value, Rigor.From(layer.Lipschitz.Rigor),
+        Nullable(layer.RadiusIn), Nullable(layer.RadiusOut), layer.Active, layer.Size);
+
+    private static double? Nullable(FSharpOption<double>? value) => value is null ? null : value.Value;
+}

@@ -1,0 +1,29 @@
+namespace LipVerify;
+
+/// <summary>What a number promises.</summary>
+public enum RigorKind
+{
+    /// <summary>An upper bound in real arithmetic for the stored weights; rounding is enclosed.</summary>
+    Certified,
+
+    /// <summary>As <see cref="Certified"/>, except with a stated probability over the tool's own random draws.</summary>
+    Probabilistic,
+
+    /// <summary>An upper bound in exact arithmetic; rounding is not enclosed.</summary>
+    Numerical,
+
+    /// <summary>No guarantee.</summary>
+    Estimate,
+}
+
+/// <summary>What a number promises, with the probability that the promise fails (0 unless probabilistic).</summary>
+public readonly record struct Rigor(RigorKind Kind, double FailureProbability)
+{
+    internal static Rigor From(Core.Rigor rigor) => rigor switch
+    {
+        { IsCertified: true } => new(RigorKind.Certified, 0),
+        Core.Rigor.Probabilistic p => new(RigorKind.Probabilistic, p.failure),
+        { IsNumerical: true } => new(RigorKind.Numerical, 0),
+        _ => new(RigorKind.Estimate, 0),
+    };
+}

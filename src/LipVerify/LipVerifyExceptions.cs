@@ -2,11 +2,27 @@ using LipVerify.Formats;
 
 namespace LipVerify;
 
+/// <summary>What the library throws beside the exceptions of .NET: something outside the program is not as it should be.</summary>
+public abstract class LipVerifyException : Exception
+{
+    private protected LipVerifyException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
 /// <summary>A file could not be used. The message is one line: file, place inside it, what is wrong.</summary>
-public sealed class ModelFileException : Exception
+public sealed class ModelFileException : LipVerifyException
 {
     internal ModelFileException(LoadError error) : base(LoadErrorModule.text(error)) => File = error.File;
 
     /// <summary>The file as it was named.</summary>
     public string File { get; }
+}
+
+/// <summary>The engine asked for is unknown, or what it needs is missing on this machine; the message says what would help.</summary>
+public sealed class EngineUnavailableException : LipVerifyException
+{
+    internal EngineUnavailableException(string engine, Compute.EngineUnavailableException cause) : base(cause.Message, cause) =>
+        Engine = engine;
+
+    /// <summary>The engine as it was named.</summary>
+    public string Engine { get; }
 }

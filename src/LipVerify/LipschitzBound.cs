@@ -31,7 +31,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    /// <exception cref="Compute.EngineUnavailableException">The engine asked for is not available.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound Local(
         Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
@@ -40,8 +40,9 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         options ??= new BoundOptions();
         var checkedRadius = Core.RadiusModule.create(radius);
         if (checkedRadius.IsError) throw new ArgumentOutOfRangeException(nameof(radius), radius, checkedRadius.ErrorValue);
+        var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(Core.Analytic.bound(context, options.CoreDefinition, network.Value, network.Input(input), checkedRadius.ResultValue));
+        return From(Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius.ResultValue));
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
@@ -50,7 +51,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
-    /// <exception cref="Compute.EngineUnavailableException">The engine asked for is not available.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound Global(
         Network network, BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {

@@ -15,12 +15,14 @@ namespace LipVerify;
 public sealed record NetworkLayer(
     int Index, string Name, string Kind, IReadOnlyList<int> InputShape, IReadOnlyList<int> OutputShape, int ParameterCount);
 
-/// <summary>A ReLU network with shapes that fit and weights that are finite; immutable.</summary>
+/// <summary>A ReLU network with shapes that fit and weights that are finite; immutable, and safe to use from several threads.</summary>
 public sealed class Network
 {
     private Network(Core.Network value, IReadOnlyList<string> notices)
     {
         Value = value;
+        InputShape = [.. value.InputShape];
+        OutputShape = [.. value.OutputShape];
         Notices = notices;
         Layers = [.. NetworkModule.layers(value).Select(Describe)];
     }
@@ -28,10 +30,10 @@ public sealed class Network
     internal Core.Network Value { get; }
 
     /// <summary>Extents of one input, without the batch.</summary>
-    public IReadOnlyList<int> InputShape => [.. Value.InputShape];
+    public IReadOnlyList<int> InputShape { get; }
 
     /// <summary>Extents of one output, without the batch.</summary>
-    public IReadOnlyList<int> OutputShape => [.. Value.OutputShape];
+    public IReadOnlyList<int> OutputShape { get; }
 
     /// <summary>The layers in order.</summary>
     public IReadOnlyList<NetworkLayer> Layers { get; }
@@ -64,21 +66,27 @@ public sealed class Network
     }
 
     /// <summary>f(x) for one input, row-major.</summary>
+    /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="options">Engine and threads.</param>
     /// <exception cref="ArgumentException">The input has the wrong number of values or one that is not finite.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public double[] Evaluate(ReadOnlySpan<double> input, BoundOptions? options = null)
     {
-        options ??= new BoundOptions();
-        var context = options.CreateContext(null, CancellationToken.None);
-        return [.. TensorModule.values(NetworkModule.evaluate(context, Value, Input(input)))];
+        var nominal = CheckedInput(input, nameof(input));
+        var context = (options ?? new BoundOptions()).CreateContext(null, CancellationToken.None);
+        return [.. TensorModule.values(NetworkModule.evaluate(context, Value, nominal))];
     }
 
-    internal Tensor Input(ReadOnlySpan<double> values)
+    internal Tensor CheckedInput(ReadOnlySpan<double> values, string parameter)
     {
         int size = ShapeModule.size(Value.InputShape);
         if (values.Length != size)
-            throw new ArgumentException($"the network takes inputs of {ShapeModule.text(Value.InputShape)} = {size} values, not {values.Length}");
+            throw new ArgumentException(
+                $"the network takes inputs of {ShapeModule.text(Value.InputShape)} = {size} values, not {values.Length}", parameter);
         var tensor = TensorModule.ofArray(Value.InputShape, values.ToArray());
-        return TensorModule.isFinite(tensor) ? tensor : throw new ArgumentException("the input holds values that are NaN or infinite");
+        return TensorModule.isFinite(tensor)
+            ? tensor
+            : throw new ArgumentException("the input holds values that are NaN or infinite", parameter);
     }
 
     private static NetworkLayer Describe(PlacedLayer layer) => new(

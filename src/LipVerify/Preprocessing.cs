@@ -25,6 +25,8 @@ public sealed class Preprocessing
     /// <exception cref="ArgumentException">A value is not finite, or a deviation is not positive.</exception>
     public static Preprocessing Normalize(IEnumerable<double> means, IEnumerable<double> deviations)
     {
+        ArgumentNullException.ThrowIfNull(means);
+        ArgumentNullException.ThrowIfNull(deviations);
         var result = Formats.PreprocessingModule.create(ListModule.OfSeq(means), ListModule.OfSeq(deviations));
         return result.IsOk ? new(result.ResultValue) : throw new ArgumentException(result.ErrorValue);
     }

@@ -1,0 +1,146 @@
+using NUnit.Framework;
+
+namespace LipVerify.Facade.Tests;
+
+public class LipschitzBoundTests
+{
+    // Golden figures of samples/mnist at digits/8.png, computed once with either engine. Relative; they guard against
+    // changes, and the command line's tests hold the same figures.
+    private const double Stable = 1e-6;
+
+    [TestCase(0.1, Definition.Nominal, 20.69699071)]
+    [TestCase(0.1, Definition.Uniform, 22.28217654)]
+    [TestCase(1.0, Definition.Nominal, 36.43959569)]
+    public void Local_bounds_keep_their_golden_figures(double radius, Definition definition, double golden)
+    {
+        var bound = LipschitzBound.Local(Sample.Network, Sample.Eight, radius, Sample.Options with { Definition = definition });
+        Assert.That(bound.Value, Is.EqualTo(golden).Within(golden * Stable));
+        Assert.That(bound.Rigor.Kind, Is.EqualTo(RigorKind.Numerical));
+        Assert.That(bound.Rigor.FailureProbability, Is.Zero);
+    }
+
+    [Test]
+    public void The_global_bound_keeps_its_golden_figure()
+    {
+        var bound = LipschitzBound.Global(Sample.Network, Sample.Options);
+        Assert.That(bound.Value, Is.EqualTo(57.10365451).Within(57.10365451 * Stable));
+        Assert.That(bound.Rigor, Is.EqualTo(new Rigor(RigorKind.Certified, 0)));
+        Assert.That(bound.Layers, Is.All.Matches<LayerBound>(layer => layer.RadiusIn is null && layer.RadiusOut is null));
+    }
+
+    [Test]
+    public void Local_bounds_grow_with_the_radius_up_to_the_global_bound([Values] Definition definition)
+    {
+        var options = Sample.Options with { Definition = definition };
+        double[] radii = [0, 1e-3, 0.03, 0.3, 3, 1e6];
+        var values = radii.Select(radius => LipschitzBound.Local(Sample.Network, Sample.Eight, radius, options).Value).ToArray();
+        Assert.That(values, Is.Ordered);
+        // Both are rounded upward by their own way.
+        Assert.That(values[^1], Is.LessThanOrEqualTo(LipschitzBound.Global(Sample.Network, options).Value * (1 + 1e-9)));
+    }
+
+    [Test]
+    public void The_uniform_bound_is_never_below_the_nominal_one([Values(0.0, 0.01, 0.1, 1.0, 10.0)] double radius)
+    {
+        var nominal = LipschitzBound.Local(Sample.Network, Sample.Eight, radius, Sample.Options);
+        var uniform = LipschitzBound.Local(
+            Sample.Network, Sample.Eight, radius, Sample.Options with { Definition = Definition.Uniform });
+        Assert.That(uniform.Value, Is.GreaterThanOrEqualTo(nominal.Value));
+    }
+
+    [Test]
+    public void The_bound_is_the_product_of_its_layers_and_radii_chain()
+    {
+        var bound = LipschitzBound.Local(Sample.Network, Sample.Eight, 0.1, Sample.Options);
+        Assert.That(bound.Layers.Select(layer => layer.Index), Is.EqualTo(new[] { 0, 2, 3, 5, 7, 9, 11 }));
+        Assert.That(bound.Layers.Select(layer => layer.Name), Is.SubsetOf(Sample.Network.Layers.Select(layer => layer.Name)));
+        Assert.That(bound.Layers[0].Kind, Is.EqualTo("conv2d+relu"));
+        Assert.That(bound.Layers[0].RadiusIn, Is.EqualTo(0.1));
+        // Seven products here and there, each off by at most 2⁻⁵²: 14 · 2.2e-16.
+        var product = bound.Layers.Aggregate(1.0, (product, layer) => product * layer.Lipschitz);
+        Assert.That(bound.Value, Is.EqualTo(product).Within(3.2e-15 * product));
+        foreach (var (before, after) in bound.Layers.Zip(bound.Layers.Skip(1)))
+            Assert.That(after.RadiusIn, Is.EqualTo(before.RadiusOut));
+        Assert.That(bound.Layers, Is.All.Matches<LayerBound>(layer => layer.Active >= 0 && layer.Active <= layer.Size));
+    }
+
+    [Test]
+    public void The_engines_agree()
+    {
+        double Value(string engine) => LipschitzBound.Local(Sample.Network, Sample.Eight, 0.1, new() { Engine = engine }).Value;
+        Assert.That(Value("managed"), Is.EqualTo(Value("auto")).Within(1e-9));
+    }
+
+    [Test]
+    public void A_cancelled_token_ends_the_computation()
+    {
+        var cancelled = new CancellationToken(canceled: true);
+        Assert.That(
+            () => LipschitzBound.Local(Sample.Network, Sample.Eight, 0.1, Sample.Options, null, cancelled),
+            Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            () => LipschitzBound.Global(Sample.Network, Sample.Options, null, cancelled),
+            Throws.InstanceOf<OperationCanceledException>());
+    }
+
+    [Test]
+    public void Cancellation_between_two_layers_is_honoured_and_progress_tells_the_layers()
+    {
+        using var source = new CancellationTokenSource();
+        var progress = new Recorder(line =>
+        {
+            if (line.Contains("conv2")) source.Cancel();
+        });
+        var failure = Assert.Catch<OperationCanceledException>(
+            () => LipschitzBound.Local(Sample.Network, Sample.Eight, 0.1, Sample.Options, progress, source.Token))!;
+        Assert.That(failure.CancellationToken, Is.EqualTo(source.Token));
+        Assert.That(progress.Lines, Has.Some.Contain("conv1"));
+        Assert.That(progress.Lines, Has.None.Contain("fc2"));
+    }
+
+    [TestCase(-1.0)]
+    [TestCase(double.NaN)]
+    [TestCase(double.PositiveInfinity)]
+    public void A_radius_that_is_none_is_refused(double radius)
+    {
+        var failure = Assert.Throws<ArgumentOutOfRangeException>(() => LipschitzBound.Local(Sample.Network, Sample.Eight, radius))!;
+        Assert.That(failure.ParamName, Is.EqualTo("radius"));
+        Assert.That(failure.ActualValue, Is.EqualTo(radius));
+    }
+
+    [Test]
+    public void An_input_of_the_wrong_length_is_refused()
+    {
+        var failure = Assert.Throws<ArgumentException>(() => LipschitzBound.Local(Sample.Network, [1, 2, 3], 0.1))!;
+        Assert.That(failure.ParamName, Is.EqualTo("input"));
+        Assert.That(failure.Message, Does.Contain("784").And.Contain("3"));
+    }
+
+    [Test]
+    public void An_unknown_engine_is_named_with_those_that_there_are()
+    {
+        var failure = Assert.Throws<EngineUnavailableException>(
+            () => LipschitzBound.Global(Sample.Network, new() { Engine = "abacus" }))!;
+        Assert.That(failure.Engine, Is.EqualTo("abacus"));
+        Assert.That(failure.Message, Does.Contain("abacus").And.Contain("managed"));
+        Assert.That(failure, Is.InstanceOf<LipVerifyException>());
+    }
+
+    [Test]
+    public void Options_that_make_no_sense_are_refused()
+    {
+        Assert.That(() => new BoundOptions { Threads = -1 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => new BoundOptions { Definition = (Definition)7 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    private sealed class Recorder(Action<string> then) : IProgress<string>
+    {
+        public List<string> Lines { get; } = [];
+
+        public void Report(string value)
+        {
+            Lines.Add(value);
+            then(value);
+        }
+    }
+}

@@ -44,7 +44,7 @@ module Png =
         | 3uy, 8uy -> Ok Palette
         | 4uy, 8uy -> Ok GreyAlpha
         | 6uy, 8uy -> Ok RgbAlpha
-        | (0uy | 2uy | 3uy | 4uy | 6uy), _ -> Error $"the picture has {depth} bits a channel; save it with 8"
+        | (0uy | 2uy | 3uy | 4uy | 6uy), _ -> Error $"the picture has bit depth {depth}; save it with 8 bits a channel"
         | _ -> Error $"colour type {code} does not exist: the file is damaged"
 
     let private readHeader chunks =

@@ -20,6 +20,9 @@ let private image width height channels =
 let private overwriteHeader at (value: byte[]) =
     Png.write (image 3 2 1) |> patch (16 + at) value |> repairChecksums
 
+/// Where the content of IDAT starts, behind signature and header.
+let private startOfPixels = 41
+
 let private extent (value: uint32) =
     let bytes = Array.zeroCreate<byte> 4
     BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(), value)
@@ -102,6 +105,14 @@ let ``damage shows in the checksums`` () =
     |> shouldFail [ "chunk IHDR at byte 8"; "checksum" ]
 
     patch 1 [| 4uy |] file |> parse |> shouldFail [ "signature" ]
+
+[<Test>]
+let ``pixels that need a preset dictionary are refused`` () =
+    Png.write (image 3 2 1)
+    |> patch startOfPixels [| 0x78uy; 0x20uy |]
+    |> repairChecksums
+    |> parse
+    |> shouldFail [ "compressed data is damaged" ]
 
 [<Test>]
 let ``a file cut anywhere is an error`` () =

@@ -7,17 +7,29 @@ open System.Runtime.InteropServices
 /// How a file stores one number.
 [<RequireQualifiedAccess>]
 type ElementType =
+    /// IEEE 754 double precision.
     | Float64
+    /// IEEE 754 single precision.
     | Float32
+    /// IEEE 754 half precision.
     | Float16
+    /// The upper half of a single.
     | BFloat16
+    /// Signed, 64 bits.
     | Int64
+    /// Signed, 32 bits.
     | Int32
+    /// Signed, 16 bits.
     | Int16
+    /// Signed, 8 bits.
     | Int8
+    /// Unsigned, 64 bits.
     | UInt64
+    /// Unsigned, 32 bits.
     | UInt32
+    /// Unsigned, 16 bits.
     | UInt16
+    /// Unsigned, 8 bits.
     | UInt8
     /// One byte; every value but 0 means true and becomes 1.
     | Bool
@@ -25,7 +37,9 @@ type ElementType =
 /// The order of the bytes of one number.
 [<RequireQualifiedAccess>]
 type ByteOrder =
+    /// The least significant byte first.
     | LittleEndian
+    /// The most significant byte first.
     | BigEndian
 
 /// Stored numbers as doubles. Every conversion is exact.

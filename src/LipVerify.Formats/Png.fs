@@ -9,7 +9,9 @@ open LipVerify.Core
 /// A picture of 8 bits a channel.
 type Image =
     {
+        /// In pixels.
         Width: int
+        /// In pixels.
         Height: int
         /// 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         Channels: int

@@ -55,12 +55,17 @@ module Csv =
     let private shown (field: ReadOnlyMemory<byte>) =
         Encoding.UTF8.GetString(field.Span.Slice(0, min 40 field.Length))
 
-    let private number (field: ReadOnlyMemory<byte>) =
+    let private tryParse (field: ReadOnlyMemory<byte>) =
         match Double.TryParse(field.Span, NumberStyles.Float, CultureInfo.InvariantCulture) with
-        | _ when field.IsEmpty -> Error "the field is empty; a number is needed"
-        | true, value when Double.IsFinite value -> Ok value
-        | true, _ -> Error $"{shown field} is not a finite number"
-        | _ -> Error $"'{shown field}' is not a number; decimals take a point, as in 0.5"
+        | true, value -> Some value
+        | _ -> None
+
+    let private number (field: ReadOnlyMemory<byte>) =
+        match tryParse field with
+        | Some value when Double.IsFinite value -> Ok value
+        | Some _ -> Error $"{shown field} is not a finite number"
+        | None when field.IsEmpty -> Error "the field is empty; a number is needed"
+        | None -> Error $"'{shown field}' is not a number; decimals take a point, as in 0.5"
 
     /// The numbers of a line, or the column that is none.
     let private readLine (line: ReadOnlyMemory<byte>) =
@@ -75,7 +80,7 @@ module Csv =
     let private isHeader (line: ReadOnlyMemory<byte>) =
         match separatorOf line with
         | Error _ -> false
-        | Ok separator -> fields separator line |> Seq.forall (number >> Result.isError)
+        | Ok separator -> fields separator line |> Seq.exists (tryParse >> Option.isSome) |> not
 
     let private isSkipped (line: ReadOnlyMemory<byte>) =
         line.IsEmpty || line.Span.StartsWith "#"B
@@ -110,7 +115,7 @@ module Csv =
             | Ok row when columns.Value > 0 && row.Length <> columns.Value ->
                 fail
                     (min row.Length columns.Value + 1)
-                    $"the line has {row.Length} numbers, the lines before {columns.Value}"
+                    $"a row of length {row.Length} after rows of length {columns.Value}"
             | Ok row ->
                 columns.Value <- row.Length
                 Ok row)

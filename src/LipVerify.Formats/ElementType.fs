@@ -7,17 +7,29 @@ open System.Runtime.InteropServices
 /// How a file stores one number.
 [<RequireQualifiedAccess>]
 type ElementType =
+    /// IEEE 754 double precision.
     | Float64
+    /// IEEE 754 single precision.
     | Float32
+    /// IEEE 754 half precision.
     | Float16
+    /// The upper half of a single.
     | BFloat16
+    /// Signed, 64 bits.
     | Int64
+    /// Signed, 32 bits.
     | Int32
+    /// Signed, 16 bits.
     | Int16
+    /// Signed, 8 bits.
     | Int8
+    /// Unsigned, 64 bits.
     | UInt64
+    /// Unsigned, 32 bits.
     | UInt32
+    /// Unsigned, 16 bits.
     | UInt16
+    /// Unsigned, 8 bits.
     | UInt8
     /// One byte; every value but 0 means true and becomes 1.
     | Bool
@@ -25,7 +37,9 @@ type ElementType =
 /// The order of the bytes of one number.
 [<RequireQualifiedAccess>]
 type ByteOrder =
+    /// The least significant byte first.
     | LittleEndian
+    /// The most significant byte first.
     | BigEndian
 
 /// Stored numbers as doubles. Every conversion is exact.
@@ -95,22 +109,33 @@ module ElementType =
         for i in 0 .. values.Length - 1 do
             values[i] <- reader.Invoke(source.Slice(i * step, step))
 
-    // From 2⁵³ on, a double no longer tells neighbouring integers apart.
-    let private exact element (values: float[]) =
-        let tooLarge =
-            match element with
-            | ElementType.Int64
-            | ElementType.UInt64 -> Array.FindIndex(values, (fun value -> abs value >= 9007199254740992.0))
-            | _ -> -1
+    let private integerAt element order (bytes: ReadOnlyMemory<byte>) position =
+        let bytes = bytes.Span.Slice(8 * position)
 
-        if tooLarge < 0 then
-            Ok values
-        else
-            Error
-                $"the integer at position {tooLarge} is beyond ±2⁵³ and has no exact double; store floating-point numbers"
+        match element, order with
+        | ElementType.UInt64, ByteOrder.LittleEndian -> bigint (BinaryPrimitives.ReadUInt64LittleEndian bytes)
+        | ElementType.UInt64, ByteOrder.BigEndian -> bigint (BinaryPrimitives.ReadUInt64BigEndian bytes)
+        | _, ByteOrder.LittleEndian -> bigint (BinaryPrimitives.ReadInt64LittleEndian bytes)
+        | _, ByteOrder.BigEndian -> bigint (BinaryPrimitives.ReadInt64BigEndian bytes)
+
+    // From 2⁵³ on, neighbouring integers may share a double.
+    let private refuseRounded element order bytes (values: float[]) =
+        let isRounded position =
+            abs values[position] >= 9007199254740992.0
+            && bigint values[position] <> integerAt element order bytes position
+
+        match element with
+        | ElementType.Int64
+        | ElementType.UInt64 ->
+            match Seq.tryFind isRounded (seq { 0 .. values.Length - 1 }) with
+            | Some position ->
+                Error
+                    $"the integer {integerAt element order bytes position} at position {position} has no exact double; store floating-point numbers"
+            | None -> Ok values
+        | _ -> Ok values
 
     /// The numbers in `bytes`, whose length must be a multiple of the size of one. Infinities and NaN pass;
-    /// 64-bit integers from ±2⁵³ on, which doubles cannot tell apart, are an error.
+    /// a 64-bit integer that has no exact double is an error.
     let decode (element: ElementType) (order: ByteOrder) (bytes: ReadOnlyMemory<byte>) : Result<float[], string> =
         let step = size element
 
@@ -127,4 +152,4 @@ module ElementType =
             | _, ByteOrder.LittleEndian -> convert (littleEndian element) step bytes.Span values
             | _, ByteOrder.BigEndian -> convert (bigEndian element) step bytes.Span values
 
-            exact element values
+            refuseRounded element order bytes values

@@ -93,6 +93,11 @@ module Files =
         path.StartsWith("/dev/", StringComparison.Ordinal)
         || path.StartsWith("/proc/", StringComparison.Ordinal)
 
+    let private finalTarget (link: string) =
+        match File.ResolveLinkTarget(link, returnFinalTarget = true) with
+        | null -> Path.GetFullPath link
+        | target -> target.FullName
+
     let private replace (path: string) (bytes: ReadOnlySpan<byte>) =
         let temporary = $"{path}.{Guid.NewGuid():N}.tmp"
 
@@ -110,9 +115,10 @@ module Files =
     let write (path: string) (bytes: ReadOnlyMemory<byte>) : Result<unit, LoadError> =
         let writeAll () =
             let target =
-                match File.ResolveLinkTarget(path, returnFinalTarget = true) with
-                | null -> Path.GetFullPath path
-                | link -> link.FullName
+                if isNull (FileInfo(path).LinkTarget) then
+                    Path.GetFullPath path
+                else
+                    finalTarget path
 
             if isDevice (Path.GetFullPath path) then
                 use stream = new FileStream(path, FileMode.Open, FileAccess.Write)

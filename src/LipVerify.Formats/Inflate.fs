@@ -54,4 +54,4 @@ module internal Inflate =
                 fill wrapping compressed (Array.zeroCreate<byte>(int size))
             with
             | :? InvalidDataException
-            | :? EndOfStreamException -> Error "the compressed data is damaged"
+            | :? IOException -> Error "the compressed data is damaged"

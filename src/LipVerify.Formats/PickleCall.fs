@@ -43,7 +43,9 @@ module internal PickleCall =
         match Array.truncate 4 arguments with
         | [| PickleValue.Storage({ Element = Some element } as storage); Int64 offset; Sizes sizes; Sizes strides |] ->
             Ok(tensor storage element offset sizes strides)
-        | _ -> Error "a tensor is described by something else than storage, offset, sizes and strides"
+        | _ ->
+            Error
+                "a tensor is described by something else than storage, offset, sizes and strides of 64 dimensions at most"
 
     let private rebuildTypedTensor (arguments: PickleValue[]) =
         match Array.truncate 7 arguments with
@@ -55,7 +57,9 @@ module internal PickleCall =
              _
              PickleValue.Callable(PickleCallable.ElementType element) |] ->
             Ok(tensor storage element offset sizes strides)
-        | _ -> Error "a tensor is described by something else than storage, offset, sizes, strides and element type"
+        | _ ->
+            Error
+                "a tensor is described by something else than storage, offset, sizes, strides (64 at most) and element type"
 
     /// The value of a call. `charge n` fails when the pickle has already had more values copied than it has bytes.
     let apply (charge: int -> Result<unit, string>) callable (arguments: PickleValue[]) : Result<PickleValue, string> =

@@ -9,7 +9,9 @@ open LipVerify.Core
 /// A picture of 8 bits a channel.
 type Image =
     {
+        /// In pixels.
         Width: int
+        /// In pixels.
         Height: int
         /// 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
         Channels: int
@@ -44,7 +46,7 @@ module Png =
         | 3uy, 8uy -> Ok Palette
         | 4uy, 8uy -> Ok GreyAlpha
         | 6uy, 8uy -> Ok RgbAlpha
-        | (0uy | 2uy | 3uy | 4uy | 6uy), _ -> Error $"the picture has {depth} bits a channel; save it with 8"
+        | (0uy | 2uy | 3uy | 4uy | 6uy), _ -> Error $"the picture has bit depth {depth}; save it with 8 bits a channel"
         | _ -> Error $"colour type {code} does not exist: the file is damaged"
 
     let private readHeader chunks =

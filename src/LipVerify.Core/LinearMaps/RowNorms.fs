@@ -26,19 +26,24 @@ let private scaling (entries: float[]) =
         let exponent = -(Math.ILogB largest) |> max -1000 |> min 1000
         struct (exponent, Math.ScaleB(smallest, exponent) < Math.ScaleB(1.0, -511))
 
-/// `Σ_j |a_ij| d_j` for each row `i`, rounded upward. `mask` holds 0 and 1, one an input.
-let absoluteRowSums (engine: IEngine) map (mask: Tensor) =
-    let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 2)
+/// `Σ_j |a_ij| d_j` for each row `i`, rounded upward; 0 only where every term is 0. `mask` holds 0 and 1, one an input.
+let rec absoluteRowSums (engine: IEngine) map (mask: Tensor) =
+    match map with
+    | Scaled(scale, map) ->
+        Tensor.map2 (fun s sum -> Rounding.mulUp (abs s) sum) scale (absoluteRowSums engine map mask)
+    | _ ->
+        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 2)
 
-    LinearMap.applyTo engine (LinearMap.absolute map) mask
-    |> Tensor.map (fun sum -> Rounding.mulUp inflation sum)
+        LinearMap.applyTo engine (LinearMap.absolute map) mask
+        |> Tensor.map (Rounding.mulUp inflation)
 
-/// `Σ_i |a_ij| r_i` for each column `j`, rounded upward. `weights` are non-negative, one an output.
+/// `Σ_i |a_ij| r_i` for each column `j`, rounded upward, up to products that underflow to 0 (fewer than `termsInColumn`, each
+/// below 2⁻¹⁰⁷⁴). `weights` are non-negative, one an output.
 let absoluteColumnSums (engine: IEngine) map (weights: Tensor) =
     let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn map + 2)
 
     LinearMap.adjointTo engine (LinearMap.absolute map) weights
-    |> Tensor.map (fun sum -> Rounding.mulUp inflation sum)
+    |> Tensor.map (Rounding.mulUp inflation)
 
 /// Row norms of a map with explicit entries, by one application of `squares`, the map with entries `(2^e·a)²`.
 let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: (float -> float) -> LinearMap) mask =

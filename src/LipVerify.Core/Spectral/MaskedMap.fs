@@ -48,7 +48,8 @@ module MaskedMap =
         LinearMap.adjoint engine masked.Map batch y x
         engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
 
-    /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum).
+    /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum). The second is 0 only
+    /// for the zero operator.
     let absoluteNorms (engine: IEngine) masked =
         let largest (sums: Tensor) (weights: Tensor) =
             (0.0, Tensor.values sums, Tensor.values weights)
@@ -60,7 +61,8 @@ module MaskedMap =
         let rows =
             largest (RowNorms.absoluteRowSums engine masked.Map masked.Columns) masked.Rows
 
-        struct (columns, rows)
+        let underflow = float (LinearMap.termsInColumn masked.Map) * Double.Epsilon
+        struct (Rounding.addUp columns underflow, rows)
 
     /// The same norm on fewer coordinates: a dense map loses the rows and columns that `R` and `D` switch off.
     let compress masked =

@@ -1,0 +1,23 @@
+// How far can the answer of a digit classifier move when its input moves a little?
+// Run it with: dotnet run --project samples/QuickStart.CSharp
+
+using LipVerify;
+
+var samples = Path.Combine(AppContext.BaseDirectory, "mnist");
+var network = Network.Load(Path.Combine(samples, "mnist-net.onnx"));
+var digit = network.LoadInput(Path.Combine(samples, "digits", "8.png"), Preprocessing.Mnist);
+
+var logits = network.Evaluate(digit);
+Console.WriteLine($"the network reads an {Array.IndexOf(logits, logits.Max())}");
+
+foreach (var radius in new[] { 0.01, 0.1 })
+{
+    var bound = LipschitzBound.Local(network, digit, radius);
+    Console.WriteLine($"within radius {radius}: Lipschitz constant ≤ {bound.Value:G8} ({bound.Rigor.Kind})");
+
+    foreach (var layer in bound.Layers)
+        Console.WriteLine($"    {layer.Name,-12} ≤ {layer.Lipschitz:F6}   {layer.Active,4} of {layer.Size,4} outputs active");
+}
+
+var everywhere = LipschitzBound.Global(network);
+Console.WriteLine($"anywhere: Lipschitz constant ≤ {everywhere.Value:G8} ({everywhere.Rigor.Kind})");

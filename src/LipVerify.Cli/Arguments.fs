@@ -14,8 +14,8 @@ type InfoArguments =
 /// `lipverify bound MODEL …`
 type BoundArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
-    | [<Unique; AltCommandLine("-r")>] Radius of R: string
-    | [<Unique; AltCommandLine("-m")>] Method of M: string
+    | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
+    | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Method of M: string
 
     interface IArgParserTemplate with
         member argument.Usage =
@@ -38,18 +38,20 @@ type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
-    | [<Inherit; Unique; AltCommandLine("-a")>] Architecture of A: string
-    | [<Inherit; Unique; AltCommandLine("-i")>] Input of X: string
-    | [<Inherit; Unique>] Preprocess of P: string
-    | [<Inherit; Unique>] Mean of LIST: string
-    | [<Inherit; Unique>] Std of LIST: string
-    | [<Inherit; Unique>] Definition of D: string
-    | [<Inherit; Unique>] Norm of NORM: string
-    | [<Inherit; Unique>] Seed of N: string
-    | [<Inherit; Unique>] Engine of E: string
-    | [<Inherit; Unique>] Threads of N: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Definition of D: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Norm of NORM: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Failure_Probability of D: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Seed of N: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Engine of E: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Threads of N: string
     | [<Inherit; Unique>] Json
-    | [<Inherit; Unique; AltCommandLine("-o")>] Output of F: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-o")>] Output of F: string
+    | [<Unique>] Version
 
     interface IArgParserTemplate with
         member argument.Usage =
@@ -66,8 +68,10 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Norm _ -> "2 (default), the only norm so far."
+            | Failure_Probability _ -> "what methods that draw random numbers may risk (1e-9); none does so far."
             | Seed _ -> "seed of random draws (0)."
             | Engine _ -> "auto (default), openblas or managed."
             | Threads _ -> "threads of the engine (all cores)."
             | Json -> "print one JSON document and nothing else on standard output."
             | Output _ -> "write the result to this file instead of standard output."
+            | Version -> "print the version."

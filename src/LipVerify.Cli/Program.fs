@@ -9,68 +9,130 @@ module private Exit =
     let ok = 0
     let badInput = 2
     let internalError = 3
-    let cancelled = 130
 
-let private examples =
-    """EXAMPLES:
+/// The commands with examples of their use.
+let private commands =
+    [
+        "info",
+        [
+            "lipverify info samples/mnist/mnist-net.onnx"
+            "lipverify info model.pt --architecture cifar10-net --json"
+            "lipverify info zoo:vgg16"
+        ]
+        "bound",
+        [
+            "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
+            "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
+            "lipverify bound zoo:mnist-net?seed=1 --method global"
+        ]
+        "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
+    ]
 
-    lipverify demo
-    lipverify info samples/mnist/mnist-net.onnx
-    lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1
-    lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json
-    lipverify bound zoo:alexnet?seed=1 --method global
-
-    Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input.
-"""
+let private commandNames = "info, bound or demo"
 
 let private parser =
-    ArgumentParser.Create<Arguments>(
-        programName = "lipverify",
-        helpTextMessage = "Guaranteed bounds on Lipschitz constants of ReLU networks."
-    )
+    lazy
+        ArgumentParser.Create<Arguments>(
+            programName = "lipverify",
+            helpTextMessage = "Guaranteed bounds on Lipschitz constants of ReLU networks."
+        )
 
 let private fail code (text: string) =
-    Console.Error.WriteLine("lipverify: " + text.ReplaceLineEndings " ")
+    Progress.say text
     code
 
-let private execute (arguments: ParseResults<Arguments>) : Result<unit, CommandError> =
+/// The command that a command line names, wherever it stands.
+let private commandOf (argv: string[]) =
+    argv
+    |> Array.tryPick (fun word -> commands |> List.tryFind (fun (name, _) -> name = word))
+
+let private printHelp argv (text: string) =
+    let examples =
+        match commandOf argv with
+        | Some(_, examples) -> examples
+        | None -> commands |> List.map (snd >> List.head)
+
+    let lines =
+        [
+            yield text.TrimEnd()
+            yield ""
+            yield "EXAMPLES:"
+            yield ""
+            yield! examples |> List.map (fun example -> "    " + example)
+            yield ""
+            yield "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input."
+        ]
+
+    lines |> List.iter Console.Out.WriteLine
+    Exit.ok
+
+/// Argu's message without the usage text that follows it.
+let private usageError (argv: string[]) (message: string) =
+    let problem = message.Split('\n', 2)[0]
+    let problem = problem.Replace("ERROR: ", "").TrimEnd('.', '\r')
+
+    let help =
+        match commandOf argv with
+        | Some(name, _) -> $"lipverify {name} --help"
+        | None -> "lipverify --help"
+
+    fail Exit.badInput $"{problem}; see {help}"
+
+let private version =
+    typeof<Arguments>.Assembly.GetName().Version
+    |> Option.ofObj
+    |> Option.map (fun version -> version.ToString 3)
+    |> Option.defaultValue "unknown"
+
+let private runCommand (arguments: ParseResults<Arguments>) : Result<unit, CommandError> =
     Settings.ofArguments arguments
     |> Result.mapError Usage
     |> Result.bind (fun settings ->
-        match arguments.GetSubCommand() with
-        | Info info -> InfoCommand.run settings info
-        | Bound bound -> BoundCommand.run settings bound
-        | Demo _ -> DemoCommand.run settings
-        | _ -> Error(Usage "a command is needed: info, bound or demo; see lipverify --help"))
+        match arguments.TryGetSubCommand() with
+        | Some(Info info) -> InfoCommand.run settings info
+        | Some(Bound bound) -> BoundCommand.run settings bound
+        | Some(Demo _) -> DemoCommand.run settings
+        | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 
-/// Argu's message without the usage text that follows it.
-let private firstLine (message: string) =
-    let line = message.Split('\n', 2)[0]
-    line.Replace("ERROR: ", "").TrimEnd('.', '\r') + "; see lipverify --help"
-
-let private parse (argv: string[]) =
-    try
-        Ok(parser.ParseCommandLine(argv, raiseOnUsage = true))
-    with :? ArguParseException as failure ->
-        match failure.ErrorCode with
-        | ErrorCode.HelpText ->
-            Console.Out.WriteLine failure.Message
-            Console.Out.Write examples
-            Error Exit.ok
-        | _ -> Error(fail Exit.badInput (firstLine failure.Message))
-
-let private run (arguments: ParseResults<Arguments>) =
-    try
-        match execute arguments with
+let private execute (arguments: ParseResults<Arguments>) =
+    if arguments.Contains Arguments.Version then
+        Console.Out.WriteLine $"lipverify {version}"
+        Exit.ok
+    else
+        match runCommand arguments with
         | Ok() -> Exit.ok
         | Error failure -> fail Exit.badInput (CommandError.text failure)
-    with
-    | :? OperationCanceledException -> fail Exit.cancelled "cancelled"
+
+/// Argu takes a word that is no command for a stray argument.
+let private unknownCommand (argv: string[]) =
+    match Array.tryHead argv with
+    | Some word when not (word.StartsWith '-') && (commandOf [| word |]).IsNone -> Some word
+    | _ -> None
+
+/// The failure behind one that loops on several threads have wrapped.
+let rec private innermost (failure: exn) =
+    match failure with
+    | :? AggregateException as several when several.InnerExceptions.Count > 0 -> innermost several.InnerExceptions[0]
+    | _ -> failure
+
+let private failureOf argv (failure: exn) =
+    match innermost failure with
+    | :? ArguParseException as failure when failure.ErrorCode = ErrorCode.HelpText -> printHelp argv failure.Message
+    | :? ArguParseException as failure -> usageError argv failure.Message
+    | :? OperationCanceledException ->
+        Interruption.tell ()
+        Interruption.exitCode
     | :? OutOfMemoryException -> fail Exit.badInput "there is not enough memory for this network"
     | failure -> fail Exit.internalError $"internal error, please report it: {failure}"
 
+/// Runs one command line and returns its exit code.
 [<EntryPoint>]
 let main argv =
-    match parse argv with
-    | Ok arguments -> run arguments
-    | Error code -> code
+    try
+        Interruption.token () |> ignore
+
+        match unknownCommand argv with
+        | Some word -> fail Exit.badInput $"there is no command \"{word}\"; use {commandNames}, or see lipverify --help"
+        | None -> parser.Value.ParseCommandLine(argv, raiseOnUsage = true) |> execute
+    with failure ->
+        failureOf argv failure

@@ -1,8 +1,10 @@
-/// Progress of long work on standard error: a line that overwrites itself on a terminal, occasional lines elsewhere.
+/// What the process says on standard error: notices, how it ended, and progress of long work. Progress is a line that
+/// overwrites itself on a terminal, and an occasional line elsewhere.
 module LipVerify.Cli.Progress
 
 open System
 open System.Diagnostics
+open System.Threading
 
 /// Work that ends sooner than this prints no progress.
 let private patience = TimeSpan.FromSeconds 1.0
@@ -10,33 +12,92 @@ let private patience = TimeSpan.FromSeconds 1.0
 /// Between lines where standard error is not a terminal.
 let private pause = TimeSpan.FromSeconds 10.0
 
-/// A sink for progress lines and a function that clears what it drew.
-let create () =
+/// Between redraws on a terminal.
+let private beat = TimeSpan.FromSeconds 0.5
+
+/// Standard error is one for the process, and so is what was drawn on it.
+let private console = obj ()
+
+let mutable private drawn = 0
+
+/// Control characters of a file's content must not reach a terminal.
+let private oneLine (text: string) =
+    text.ReplaceLineEndings " "
+    |> String.map (fun c -> if Char.IsControl c then '?' else c)
+
+let private erase () =
+    if drawn > 0 then
+        Console.Error.Write("\r" + String(' ', drawn) + "\r")
+        drawn <- 0
+
+/// The width of the terminal less one column, so that the cursor stays on the line.
+let private columns () =
+    try
+        if Console.WindowWidth > 1 then
+            min 100 (Console.WindowWidth - 1)
+        else
+            79
+    with :? IO.IOException ->
+        79
+
+let private overwrite (line: string) =
+    let width = columns ()
+
+    let line =
+        if line.Length > width then
+            line.Substring(0, width)
+        else
+            line
+
+    Console.Error.Write("\r" + line.PadRight drawn)
+    drawn <- line.Length
+
+/// One line of its own.
+let say (text: string) =
+    lock console (fun () ->
+        erase ()
+        Console.Error.WriteLine("lipverify: " + oneLine text))
+
+/// Runs `work` with a sink for its progress lines.
+let during (work: (string -> unit) -> 'a) : 'a =
     let clock = Stopwatch.StartNew()
     let interactive = not Console.IsErrorRedirected
-    let mutable drawn = 0
+    let mutable text = ""
     let mutable last = TimeSpan.Zero
+    let mutable ended = false
 
-    let draw (text: string) =
+    let draw () =
         let line = $"{clock.Elapsed.TotalSeconds, 6:F0} s  {text}"
-        let line = if line.Length > 100 then line.Substring(0, 100) else line
 
         if interactive then
-            Console.Error.Write("\r" + line.PadRight drawn)
-            drawn <- line.Length
+            overwrite line
         else
             Console.Error.WriteLine line
 
-    let report text =
-        let now = clock.Elapsed
+        last <- clock.Elapsed
 
-        if now > patience && (interactive || now - last > pause) then
-            last <- now
-            draw text
+    // A single step may be long: the clock on the line shows that work goes on.
+    let redraw _ =
+        lock console (fun () ->
+            if not ended && text <> "" && clock.Elapsed > patience then
+                draw ())
 
-    let clear () =
-        if drawn > 0 then
-            Console.Error.Write("\r" + String(' ', drawn) + "\r")
-            drawn <- 0
+    let report line =
+        lock console (fun () ->
+            text <- oneLine line
 
-    struct (report, clear)
+            if clock.Elapsed > patience && not interactive && clock.Elapsed - last > pause then
+                draw ())
+
+    use _ =
+        if interactive then
+            new Timer(redraw, null, patience, beat)
+        else
+            new Timer(redraw, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan)
+
+    try
+        work report
+    finally
+        lock console (fun () ->
+            ended <- true
+            erase ())

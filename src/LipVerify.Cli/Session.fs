@@ -2,7 +2,6 @@ namespace LipVerify.Cli
 
 open System
 open System.IO
-open System.Threading
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
@@ -25,47 +24,31 @@ module CommandError =
 /// What every command shares: the engine, cancellation, and where results and notices go.
 module Session =
 
-    /// A line for the user beside the result.
-    let notice (text: string) = eprintfn $"lipverify: {text}"
-
     let private engine (settings: Settings) =
         try
             let engine = Engines.Create(settings.Engine, settings.Threads)
-            Engines.Notice |> Option.ofObj |> Option.iter notice
+            Engines.Notice |> Option.ofObj |> Option.iter Progress.say
             Ok engine
         with :? EngineUnavailableException as failure ->
             Error(Usage failure.Message)
 
     /// Runs `work` with an engine, progress on standard error and cancellation by Ctrl-C.
     let run (settings: Settings) (work: Context -> Result<unit, CommandError>) =
-        use source = new CancellationTokenSource()
-
-        let cancel =
-            ConsoleCancelEventHandler(fun _ event ->
-                event.Cancel <- not source.IsCancellationRequested
-                source.Cancel())
-
-        let struct (report, clear) = Progress.create ()
-        Console.CancelKeyPress.AddHandler cancel
-
-        try
-            engine settings
-            |> Result.bind (fun engine ->
+        engine settings
+        |> Result.bind (fun engine ->
+            Progress.during (fun report ->
                 work
                     { Context.create engine with
-                        Cancellation = source.Token
+                        Cancellation = Interruption.token ()
                         Seed = settings.Seed
                         Report = report
-                    })
-        finally
-            clear ()
-            Console.CancelKeyPress.RemoveHandler cancel
+                    }))
 
     /// Loads the model and prints its notices.
     let loadModel (settings: Settings) model =
         ModelSource.load model settings.Architecture
         |> Result.map (fun loaded ->
-            loaded.Notices |> List.iter (fun text -> notice $"{model}: {text}")
+            loaded.Notices |> List.iter (fun text -> Progress.say $"{model}: {text}")
             loaded.Network)
         |> Result.mapError File
 
@@ -77,12 +60,22 @@ module Session =
             InputSource.load network.InputShape settings.Preprocessing source
             |> Result.mapError File
 
+    let private print (settings: Settings) (document: string) =
+        try
+            // JSON is UTF-8 whatever the terminal's encoding.
+            if settings.Json then
+                Console.OutputEncoding <- Text.UTF8Encoding false
+
+            Console.Out.Write document
+            Console.Out.Flush()
+            Ok()
+        with :? IOException as failure ->
+            Error(Usage $"standard output: {failure.Message}")
+
     /// Writes a finished document to `--output` or to standard output.
     let deliver (settings: Settings) (document: string) =
         match settings.Output with
-        | None ->
-            Console.Out.Write document
-            Ok()
+        | None -> print settings document
         | Some path ->
             Files.write path (ReadOnlyMemory(Text.Encoding.UTF8.GetBytes document))
             |> Result.mapError File

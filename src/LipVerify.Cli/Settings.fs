@@ -14,6 +14,7 @@ type Settings =
         Input: string option
         Preprocessing: Preprocessing
         Definition: Definition
+        FailureProbability: float
         Seed: int
         Engine: string
         Threads: int
@@ -23,6 +24,13 @@ type Settings =
 
 /// Checks of option values. An error is one line that says which option, what is wrong and what would be right.
 module Settings =
+
+    /// The first step that fails ends the checks.
+    type private Checks() =
+        member _.Bind(outcome, next) = Result.bind next outcome
+        member _.Return value = Ok value
+
+    let private result = Checks()
 
     let private integer option minimum (text: string) =
         match Int32.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
@@ -61,6 +69,18 @@ module Settings =
         | "inf" -> Error "--norm inf is not available yet; only bounds in the 2-norm are"
         | _ -> Error $"--norm must be 2, not \"{text}\""
 
+    let private failureProbability text =
+        match number "--failure-probability" text with
+        | Ok probability when probability > 0.0 && probability < 1.0 -> Ok probability
+        | _ -> Error $"--failure-probability must be a number between 0 and 1, not \"{text}\""
+
+    let private engine name =
+        if Seq.contains name LipVerify.Compute.Engines.Names then
+            Ok name
+        else
+            let names = String.concat ", " LipVerify.Compute.Engines.Names
+            Error $"--engine must be one of {names}, not \"{name}\""
+
     let private preprocessing name mean deviation =
         match name, mean, deviation with
         | Some name, None, None -> Preprocessing.find name
@@ -81,37 +101,39 @@ module Settings =
 
     /// The checked options of a command line.
     let ofArguments (arguments: ParseResults<Arguments>) : Result<Settings, string> =
-        let preprocessing =
-            preprocessing
-                (arguments.TryGetResult Arguments.Preprocess)
-                (arguments.TryGetResult Arguments.Mean)
-                (arguments.TryGetResult Arguments.Std)
+        result {
+            let! preprocessing =
+                preprocessing
+                    (arguments.TryGetResult Arguments.Preprocess)
+                    (arguments.TryGetResult Arguments.Mean)
+                    (arguments.TryGetResult Arguments.Std)
 
-        let definition =
-            arguments.TryGetResult Arguments.Definition |> checkedOr Nominal definition
+            let! definition =
+                arguments.TryGetResult Arguments.Definition |> checkedOr Nominal definition
 
-        let norm = arguments.TryGetResult Arguments.Norm |> checkedOr () norm
-        let seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
+            do! arguments.TryGetResult Arguments.Norm |> checkedOr () norm
 
-        let threads =
-            arguments.TryGetResult Arguments.Threads |> checkedOr 0 (integer "--threads" 1)
+            let! failureProbability =
+                arguments.TryGetResult Arguments.Failure_Probability
+                |> checkedOr 1e-9 failureProbability
 
-        match preprocessing, definition, norm, seed, threads with
-        | Ok preprocessing, Ok definition, Ok(), Ok seed, Ok threads ->
-            Ok
+            let! seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
+            let! engine = arguments.TryGetResult Arguments.Engine |> checkedOr "auto" engine
+
+            let! threads =
+                arguments.TryGetResult Arguments.Threads |> checkedOr 0 (integer "--threads" 1)
+
+            return
                 {
                     Architecture = arguments.TryGetResult Arguments.Architecture
                     Input = arguments.TryGetResult Arguments.Input
                     Preprocessing = preprocessing
                     Definition = definition
+                    FailureProbability = failureProbability
                     Seed = seed
-                    Engine = arguments.GetResult(Arguments.Engine, "auto")
+                    Engine = engine
                     Threads = threads
                     Json = arguments.Contains Arguments.Json
                     Output = arguments.TryGetResult Arguments.Output
                 }
-        | Error problem, _, _, _, _
-        | _, Error problem, _, _, _
-        | _, _, Error problem, _, _
-        | _, _, _, Error problem, _
-        | _, _, _, _, Error problem -> Error problem
+        }

@@ -50,12 +50,12 @@ let private text folder (globalReport: BoundReport) output (reports: (Radius * B
     let table =
         TextTable.render
             [
-                "radius"
-                "local Lipschitz ≤"
-                "rigor"
-                "below global"
-                "class certified"
-                "seconds"
+                TextTable.Figures "radius"
+                TextTable.Figures "local Lipschitz ≤"
+                TextTable.Words "rigor"
+                TextTable.Figures "below global"
+                TextTable.Words "class certified"
+                TextTable.Figures "seconds"
             ]
             (reports |> List.map (row globalBound output))
 

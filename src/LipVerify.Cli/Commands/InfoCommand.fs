@@ -35,7 +35,14 @@ let private text (model: string) (network: Network) =
 
     let table =
         TextTable.render
-            [ "#"; "layer"; "kind"; "input"; "output"; "parameters" ]
+            [
+                TextTable.Figures "#"
+                TextTable.Words "layer"
+                TextTable.Words "kind"
+                TextTable.Words "input"
+                TextTable.Words "output"
+                TextTable.Figures "parameters"
+            ]
             (Network.layers network |> List.map row)
 
     $"{model}: {Shape.text network.InputShape} → {Shape.text network.OutputShape}, {Network.parameterCount network} parameters\n{table}"

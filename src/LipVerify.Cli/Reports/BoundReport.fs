@@ -81,14 +81,14 @@ module BoundReport =
     let layerTable (result: NetworkBound) =
         TextTable.render
             [
-                "#"
-                "layer"
-                "kind"
-                "Lipschitz ≤"
-                "rigor"
-                "radius in"
-                "radius out"
-                "active"
+                TextTable.Figures "#"
+                TextTable.Words "layer"
+                TextTable.Words "kind"
+                TextTable.Figures "Lipschitz ≤"
+                TextTable.Words "rigor"
+                TextTable.Figures "radius in"
+                TextTable.Figures "radius out"
+                TextTable.Figures "active"
             ]
             (result.Layers |> List.map layerRow)
 
@@ -106,11 +106,11 @@ module BoundReport =
         let subject =
             match report.Radius with
             | Some radius when report.Method <> "global" ->
-                $"Local Lipschitz constant ({definitionName report.Definition}) within radius {figure radius}"
-            | _ -> "Global Lipschitz constant"
+                $"Local Lipschitz constant of {report.Model}, {definitionName report.Definition}, within radius {figure radius}"
+            | _ -> $"Global Lipschitz constant of {report.Model}"
 
         [
-            $"{subject} of {report.Model}, 2-norm, method {report.Method}"
+            $"{subject} (2-norm, method {report.Method})"
             $"    ≤ {bound.Value:G10}"
             $"    {promise bound.Rigor}"
             ""

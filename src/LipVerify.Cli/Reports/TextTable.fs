@@ -1,21 +1,51 @@
 /// Tables for a terminal.
 module LipVerify.Cli.TextTable
 
+open System
 open System.IO
 open Spectre.Console
 
-/// Columns that no terminal width squeezes: results are often read from a pipe.
-let private width = 160
+/// A column by its title.
+type Column =
+    /// Text, flush left.
+    | Words of string
+    /// Numbers, flush right.
+    | Figures of string
 
-/// A table with a header and rows, first three columns flush left when they hold text; ends with a line break.
-let render (header: string list) (rows: string list list) =
+/// No terminal width squeezes the columns: results are often read from a pipe.
+let private width = 10_000
+
+let private column kind =
+    let build (title: string) (alignment: Justify) =
+        TableColumn(Markup.Escape title, NoWrap = true, Alignment = Nullable alignment)
+
+    match kind with
+    | Words title -> build title Justify.Left
+    | Figures title -> build title Justify.Right
+
+/// Names come from files: a control character must not reach the terminal.
+let private cell (text: string) =
+    text
+    |> String.map (fun c -> if Char.IsControl c then '?' else c)
+    |> Markup.Escape
+
+/// The lines of what Spectre renders, without its blank lines around the table and blanks at the ends.
+let private tidy (rendered: string) =
+    rendered.Split '\n'
+    |> Array.map _.TrimEnd()
+    |> Array.filter (fun line -> line <> "")
+    |> Array.map (fun line -> line + "\n")
+    |> String.concat ""
+
+/// A table with a header and rows; every line ends with a line break.
+let render (columns: Column list) (rows: string list list) =
     let table = Table(Border = TableBorder.Simple)
 
-    for title in header do
-        table.AddColumn(TableColumn(Markup.Escape title).NoWrap()) |> ignore
+    for kind in columns do
+        table.AddColumn(column kind) |> ignore
 
     for row in rows do
-        table.AddRow(row |> List.map Markup.Escape |> Array.ofList) |> ignore
+        table.AddRow(row |> List.map cell |> Array.ofList) |> ignore
 
     use writer = new StringWriter()
 
@@ -30,4 +60,4 @@ let render (header: string list) (rows: string list list) =
 
     console.Profile.Width <- width
     console.Write table
-    writer.ToString()
+    tidy (writer.ToString())

@@ -135,6 +135,7 @@ let largest (context: Context) (masked: MaskedMap) side tolerance maxApplication
         else
             let struct (values, vectors) = ritz size
             let top = values[size - 1]
+            context.Report $"Lanczos: {applications} applications, Ritz value {top:G6}"
 
             let residual =
                 if invariant then
@@ -182,7 +183,6 @@ let largest (context: Context) (masked: MaskedMap) side tolerance maxApplication
         for i in 0 .. kept - 1 do
             projected[i * capacity + i] <- values[size - kept + i]
 
-        context.Report $"Lanczos: {applications} applications, norm ≈ {sqrt (max 0.0 values[size - 1]):G6}"
         store kept w (1.0 / beta)
         extend (kept + 1) applications
 

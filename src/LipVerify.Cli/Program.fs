@@ -46,6 +46,11 @@ let private commandOf (argv: string[]) =
     argv
     |> Array.tryPick (fun word -> commands |> List.tryFind (fun (name, _) -> name = word))
 
+let private finish (outcome: Result<unit, CommandError>) =
+    match outcome with
+    | Ok() -> Exit.ok
+    | Error failure -> fail Exit.badInput (CommandError.text failure)
+
 let private printHelp argv (text: string) =
     let examples =
         match commandOf argv with
@@ -63,8 +68,11 @@ let private printHelp argv (text: string) =
             yield "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input."
         ]
 
-    lines |> List.iter Console.Out.WriteLine
-    Exit.ok
+    lines
+    |> List.map (fun line -> line + "\n")
+    |> String.concat ""
+    |> Session.print
+    |> finish
 
 /// Argu's message without the usage text that follows it.
 let private usageError (argv: string[]) (message: string) =
@@ -96,12 +104,9 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<unit, Comma
 
 let private execute (arguments: ParseResults<Arguments>) =
     if arguments.Contains Arguments.Version then
-        Console.Out.WriteLine $"lipverify {version}"
-        Exit.ok
+        Session.print $"lipverify {version}\n" |> finish
     else
-        match runCommand arguments with
-        | Ok() -> Exit.ok
-        | Error failure -> fail Exit.badInput (CommandError.text failure)
+        runCommand arguments |> finish
 
 /// Argu takes a word that is no command for a stray argument.
 let private unknownCommand (argv: string[]) =

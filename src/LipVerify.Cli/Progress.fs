@@ -25,9 +25,17 @@ let private oneLine (text: string) =
     text.ReplaceLineEndings " "
     |> String.map (fun c -> if Char.IsControl c then '?' else c)
 
+/// Where standard error is closed there is nobody to tell.
+let private write (text: string) =
+    try
+        Console.Error.Write text
+    with
+    | :? IO.IOException
+    | :? UnauthorizedAccessException -> ()
+
 let private erase () =
     if drawn > 0 then
-        Console.Error.Write("\r" + String(' ', drawn) + "\r")
+        write ("\r" + String(' ', drawn) + "\r")
         drawn <- 0
 
 /// The width of the terminal less one column, so that the cursor stays on the line.
@@ -49,14 +57,14 @@ let private overwrite (line: string) =
         else
             line
 
-    Console.Error.Write("\r" + line.PadRight drawn)
+    write ("\r" + line.PadRight drawn)
     drawn <- line.Length
 
 /// One line of its own.
 let say (text: string) =
     lock console (fun () ->
         erase ()
-        Console.Error.WriteLine("lipverify: " + oneLine text))
+        write ("lipverify: " + oneLine text + "\n"))
 
 /// Runs `work` with a sink for its progress lines.
 let during (work: (string -> unit) -> 'a) : 'a =
@@ -69,10 +77,7 @@ let during (work: (string -> unit) -> 'a) : 'a =
     let draw () =
         let line = $"{clock.Elapsed.TotalSeconds, 6:F0} s  {text}"
 
-        if interactive then
-            overwrite line
-        else
-            Console.Error.WriteLine line
+        if interactive then overwrite line else write (line + "\n")
 
         last <- clock.Elapsed
 

@@ -60,22 +60,25 @@ module Session =
             InputSource.load network.InputShape settings.Preprocessing source
             |> Result.mapError File
 
-    let private print (settings: Settings) (document: string) =
+    /// Writes to standard output.
+    let print (document: string) =
         try
-            // JSON is UTF-8 whatever the terminal's encoding.
-            if settings.Json then
-                Console.OutputEncoding <- Text.UTF8Encoding false
-
             Console.Out.Write document
             Console.Out.Flush()
             Ok()
-        with :? IOException as failure ->
-            Error(Usage $"standard output: {failure.Message}")
+        with
+        | :? IOException
+        | :? UnauthorizedAccessException as failure -> Error(Usage $"standard output: {failure.Message}")
 
     /// Writes a finished document to `--output` or to standard output.
     let deliver (settings: Settings) (document: string) =
         match settings.Output with
-        | None -> print settings document
+        | None ->
+            // JSON is UTF-8 whatever the terminal's encoding.
+            if settings.Json then
+                Console.OutputEncoding <- Text.UTF8Encoding false
+
+            print document
         | Some path ->
             Files.write path (ReadOnlyMemory(Text.Encoding.UTF8.GetBytes document))
             |> Result.mapError File

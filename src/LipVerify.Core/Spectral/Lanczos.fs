@@ -135,7 +135,6 @@ let largest (context: Context) (masked: MaskedMap) side tolerance maxApplication
         else
             let struct (values, vectors) = ritz size
             let top = values[size - 1]
-            context.Report $"Lanczos: {applications} applications, Ritz value {top:G6}"
 
             let residual =
                 if invariant then
@@ -144,6 +143,7 @@ let largest (context: Context) (masked: MaskedMap) side tolerance maxApplication
                     beta * abs vectors[(size - 1) * size + size - 1]
 
             let error = errorOf values residual
+            context.Report $"Lanczos: {applications} applications, relative error ≈ {error / top:G2}"
 
             if error <= tolerance * top || invariant || applications >= maxApplications then
                 {

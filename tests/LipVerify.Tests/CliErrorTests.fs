@@ -1,0 +1,202 @@
+/// Bad usage and bad input: exit code 2, one line on standard error that says what is wrong, nothing on standard output.
+module LipVerify.Tests.CliErrorTests
+
+open System
+open System.IO
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+let private zoo arguments =
+    [ "bound"; "zoo:mnist-net"; "--input"; "zeros"; "--radius"; "0.1" ] @ arguments
+
+let private stateDict arguments = [ "info"; safetensors ] @ arguments
+
+/// Command lines, each with parts of the line that it must give.
+let private mistakes: (string list * string list) list =
+    [
+        // the command
+        [], [ "a command is needed"; "bound" ]
+        [ "--json" ], [ "a command is needed" ]
+        [ "bond"; onnx ], [ "no command \"bond\""; "bound" ]
+        [ "info" ], [ "MODEL"; "lipverify info --help" ]
+        [ "bound"; "--radius"; "1" ], [ "MODEL"; "lipverify bound --help" ]
+        [ "info"; onnx; onnx ], [ "unrecognized argument"; onnx ]
+        [ "info"; onnx; "bound"; onnx ], [ "unrecognized argument" ]
+        [ "info"; onnx; "--radius"; "1" ], [ "unrecognized argument: '--radius'" ]
+        zoo [ "--frobnicate" ], [ "--frobnicate" ]
+        zoo [ "-x" ], [ "-x" ]
+        zoo [ "--json"; "--json" ], [ "--json"; "more than once" ]
+        zoo [ "--radius"; "2" ], [ "--radius"; "more than once" ]
+        [ "bound"; onnx; "--radius" ], [ "--radius"; "must be followed by" ]
+        // the radius
+        [ "bound"; onnx; "--input"; "zeros" ], [ "--radius is missing" ]
+        // methods and engines
+        zoo [ "--method"; "magic" ], [ "--method"; "analytic"; "\"magic\"" ]
+        zoo [ "--engine"; "abacus" ], [ "--engine"; "openblas"; "\"abacus\"" ]
+        zoo [ "--engine"; "cuda" ], [ "cuda" ]
+        [ "info"; onnx; "--engine"; "abacus" ], [ "--engine"; "\"abacus\"" ]
+        zoo [ "--definition"; "global" ], [ "--definition"; "nominal or uniform"; "\"global\"" ]
+        zoo [ "--norm"; "inf" ], [ "--norm inf is not available yet" ]
+        zoo [ "--norm"; "3" ], [ "--norm must be 2"; "\"3\"" ]
+        zoo [ "--threads"; "0" ], [ "--threads"; "at least 1"; "\"0\"" ]
+        zoo [ "--threads"; "-1" ], [ "--threads"; "at least 1"; "\"-1\"" ]
+        zoo [ "--threads"; "many" ], [ "--threads"; "\"many\"" ]
+        zoo [ "--seed"; "-1" ], [ "--seed"; "at least 0"; "\"-1\"" ]
+        zoo [ "--seed"; "99999999999" ], [ "--seed" ]
+        zoo [ "--failure-probability"; "0" ], [ "--failure-probability"; "between 0 and 1" ]
+        zoo [ "--failure-probability"; "NaN" ], [ "--failure-probability"; "\"NaN\"" ]
+        // preprocessing
+        zoo [ "--preprocess"; "lenet" ], [ "\"lenet\""; "mnist|cifar10|imagenet|none" ]
+        zoo [ "--preprocess"; "mnist"; "--mean"; "0.5"; "--std"; "1" ], [ "exclude each other" ]
+        zoo [ "--mean"; "0.5" ], [ "--mean and --std go together" ]
+        zoo [ "--std"; "0.5" ], [ "--mean and --std go together" ]
+        zoo [ "--mean"; "0.5"; "--std"; "0" ], [ "standard deviations must be positive" ]
+        zoo [ "--mean"; "0.5"; "--std"; "-1" ], [ "standard deviations must be positive" ]
+        zoo [ "--mean"; "nan"; "--std"; "1" ], [ "means must be finite" ]
+        zoo [ "--mean"; "0.5,"; "--std"; "1,1" ], [ "--mean must be a number" ]
+        zoo [ "--mean"; "0.5"; "--std"; "x" ], [ "--std must be a number"; "\"x\"" ]
+        [
+            "bound"
+            onnx
+            "--radius"
+            "1"
+            "--input"
+            eight
+            "--mean"
+            "1,2,3"
+            "--std"
+            "1,1,1"
+        ],
+        [ eight; "3 means"; "1×28×28" ]
+        // the input
+        [ "bound"; onnx; "--radius"; "1" ], [ "--input is missing" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; "" ], [ "an input is a .png" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; "missing.png" ], [ "missing.png"; "no such file" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; onnx ], [ onnx; "an input is a .png" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; "random?seed=x" ], [ "random?seed=x" ]
+        [ "bound"; "zoo:cifar10-net"; "--radius"; "1"; "--input"; eight ], [ eight; "3×32×32"; "1×28×28" ]
+        // the model
+        [ "info"; "missing.onnx" ], [ "missing.onnx"; "no such file" ]
+        [ "info"; "missing.pt"; "--architecture"; "mnist-net" ], [ "missing.pt"; "no such file" ]
+        [ "info"; "" ], [ "a file name is needed" ]
+        [ "info"; samples ], [ samples; "folder" ]
+        [ "info"; eight; "--architecture"; "mnist-net" ], [ eight ]
+        [ "info"; "zoo:alexnett" ], [ "zoo:alexnett"; "mnist-net|cifar10-net|alexnet|vgg16" ]
+        [ "info"; "zoo:" ], [ "zoo:"; "alexnet" ]
+        [ "info"; "zoo:alexnet?seed=x" ], [ "zoo:alexnet?seed=x"; "integer" ]
+        [ "info"; "zoo:alexnet?seed=-1" ], [ "zoo:alexnet?seed=-1"; "not negative" ]
+        [ "info"; "zoo:alexnet?sed=1" ], [ "?sed=1"; "?seed=N" ]
+        [ "info"; "zoo:mnist-net"; "--architecture"; "mnist-net" ], [ "leave out --architecture" ]
+        [ "info"; onnx; "--architecture"; "mnist-net" ], [ onnx; "ONNX"; "leave out --architecture" ]
+        // architectures
+        stateDict [], [ safetensors; "--architecture"; "FILE.json" ]
+        stateDict [ "--architecture"; "lenet" ], [ "lenet"; "mnist-net|cifar10-net|alexnet|vgg16"; "FILE.json" ]
+        stateDict [ "--architecture"; "missing.json" ], [ "missing.json"; "no such file" ]
+        stateDict [ "--architecture"; "cifar10-net" ],
+        [ safetensors; "cifar10-net"; "conv1.weight"; "32×3×3×3"; "6×1×5×5" ]
+        // the output
+        stateDict [ "--architecture"; "mnist-net"; "--output"; samples ], [ samples; "folder" ]
+        stateDict [ "--architecture"; "mnist-net"; "--output"; "" ], [ "a file name is needed" ]
+        stateDict [ "--architecture"; "mnist-net"; "--output"; "/nonexistent/folder/x" ], [ "/nonexistent/folder/x" ]
+    ]
+
+let private holdsOneLine (parts: string list) outcome =
+    Assert.That(outcome.ExitCode, Is.EqualTo 2)
+    Assert.That(outcome.Output, Is.Empty)
+    Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+    Assert.That(outcome.Error, Does.StartWith "lipverify: ")
+    Assert.That(outcome.Error, Does.Not.Contain "   at ")
+
+    for part in parts do
+        Assert.That(outcome.Error, Does.Contain part)
+
+let private cases =
+    [
+        for arguments, parts in mistakes do
+            let shown =
+                arguments
+                |> List.map (fun word -> if word.Contains '/' then Path.GetFileName word else word)
+
+            let name = String.Join(" ", shown)
+            TestCaseData(arguments, parts).SetName $"A mistake is one line: lipverify {name}"
+    ]
+
+[<TestCaseSource(nameof cases)>]
+let ``A mistake is one line`` (arguments: string list) (parts: string list) = run arguments |> holdsOneLine parts
+
+[<TestCase "-1">]
+[<TestCase "NaN">]
+[<TestCase "inf">]
+[<TestCase "-Infinity">]
+[<TestCase "1e400">]
+[<TestCase "">]
+[<TestCase "0x1">]
+[<TestCase "1,5">]
+[<TestCase "small">]
+let ``A radius must be finite and not negative`` (radius: string) =
+    for arguments in [ [ "--radius"; radius ]; [ "--radius=" + radius ] ] do
+        if radius <> "" || arguments.Length = 2 then
+            bound arguments |> run |> holdsOneLine [ "--radius"; $"not \"{radius}\"" ]
+
+/// A file of the given content that is deleted afterwards.
+let private withFile (extension: string) (content: string) (action: string -> unit) =
+    let path =
+        Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid():N}{extension}")
+
+    try
+        File.WriteAllText(path, content)
+        action path
+    finally
+        File.Delete path
+
+[<TestCase("", "empty")>]
+[<TestCase("{", "JSON")>]
+[<TestCase("[]", "must be an object")>]
+[<TestCase("""{"input":[1,28,28]}""", "layers")>]
+[<TestCase("""{"input":[0],"layers":[]}""", "positive")>]
+[<TestCase("""{"input":[1,28,28],"layers":[{"type":"lstm"}]}""", "layers[0]: \"type\" is \"lstm\"")>]
+[<TestCase("""{"input":[1,28,28],"layers":[{"type":"conv2d","name":"conv1","in":1,"out":6}]}""", "\"kernel\" is missing")>]
+[<TestCase("""{"input":[1,28,28],"layers":[{"type":"linear","name":"fc9","in":784,"out":9}]}""", "fc9")>]
+let ``A bad architecture file is told with its place`` (content: string) (part: string) =
+    withFile ".json" content (fun path -> stateDict [ "--architecture"; path ] |> run |> holdsOneLine [ part ])
+
+[<Test>]
+let ``The architecture file of the documentation's kind loads`` () =
+    let content =
+        """{ "input": [1, 28, 28], // as in docs/architecture-files.md
+             "layers": [
+               { "type": "conv2d", "name": "conv1", "in": 1, "out": 6, "kernel": 5 }, { "type": "relu" },
+               { "type": "maxpool2d", "kernel": 2 },
+               { "type": "conv2d", "name": "conv2", "in": 6, "out": 16, "kernel": [5, 5] }, { "type": "relu" },
+               { "type": "maxpool2d", "kernel": 2 }, { "type": "flatten" },
+               { "type": "linear", "name": "fc1", "in": 256, "out": 120 }, { "type": "relu" },
+               { "type": "linear", "name": "fc2", "in": 120, "out": 84 }, { "type": "relu" },
+               { "type": "linear", "name": "fc3", "in": 84, "out": 10 }, ] }"""
+
+    withFile ".json" content (fun path ->
+        let outcome = stateDict [ "--architecture"; path ] |> run
+        Assert.That(outcome.Error, Is.Empty)
+        Assert.That(outcome.ExitCode, Is.Zero)
+        Assert.That(outcome.Output, Does.Contain "44426"))
+
+[<Test>]
+let ``A link to nowhere is a missing file`` () =
+    let link = Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid():N}.pt")
+
+    try
+        File.CreateSymbolicLink(link, "/nonexistent/model.pt") |> ignore
+
+        [ "info"; link; "--architecture"; "mnist-net" ]
+        |> run
+        |> holdsOneLine [ link; "no such file" ]
+    finally
+        File.Delete link
+
+[<Test>]
+let ``Values of an input that are NaN are refused`` () =
+    let content = String.Join(",", Seq.init 784 (fun i -> if i = 3 then "nan" else "0"))
+
+    withFile ".csv" content (fun path ->
+        [ "bound"; onnx; "--radius"; "1"; "--input"; path ]
+        |> run
+        |> holdsOneLine [ path ])

@@ -1,0 +1,166 @@
+/// What the command line prints: the JSON of the contract, tables, help.
+module LipVerify.Tests.CliOutputTests
+
+open System
+open System.IO
+open System.Text.Json
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+/// Golden figures change only with the network; the C# façade's tests hold the same ones.
+let private stable = 1e-6
+
+let private succeeded outcome =
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    outcome.Output
+
+/// The one document on standard output.
+let private json outcome =
+    // Parse fails on anything after the document.
+    JsonDocument.Parse(succeeded outcome).RootElement
+
+/// The names in an object, in order, with blanks between them.
+let private keys (element: JsonElement) =
+    String.Join(" ", [ for property in element.EnumerateObject() -> property.Name ])
+
+let private text (name: string) (element: JsonElement) =
+    element.GetProperty(name).GetString() |> string
+
+let private number (name: string) (element: JsonElement) = element.GetProperty(name).GetDouble()
+
+[<Test>]
+let ``bound --json has the keys of the contract in their order`` () =
+    let report = bound [ "--radius"; "0.1"; "--json" ] |> run |> json
+
+    let expected =
+        "schema model norm definition radius method value rigor failureProbability layers output engine elapsedSeconds"
+
+    Assert.That(keys report, Is.EqualTo expected)
+    Assert.That(text "schema" report, Is.EqualTo "lipverify/bound/1")
+    Assert.That(text "model" report, Is.EqualTo onnx)
+    Assert.That(text "norm" report, Is.EqualTo "2")
+    Assert.That(text "definition" report, Is.EqualTo "nominal")
+    Assert.That(text "method" report, Is.EqualTo "analytic")
+    Assert.That(number "radius" report, Is.EqualTo 0.1)
+    Assert.That(number "failureProbability" report, Is.Zero)
+    Assert.That(report.GetProperty("output").GetArrayLength(), Is.EqualTo 10)
+    Assert.That(number "elapsedSeconds" report, Is.Positive)
+
+[<Test>]
+let ``The layers of bound --json have the keys of the contract in their order`` () =
+    let report = bound [ "--radius"; "0.1"; "--json" ] |> run |> json
+    let layers = report.GetProperty("layers").EnumerateArray() |> List.ofSeq
+    let expected = "index name kind lipschitz rigor radiusIn radiusOut active size"
+
+    for layer in layers do
+        Assert.That(keys layer, Is.EqualTo expected)
+
+    let indices = [ for layer in layers -> string (number "index" layer) ]
+    Assert.That(String.Join(" ", indices), Is.EqualTo "0 2 3 5 7 9 11")
+    Assert.That(text "kind" layers.Head, Is.EqualTo "conv2d+relu")
+    Assert.That(number "radiusIn" layers.Head, Is.EqualTo 0.1)
+
+[<TestCase("--radius 0.1", 20.69699071, "numerical")>]
+[<TestCase("--radius=0.1 --definition=uniform", 22.28217654, "numerical")>]
+[<TestCase("-r 1 -m analytic", 36.43959569, "numerical")>]
+[<TestCase("--method global", 57.10365451, "certified")>]
+let ``Bounds keep their golden figures`` (options: string) (golden: float) (rigor: string) =
+    let report = bound (List.ofArray (options.Split ' ') @ [ "--json" ]) |> run |> json
+    Assert.That(number "value" report, Is.EqualTo(golden).Within(golden * stable))
+    Assert.That(text "rigor" report, Is.EqualTo rigor)
+
+[<Test>]
+let ``A global bound needs no input and has no radii`` () =
+    let report = [ "bound"; onnx; "--method"; "global"; "--json" ] |> run |> json
+    Assert.That(report.GetProperty("radius").ValueKind, Is.EqualTo JsonValueKind.Null)
+    Assert.That(report.GetProperty("output").ValueKind, Is.EqualTo JsonValueKind.Null)
+
+    for layer in report.GetProperty("layers").EnumerateArray() do
+        Assert.That(layer.GetProperty("radiusIn").ValueKind, Is.EqualTo JsonValueKind.Null)
+
+[<Test>]
+let ``Options may stand before and after the command and the model`` () =
+    let value arguments = run arguments |> json |> number "value"
+    let expected = bound [ "--radius"; "0.1"; "--json" ] |> value
+    let input = [ "--input"; eight; "--preprocess"; "mnist" ]
+
+    for arguments in
+        [
+            [ "--json" ] @ input @ [ "bound"; onnx; "--radius"; "0.1" ]
+            [ "bound"; "--radius"; "0.1"; "--json" ] @ input @ [ onnx ]
+            [ "bound"; "--radius"; "0.1"; onnx ] @ input @ [ "--json" ]
+        ] do
+        Assert.That(value arguments, Is.EqualTo(expected).Within(expected * 1e-9))
+
+[<Test>]
+let ``The state dict gives the bound of the ONNX file`` () =
+    let report =
+        [
+            "bound"
+            safetensors
+            "--architecture"
+            "mnist-net"
+            "--input"
+            eight
+            "--mean"
+            "0.1307"
+            "--std"
+            "0.3081"
+            "--radius"
+            "0.1"
+            "--json"
+        ]
+        |> run
+        |> json
+
+    Assert.That(number "value" report, Is.EqualTo(20.69699071).Within(20.69699071 * stable))
+
+[<Test>]
+let ``info --json lists the layers`` () =
+    let report = [ "info"; onnx; "--json" ] |> run |> json
+    Assert.That(keys report, Is.EqualTo "schema model inputShape outputShape parameters layers")
+    Assert.That(number "parameters" report, Is.EqualTo 44426)
+    Assert.That(report.GetProperty("layers").GetArrayLength(), Is.EqualTo 12)
+
+[<Test>]
+let ``demo --json holds the bounds of its table`` () =
+    let report = [ "demo"; "--json" ] |> run |> json
+    let bounds = report.GetProperty("bounds").EnumerateArray() |> List.ofSeq
+    Assert.That(text "schema" report, Is.EqualTo "lipverify/demo/1")
+    Assert.That(text "method" bounds.Head, Is.EqualTo "global")
+    Assert.That(bounds.Tail |> List.map (number "value"), Is.Ordered)
+
+[<Test>]
+let ``Tables are aligned, without blanks at the ends of lines`` () =
+    for arguments in [ [ "info"; onnx ]; bound [ "--radius"; "0.1" ]; [ "demo" ] ] do
+        for line in (run arguments |> succeeded).Split '\n' do
+            Assert.That(line, Is.EqualTo(line.TrimEnd()))
+
+    let table = [ "info"; onnx ] |> run |> succeeded |> lines
+    let isRule (line: string) = line.StartsWith '─'
+    let ends = table.Tail |> List.filter (isRule >> not) |> List.map _.Length
+    Assert.That(ends, Is.All.EqualTo ends.Head, "the last column is flush right")
+
+[<Test>]
+let ``--output writes the document to a fresh file and over an old one`` () =
+    let path = Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid():N}.json")
+
+    try
+        for radius in [ "0.1"; "1" ] do
+            let outcome = bound [ "--radius"; radius; "--json"; "--output"; path ] |> run
+            Assert.That(succeeded outcome, Is.Empty)
+            let report = JsonDocument.Parse(File.ReadAllText path).RootElement
+            Assert.That(number "radius" report, Is.EqualTo(float radius))
+    finally
+        File.Delete path
+
+[<TestCase("--help", "EXAMPLES")>]
+[<TestCase("info --help", "lipverify info ")>]
+[<TestCase("bound --help", "--radius")>]
+[<TestCase("bound --help", "lipverify bound ")>]
+[<TestCase("demo --help", "lipverify demo")>]
+[<TestCase("--version", "lipverify ")>]
+let ``Help and version exit with 0`` (arguments: string) (part: string) =
+    let outcome = run (List.ofArray (arguments.Split ' '))
+    Assert.That(succeeded outcome, Does.Contain part)
+    Assert.That(outcome.Error, Is.Empty)

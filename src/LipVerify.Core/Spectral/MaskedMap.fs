@@ -55,14 +55,11 @@ module MaskedMap =
             (0.0, Tensor.values sums, Tensor.values weights)
             |||> Array.fold2 (fun best sum weight -> max best (Rounding.mulUp weight sum))
 
-        let columns =
-            largest (RowNorms.absoluteColumnSums engine masked.Map masked.Rows) masked.Columns
-
-        let rows =
-            largest (RowNorms.absoluteRowSums engine masked.Map masked.Columns) masked.Rows
+        let struct (rowSums, columnSums) =
+            RowNorms.absoluteSums engine masked.Map masked.Columns masked.Rows
 
         let underflow = float (LinearMap.termsInColumn masked.Map) * Double.Epsilon
-        struct (Rounding.addUp columns underflow, rows)
+        struct (Rounding.addUp (largest columnSums masked.Columns) underflow, largest rowSums masked.Rows)
 
     /// The same norm on fewer coordinates: a dense map loses the rows and columns that `R` and `D` switch off.
     let compress masked =

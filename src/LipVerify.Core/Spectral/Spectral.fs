@@ -9,7 +9,7 @@ type Method =
     | CholeskyCertificate
     /// Lanczos iteration: no guarantee.
     | Lanczos
-    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: for operators at the ends of the range of doubles.
+    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: where it is tight, and for operators at the ends of the range of doubles.
     | AbsoluteNorms
     /// The operator is zero.
     | Zero
@@ -35,6 +35,10 @@ let lanczosTolerance = 1e-10
 
 /// Applications of `MᵀM` after which a Lanczos estimate is taken as it is.
 let private maxLanczosApplications = 5000
+
+/// A ceiling this close to the estimate is reported instead: it is proved. It is exact where all singular vectors have equal
+/// entries, as in average pooling without overlap.
+let private ceilingTolerance = 1e-8
 
 let private diagonalNorm (masked: MaskedMap) (scale: Tensor) =
     let values =
@@ -87,15 +91,18 @@ let private scaledNorm (context: Context) masked ceiling exponent =
 
         let estimate = unscale (sqrt (ritz.Value + ritz.Error))
 
-        {
-            Bound =
-                {
-                    Value = min ceiling estimate
-                    Rigor = Estimate
-                }
-            Attained = unscale (sqrt ritz.Value)
-            Method = Lanczos
-        }
+        if ceiling <= estimate * (1.0 + ceilingTolerance) then
+            {
+                Bound = Bound.certified ceiling
+                Attained = unscale (sqrt ritz.Value)
+                Method = AbsoluteNorms
+            }
+        else
+            {
+                Bound = { Value = estimate; Rigor = Estimate }
+                Attained = unscale (sqrt ritz.Value)
+                Method = Lanczos
+            }
 
 /// `‖M‖` of an operator that is not zero, by the method that its size asks for.
 let private operatorNorm (context: Context) masked columnNorm rowNorm =

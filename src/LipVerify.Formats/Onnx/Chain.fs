@@ -119,15 +119,8 @@ module internal Chain =
 
         collect link []
 
-    // Walks over a network recurse along a series: a balanced tree of short ones keeps the longest model off the stack's end.
-    let rec private inSeries blocks =
-        if List.length blocks <= 32 then
-            Series blocks
-        else
-            blocks |> List.chunkBySize 32 |> List.map Series |> inSeries
-
     /// All blocks from the input of the network on.
-    let series source = inSeries (blocks None source.Link)
+    let series source = Series(blocks None source.Link)
 
     let rec private ancestor (a: Link) (b: Link) =
         if obj.ReferenceEquals(a, b) then
@@ -152,7 +145,7 @@ module internal Chain =
     let private branches root source =
         match blocks (Some root) source.Link with
         | [ Sum branches ] -> branches
-        | path -> [ inSeries path ]
+        | path -> [ Series path ]
 
     /// The sum of two computed tensors of one shape: branches from the last tensor on that both depend on.
     let sum (context: NodeContext) a b : Result<Computed, string> =

@@ -99,15 +99,15 @@ module internal Graph =
 
         Seq.tryPick prefix node.Inputs
 
+    // The weights' name (`fc1` of `fc1.weight`) is the one that the model's author chose; exporters name nodes.
     let private layerName position (node: NodeProto) stored =
-        let name =
+        weightPrefix node stored
+        |> Option.defaultWith (fun () ->
             if node.Name <> "" then
                 node.Name
             else
-                weightPrefix node stored
-                |> Option.defaultWith (fun () -> $"{node.Operator}_{position}")
-
-        printable name
+                $"{node.Operator}_{position}")
+        |> printable
 
     // Core reports a broken rule of a layer as an exception.
     let private guard (operator: NodeContext -> Result<Value, string>) context =

@@ -7,19 +7,22 @@ open LipVerify.Tests.ComputeReference
 open NUnit.Framework
 
 type MatrixCase =
-    { Sizes: int * int * int
-      Transposes: bool * bool
-      Alpha: float
-      Beta: float
-      Slack: int
-      Seed: int }
+    {
+        Sizes: int * int * int
+        Transposes: bool * bool
+        Alpha: float
+        Beta: float
+        Slack: int
+        Seed: int
+    }
 
 [<TestFixture("managed")>]
 [<TestFixture("openblas")>]
 type ComputeProductTests(name: string) =
     let mutable engine = Unchecked.defaultof<IEngine>
 
-    let side = Gen.frequency [ 4, Gen.choose (1, 9); 3, Gen.choose (1, 60); 1, Gen.choose (100, 230) ]
+    let side =
+        Gen.frequency [ 4, Gen.choose (1, 9); 3, Gen.choose (1, 60); 1, Gen.choose (100, 230) ]
 
     let case =
         gen {
@@ -32,7 +35,16 @@ type ComputeProductTests(name: string) =
             let! beta = Gen.elements [ 0.0; 1.0; -0.81 ]
             let! slack = Gen.choose (0, 5)
             let! seed = Gen.choose (0, 1000000)
-            return { Sizes = m, n, k; Transposes = ta, tb; Alpha = alpha; Beta = beta; Slack = slack; Seed = seed }
+
+            return
+                {
+                    Sizes = m, n, k
+                    Transposes = ta, tb
+                    Alpha = alpha
+                    Beta = beta
+                    Slack = slack
+                    Seed = seed
+                }
         }
 
     /// A matrix inside a larger block: an offset, and rows with something else behind them.
@@ -44,12 +56,31 @@ type ComputeProductTests(name: string) =
     let run (engine: IEngine) case =
         let m, n, k = case.Sizes
         let ta, tb = case.Transposes
-        let _, a, at = if ta then embed case.Slack k m case.Seed else embed case.Slack m k case.Seed
-        let _, b, bt = if tb then embed case.Slack n k (case.Seed + 1) else embed case.Slack k n (case.Seed + 1)
+
+        let _, a, at =
+            if ta then
+                embed case.Slack k m case.Seed
+            else
+                embed case.Slack m k case.Seed
+
+        let _, b, bt =
+            if tb then
+                embed case.Slack n k (case.Seed + 1)
+            else
+                embed case.Slack k n (case.Seed + 1)
+
         let values, c, ct = embed case.Slack m n (case.Seed + 2)
 
         let expected =
-            multiply m n k case.Alpha (fun i q -> if ta then at q i else at i q) (fun q j -> if tb then bt j q else bt q j) case.Beta ct
+            multiply
+                m
+                n
+                k
+                case.Alpha
+                (fun i q -> if ta then at q i else at i q)
+                (fun q j -> if tb then bt j q else bt q j)
+                case.Beta
+                ct
 
         let before = Array.copy values
 
@@ -59,7 +90,14 @@ type ComputeProductTests(name: string) =
                     values[case.Slack + i * (n + case.Slack) + j] <- nan
 
         engine.MatrixMultiply(ta, tb, m, n, k, case.Alpha, a, b, case.Beta, c)
-        expected, [| for i in 0 .. m - 1 do for j in 0 .. n - 1 -> ct i j |], before, values
+
+        expected,
+        [|
+            for i in 0 .. m - 1 do
+                for j in 0 .. n - 1 -> ct i j
+        |],
+        before,
+        values
 
     [<OneTimeSetUp>]
     member _.Choose() = engine <- engineOrSkip name 2
@@ -103,7 +141,16 @@ type ComputeProductTests(name: string) =
     member _.``long and slender products are within rounding of the triple loop``(m: int, n: int, k: int) =
         for ta in [ true; false ] do
             for tb in [ true; false ] do
-                let case = { Sizes = m, n, k; Transposes = ta, tb; Alpha = 1.0; Beta = 1.0; Slack = 1; Seed = m }
+                let case =
+                    {
+                        Sizes = m, n, k
+                        Transposes = ta, tb
+                        Alpha = 1.0
+                        Beta = 1.0
+                        Slack = 1
+                        Seed = m
+                    }
+
                 let expected, actual, _, _ = run engine case
                 // The results of up to eight slices are added: that many roundings more.
                 assertWithinRounding $"{case}" (k + 11) expected actual
@@ -115,7 +162,9 @@ type ComputeProductTests(name: string) =
         let other = MatrixView.Of(host (randomValues 2 100), 10)
         engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, right)
 
-        refusal (fun () -> engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, MatrixView(block, 5, 20))) |> ignore
+        refusal (fun () ->
+            engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, MatrixView(block, 5, 20)))
+        |> ignore
 
     [<Test>]
     member _.``a matrix that does not fit its block is refused with both numbers``() =
@@ -124,9 +173,38 @@ type ComputeProductTests(name: string) =
 
         let error =
             refusal (fun () ->
-                engine.MatrixMultiply(false, true, 3, 3, 4, 1.0, MatrixView.Of(short, 4), fit, 0.0, MatrixView.Of(host (Array.zeroCreate 9), 3)))
+                engine.MatrixMultiply(
+                    false,
+                    true,
+                    3,
+                    3,
+                    4,
+                    1.0,
+                    MatrixView.Of(short, 4),
+                    fit,
+                    0.0,
+                    MatrixView.Of(host (Array.zeroCreate 9), 3)
+                ))
 
         Assert.That(error, Does.Contain("12").And.Contain("11"))
 
-        for view in [ MatrixView(fit.Storage, -1, 4); MatrixView(fit.Storage, 0, 3); MatrixView(fit.Storage, 0, Int32.MaxValue) ] do
-            refusal (fun () -> engine.MatrixMultiply(false, true, 3, 3, 4, 1.0, view, fit, 0.0, MatrixView.Of(host (Array.zeroCreate 9), 3))) |> ignore
+        for view in
+            [
+                MatrixView(fit.Storage, -1, 4)
+                MatrixView(fit.Storage, 0, 3)
+                MatrixView(fit.Storage, 0, Int32.MaxValue)
+            ] do
+            refusal (fun () ->
+                engine.MatrixMultiply(
+                    false,
+                    true,
+                    3,
+                    3,
+                    4,
+                    1.0,
+                    view,
+                    fit,
+                    0.0,
+                    MatrixView.Of(host (Array.zeroCreate 9), 3)
+                ))
+            |> ignore

@@ -17,7 +17,9 @@ type ComputeAgreementTests() =
             result
 
         let absolute = run managed (inputs |> List.map (Array.map abs))
-        let expected = Array.map2 (fun value absolute -> { Value = value; Absolute = absolute }) (run managed inputs) absolute
+
+        let expected =
+            Array.map2 (fun value absolute -> { Value = value; Absolute = absolute }) (run managed inputs) absolute
         // The sum of absolute values is rounded too: one more part in γ_terms, far below the doubled bound's slack.
         assertWithinRounding "openblas against managed" (terms + 1) expected (run (engineOrSkip "openblas" 2) inputs)
 
@@ -38,14 +40,24 @@ type ComputeAgreementTests() =
     [<TestCase(3, 64, 160, 11, 4, 2, 1, 1)>]
     [<TestCase(256, 256, 7, 3, 2, 1, 1, 20)>]
     [<TestCase(128, 128, 30, 3, 1, 1, 128, 2)>]
-    member _.``the engines agree on convolutions and adjoints``(channels: int, outputs: int, size: int, kernel: int, stride: int, padding: int, groups: int, batch: int) =
+    member _.``the engines agree on convolutions and adjoints``
+        (channels: int, outputs: int, size: int, kernel: int, stride: int, padding: int, groups: int, batch: int)
+        =
         let axis = WindowAxis(size, kernel, stride, padding, padding)
         let g = ConvolutionGeometry(channels, outputs, axis, axis, groups)
 
-        agree (g.WeightSize / outputs) [ randomValues 1 g.WeightSize; sparseValues 2 (batch * g.InputSize) ] (batch * g.OutputSize) (fun engine inputs result ->
-            let mutable geometry = g
-            engine.Convolve(&geometry, inputs[0], inputs[1], batch, result))
+        agree
+            (g.WeightSize / outputs)
+            [ randomValues 1 g.WeightSize; sparseValues 2 (batch * g.InputSize) ]
+            (batch * g.OutputSize)
+            (fun engine inputs result ->
+                let mutable geometry = g
+                engine.Convolve(&geometry, inputs[0], inputs[1], batch, result))
 
-        agree (outputs / groups * kernel * kernel) [ randomValues 1 g.WeightSize; sparseValues 3 (batch * g.OutputSize) ] (batch * g.InputSize) (fun engine inputs result ->
-            let mutable geometry = g
-            engine.ConvolveAdjoint(&geometry, inputs[0], inputs[1], batch, result))
+        agree
+            (outputs / groups * kernel * kernel)
+            [ randomValues 1 g.WeightSize; sparseValues 3 (batch * g.OutputSize) ]
+            (batch * g.InputSize)
+            (fun engine inputs result ->
+                let mutable geometry = g
+                engine.ConvolveAdjoint(&geometry, inputs[0], inputs[1], batch, result))

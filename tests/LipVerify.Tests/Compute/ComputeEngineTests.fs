@@ -14,7 +14,14 @@ type ComputeVectorTests(threads: int) =
     /// Lengths on both sides of the sizes at which work is cut.
     let lengths =
         gen {
-            let! length = Gen.frequency [ 6, Gen.choose (0, 100); 1, Gen.choose (16380, 16390); 1, Gen.choose (40000, 50000) ]
+            let! length =
+                Gen.frequency
+                    [
+                        6, Gen.choose (0, 100)
+                        1, Gen.choose (16380, 16390)
+                        1, Gen.choose (40000, 50000)
+                    ]
+
             let! offsetX = Gen.choose (0, 9)
             let! offsetY = Gen.choose (0, 9)
             let! seed = Gen.choose (0, 1000000)
@@ -35,7 +42,11 @@ type ComputeVectorTests(threads: int) =
                 if inside offsetY i then
                     let from = x[i - offsetY + offsetX]
                     // Two roundings, or one where it is fused.
-                    Assert.That(abs (sum[i] - (y[i] + 0.7 * from)), Is.LessThanOrEqualTo(2.0 * gamma 2 * (abs y[i] + abs from)))
+                    Assert.That(
+                        abs (sum[i] - (y[i] + 0.7 * from)),
+                        Is.LessThanOrEqualTo(2.0 * gamma 2 * (abs y[i] + abs from))
+                    )
+
                     Assert.That(copied[i], Is.EqualTo from)
                 else
                     Assert.That(sum[i] = y[i] && copied[i] = y[i])
@@ -46,9 +57,19 @@ type ComputeVectorTests(threads: int) =
     member _.``an inner product is within rounding, wherever its vectors lie and however many threads there are``() =
         check 60 lengths (fun (length, offsetX, offsetY, seed) ->
             let x, y = randomValues seed length, randomValues (seed + 1) length
-            let pad offset (v: float[]) = Array.concat [ Array.create offset nan; v; [| nan |] ]
-            let dot = engine.Dot(host (pad offsetX x), offsetX, host (pad offsetY y), offsetY, length)
-            let expected = { Value = Array.fold2 (fun s a b -> s + a * b) 0.0 x y; Absolute = Array.fold2 (fun s a b -> s + abs (a * b)) 0.0 x y }
+
+            let pad offset (v: float[]) =
+                Array.concat [ Array.create offset nan; v; [| nan |] ]
+
+            let dot =
+                engine.Dot(host (pad offsetX x), offsetX, host (pad offsetY y), offsetY, length)
+
+            let expected =
+                {
+                    Value = Array.fold2 (fun s a b -> s + a * b) 0.0 x y
+                    Absolute = Array.fold2 (fun s a b -> s + abs (a * b)) 0.0 x y
+                }
+
             assertWithinRounding "dot" (length + 1) [| expected |] [| dot |]
             assertSameBits [| dot |] [| ManagedEngine(1).Dot(host x, 0, host y, 0, length) |])
 
@@ -83,18 +104,22 @@ type ComputeVectorTests(threads: int) =
         let ten, twelve = host (Array.zeroCreate 10), host (Array.zeroCreate 12)
 
         for call in
-            [ (fun () -> engine.AddScaled(1.0, ten, 0, twelve, 0, 11))
-              (fun () -> engine.Scale(1.0, ten, 0, 11))
-              (fun () -> engine.Dot(twelve, 0, ten, 0, 11) |> ignore)
-              (fun () -> engine.Copy(ten, 0, twelve, 0, 11))
-              (fun () -> engine.MultiplyRows(ten, 1, host (Array.zeroCreate 11), twelve)) ] do
+            [
+                (fun () -> engine.AddScaled(1.0, ten, 0, twelve, 0, 11))
+                (fun () -> engine.Scale(1.0, ten, 0, 11))
+                (fun () -> engine.Dot(twelve, 0, ten, 0, 11) |> ignore)
+                (fun () -> engine.Copy(ten, 0, twelve, 0, 11))
+                (fun () -> engine.MultiplyRows(ten, 1, host (Array.zeroCreate 11), twelve))
+            ] do
             Assert.That(refusal call, Does.Contain("11").And.Contain("10"))
 
         for call in
-            [ (fun () -> engine.Scale(1.0, ten, -1, 2))
-              (fun () -> engine.Scale(1.0, ten, Int32.MaxValue, Int32.MaxValue))
-              (fun () -> engine.Copy(ten, 0, twelve, 0, -1))
-              (fun () -> engine.AddToRows(ten, -1, ten, ten)) ] do
+            [
+                (fun () -> engine.Scale(1.0, ten, -1, 2))
+                (fun () -> engine.Scale(1.0, ten, Int32.MaxValue, Int32.MaxValue))
+                (fun () -> engine.Copy(ten, 0, twelve, 0, -1))
+                (fun () -> engine.AddToRows(ten, -1, ten, ten))
+            ] do
             refusal call |> ignore
 
 [<TestFixture>]
@@ -111,7 +136,10 @@ type ComputeEnginesTests() =
 
     [<Test>]
     member _.``an engine that cannot be had says what would help``() =
-        let message name = (nonNull (Assert.Throws<EngineUnavailableException>(Action(fun () -> Engines.Create(name, 1) |> ignore)))).Message
+        let message name =
+            (nonNull (Assert.Throws<EngineUnavailableException>(Action(fun () -> Engines.Create(name, 1) |> ignore))))
+                .Message
+
         Assert.That(message "cuda", Does.Contain "not built yet")
         Assert.That(message "mkl", Does.Contain("'mkl'").And.Contain("openblas"))
 

@@ -25,7 +25,9 @@ type ComputeFactorisationTests(name: string) =
         Array.init (n * n) (fun i -> values[max (i / n) (i % n) * n + min (i / n) (i % n)])
 
     /// Diagonally dominant, hence positive definite.
-    let definite n seed = symmetric n seed |> Array.mapi (fun i v -> if i / n = i % n then float n + v else v)
+    let definite n seed =
+        symmetric n seed
+        |> Array.mapi (fun i v -> if i / n = i % n then float n + v else v)
 
     [<OneTimeSetUp>]
     member _.Choose() = engine <- engineOrSkip name 2
@@ -53,7 +55,12 @@ type ComputeFactorisationTests(name: string) =
     [<Test>]
     member _.``a Cholesky factor has the same bits with one thread and with two``() =
         let one, two = definite 300 1, definite 300 1
-        Assert.That((engineOrSkip name 1).TryCholesky(300, host one) && engine.TryCholesky(300, host two))
+
+        Assert.That(
+            (engineOrSkip name 1).TryCholesky(300, host one)
+            && engine.TryCholesky(300, host two)
+        )
+
         assertSameBits one two
 
     [<Test>]
@@ -77,7 +84,9 @@ type ComputeFactorisationTests(name: string) =
         check 20 seeded (fun (n, seed) ->
             let a = symmetric n seed
             let least = engine.SymmetricEigen(n, host (Array.copy a), false)[0]
-            let shifted shift = a |> Array.mapi (fun i v -> if i / n = i % n then v + shift else v)
+
+            let shifted shift =
+                a |> Array.mapi (fun i v -> if i / n = i % n then v + shift else v)
             // Eigenvalues err by a small multiple of n·u·‖A‖ ≤ n²·u, definiteness by γ_(n+1)·trace: 1e-9 is far above both.
             Assert.That(engine.TryCholesky(n, host (shifted (1e-9 - least))))
             Assert.That(engine.TryCholesky(n, host (shifted (-1e-9 - least))), Is.False))
@@ -90,7 +99,8 @@ type ComputeFactorisationTests(name: string) =
             let values = engine.SymmetricEigen(n, host vectors, true)
             let alone = engine.SymmetricEigen(n, host (Array.copy a), false)
             // Backward stable: p(n)·u·‖A‖_F with a modest polynomial; 50·n covers both solvers with room.
-            let allowed = 50.0 * float n * Math.ScaleB(1.0, -53) * sqrt (Array.sumBy (fun v -> v * v) a)
+            let allowed =
+                50.0 * float n * Math.ScaleB(1.0, -53) * sqrt (Array.sumBy (fun v -> v * v) a)
 
             for i in 0 .. n - 1 do
                 if i > 0 then
@@ -99,7 +109,9 @@ type ComputeFactorisationTests(name: string) =
                 Assert.That(abs (values[i] - alone[i]), Is.LessThanOrEqualTo allowed)
 
                 for j in 0 .. n - 1 do
-                    let rebuilt = Seq.sum (seq { for k in 0 .. n - 1 -> values[k] * vectors[k * n + i] * vectors[k * n + j] })
+                    let rebuilt =
+                        Seq.sum (seq { for k in 0 .. n - 1 -> values[k] * vectors[k * n + i] * vectors[k * n + j] })
+
                     Assert.That(abs (rebuilt - a[i * n + j]), Is.LessThanOrEqualTo allowed))
 
     [<Test>]
@@ -113,4 +125,8 @@ type ComputeFactorisationTests(name: string) =
     member _.``a block too short for the matrix is refused with both numbers``() =
         let short = host (Array.zeroCreate 8)
         Assert.That(refusal (fun () -> engine.TryCholesky(3, short) |> ignore), Does.Contain("9").And.Contain("8"))
-        Assert.That(refusal (fun () -> engine.SymmetricEigen(3, short, false) |> ignore), Does.Contain("9").And.Contain("8"))
+
+        Assert.That(
+            refusal (fun () -> engine.SymmetricEigen(3, short, false) |> ignore),
+            Does.Contain("9").And.Contain("8")
+        )

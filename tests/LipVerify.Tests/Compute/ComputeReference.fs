@@ -28,7 +28,12 @@ let randomValues (seed: int) count =
 /// Values of which about two thirds are zero, in runs: tiles without content occur.
 let sparseValues (seed: int) count =
     let random = System.Random seed
-    Array.init count (fun i -> if (i / 40 + seed) % 3 = 0 then 2.0 * random.NextDouble() - 1.0 else 0.0)
+
+    Array.init count (fun i ->
+        if (i / 40 + seed) % 3 = 0 then
+            2.0 * random.NextDouble() - 1.0
+        else
+            0.0)
 
 /// γ_k = k·u / (1 − k·u): a sum of k products, in any order, with or without fused operations, errs by at most γ_k·Σ|terms|.
 let gamma k =
@@ -45,12 +50,16 @@ let assertWithinRounding (what: string) terms (expected: Summed[]) (actual: floa
         let difference = abs (expected[i].Value - actual[i])
 
         if not (difference <= 2.0 * gamma terms * expected[i].Absolute) then
-            failwith $"{what}: value {i} is {actual[i]:R}, not {expected[i].Value:R} (sum of absolute terms {expected[i].Absolute:R})"
+            failwith
+                $"{what}: value {i} is {actual[i]:R}, not {expected[i].Value:R} (sum of absolute terms {expected[i].Absolute:R})"
 
 /// Equal to the last bit.
 let assertSameBits (expected: float[]) (actual: float[]) =
     for i in 0 .. expected.Length - 1 do
-        if System.BitConverter.DoubleToInt64Bits expected[i] <> System.BitConverter.DoubleToInt64Bits actual[i] then
+        if
+            System.BitConverter.DoubleToInt64Bits expected[i]
+            <> System.BitConverter.DoubleToInt64Bits actual[i]
+        then
             failwith $"value {i} is {actual[i]:R}, not {expected[i]:R}"
 
 /// The message with which a call refuses its arguments.
@@ -63,21 +72,30 @@ let check count (generator: Gen<'a>) (property: 'a -> unit) =
     Check.One(config, Prop.forAll (Arb.fromGen generator) property)
 
 let private term (state: Summed) a b =
-    { Value = state.Value + a * b; Absolute = state.Absolute + abs (a * b) }
+    {
+        Value = state.Value + a * b
+        Absolute = state.Absolute + abs (a * b)
+    }
 
 let private zero = { Value = 0.0; Absolute = 0.0 }
 
 /// α·op(A)·op(B) + β·C for matrices given as functions of their indices.
 let multiply m n k alpha (a: int -> int -> float) (b: int -> int -> float) beta (c: int -> int -> float) =
-    [| for i in 0 .. m - 1 do
-           for j in 0 .. n - 1 do
-               let mutable sum = zero
+    [|
+        for i in 0 .. m - 1 do
+            for j in 0 .. n - 1 do
+                let mutable sum = zero
 
-               for q in 0 .. k - 1 do
-                   sum <- term sum (a i q) (b q j)
+                for q in 0 .. k - 1 do
+                    sum <- term sum (a i q) (b q j)
 
-               let kept = if beta = 0.0 then 0.0 else beta * c i j
-               { Value = alpha * sum.Value + kept; Absolute = abs alpha * sum.Absolute + abs kept } |]
+                let kept = if beta = 0.0 then 0.0 else beta * c i j
+
+                {
+                    Value = alpha * sum.Value + kept
+                    Absolute = abs alpha * sum.Absolute + abs kept
+                }
+    |]
 
 /// Calls `visit weight input output` with the three positions of every product in a convolution of one image.
 let private eachProduct (g: ConvolutionGeometry) visit =
@@ -122,23 +140,29 @@ let convolveAdjoint (g: ConvolutionGeometry) (w: float[]) (y: float[]) batch =
 /// For each output of a pooling layer on one image: the positions of its taps inside the input, in order, and the number of
 /// its taps inside the padded input.
 let poolingWindows (g: PoolingGeometry) =
-    [| for channel in 0 .. g.Channels - 1 do
-           for row in 0 .. g.Rows.Output - 1 do
-               for column in 0 .. g.Columns.Output - 1 do
-                   let taps =
-                       [| for kr in 0 .. g.Rows.Kernel - 1 do
-                              for kc in 0 .. g.Columns.Kernel - 1 -> g.Rows.Position(row, kr), g.Columns.Position(column, kc) |]
+    [|
+        for channel in 0 .. g.Channels - 1 do
+            for row in 0 .. g.Rows.Output - 1 do
+                for column in 0 .. g.Columns.Output - 1 do
+                    let taps =
+                        [|
+                            for kr in 0 .. g.Rows.Kernel - 1 do
+                                for kc in 0 .. g.Columns.Kernel - 1 ->
+                                    g.Rows.Position(row, kr), g.Columns.Position(column, kc)
+                        |]
 
-                   let inside =
-                       taps
-                       |> Array.filter (fun (r, c) -> r >= 0 && r < g.Rows.Input && c >= 0 && c < g.Columns.Input)
-                       |> Array.map (fun (r, c) -> (channel * g.Rows.Input + r) * g.Columns.Input + c)
+                    let inside =
+                        taps
+                        |> Array.filter (fun (r, c) -> r >= 0 && r < g.Rows.Input && c >= 0 && c < g.Columns.Input)
+                        |> Array.map (fun (r, c) -> (channel * g.Rows.Input + r) * g.Columns.Input + c)
 
-                   let padded =
-                       taps
-                       |> Array.filter (fun (r, c) -> r < g.Rows.Input + g.Rows.PadAfter && c < g.Columns.Input + g.Columns.PadAfter)
+                    let padded =
+                        taps
+                        |> Array.filter (fun (r, c) ->
+                            r < g.Rows.Input + g.Rows.PadAfter && c < g.Columns.Input + g.Columns.PadAfter)
 
-                   inside, padded.Length |]
+                    inside, padded.Length
+    |]
 
 /// Mostly small axes of every kind: stride beyond the kernel, dilation, lopsided padding, inputs of one element.
 let axis maxInput : Gen<WindowAxis> =
@@ -160,8 +184,13 @@ let convolution: Gen<ConvolutionGeometry * int * int> =
         let! rows = axis (if big then 20 else 9)
         let! columns = axis (if big then 24 else 12)
         let! groups = Gen.frequency [ 3, Gen.constant 1; 1, Gen.choose (2, 4) ]
-        let! inGroup = Gen.frequency [ 2, Gen.constant 1; 6, Gen.choose (1, (if big then 20 else 6)) ]
-        let! outGroup = Gen.frequency [ 2, Gen.constant 1; 6, Gen.choose (1, (if big then 24 else 12)) ]
+
+        let! inGroup =
+            Gen.frequency [ 2, Gen.constant 1; 6, Gen.choose (1, (if big then 20 else 6)) ]
+
+        let! outGroup =
+            Gen.frequency [ 2, Gen.constant 1; 6, Gen.choose (1, (if big then 24 else 12)) ]
+
         let! batch = Gen.choose (1, (if big then 2 else 5))
         let! seed = Gen.choose (0, 1000000)
         return ConvolutionGeometry(groups * inGroup, groups * outGroup, rows, columns, groups), batch, seed

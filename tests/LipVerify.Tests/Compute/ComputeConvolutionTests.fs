@@ -31,17 +31,20 @@ type ComputeConvolutionTests(name: string) =
     let depth (g: ConvolutionGeometry) = g.WeightSize / g.OutChannels
 
     /// Every input meets at most this many products in the adjoint.
-    let reach (g: ConvolutionGeometry) = g.OutChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
+    let reach (g: ConvolutionGeometry) =
+        g.OutChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
 
     /// Large enough for several tiles, bands, blocks of channels and images in one tile.
     let large =
-        [ square 3 16 40 5 1 2 1, 1
-          square 40 70 18 3 1 1 1, 1
-          square 64 130 5 3 1 1 1, 9
-          square 48 32 17 1 1 0 1, 2
-          square 24 24 20 3 1 1 24, 2
-          square 8 12 33 3 4 0 2, 1
-          square 300 9 1 1 1 0 1, 40 ]
+        [
+            square 3 16 40 5 1 2 1, 1
+            square 40 70 18 3 1 1 1, 1
+            square 64 130 5 3 1 1 1, 9
+            square 48 32 17 1 1 0 1, 2
+            square 24 24 20 3 1 1 24, 2
+            square 8 12 33 3 4 0 2, 1
+            square 300 9 1 1 1 0 1, 40
+        ]
 
     [<OneTimeSetUp>]
     member _.Choose() = engine <- engineOrSkip name 2
@@ -49,30 +52,47 @@ type ComputeConvolutionTests(name: string) =
     [<Test>]
     member _.``a convolution is within rounding of its definition``() =
         check 150 convolution (fun (g, batch, seed) ->
-            let w, x = randomValues seed g.WeightSize, sparseValues (seed + 1) (batch * g.InputSize)
+            let w, x =
+                randomValues seed g.WeightSize, sparseValues (seed + 1) (batch * g.InputSize)
+
             assertWithinRounding $"{g}" (depth g) (convolve g w x batch) (forward engine g w x batch))
 
     [<Test>]
     member _.``the adjoint is within rounding of its definition, and zero where no window reaches``() =
         check 150 convolution (fun (g, batch, seed) ->
-            let w, y = randomValues seed g.WeightSize, sparseValues (seed + 1) (batch * g.OutputSize)
+            let w, y =
+                randomValues seed g.WeightSize, sparseValues (seed + 1) (batch * g.OutputSize)
+
             assertWithinRounding $"{g}" (reach g) (convolveAdjoint g w y batch) (adjoint engine g w y batch))
 
     [<Test>]
     member _.``large convolutions and adjoints, cut into many tiles, are within rounding of their definitions``() =
         for g, batch in large do
-            let w, x, y = randomValues 1 g.WeightSize, randomValues 2 (batch * g.InputSize), randomValues 3 (batch * g.OutputSize)
+            let w, x, y =
+                randomValues 1 g.WeightSize, randomValues 2 (batch * g.InputSize), randomValues 3 (batch * g.OutputSize)
+
             assertWithinRounding $"{g}" (depth g) (convolve g w x batch) (forward engine g w x batch)
             assertWithinRounding $"{g} adjoint" (reach g) (convolveAdjoint g w y batch) (adjoint engine g w y batch)
 
     [<Test>]
     member _.``⟨W∗x, y⟩ = ⟨x, Wᵀy⟩ within rounding``() =
         check 100 convolution (fun (g, batch, seed) ->
-            let w, x, y = randomValues seed g.WeightSize, randomValues (seed + 1) (batch * g.InputSize), randomValues (seed + 2) (batch * g.OutputSize)
-            let left = Array.fold2 (fun sum a b -> sum + a * b) 0.0 (forward engine g w x batch) y
-            let right = Array.fold2 (fun sum a b -> sum + a * b) 0.0 x (adjoint engine g w y batch)
+            let w, x, y =
+                randomValues seed g.WeightSize,
+                randomValues (seed + 1) (batch * g.InputSize),
+                randomValues (seed + 2) (batch * g.OutputSize)
+
+            let left =
+                Array.fold2 (fun sum a b -> sum + a * b) 0.0 (forward engine g w x batch) y
+
+            let right =
+                Array.fold2 (fun sum a b -> sum + a * b) 0.0 x (adjoint engine g w y batch)
             // Each side errs by at most γ of both sums after one another, relative to ⟨|W| ∗ |x|, |y|⟩.
-            let absolute = convolve g w x batch |> Array.mapi (fun i v -> v.Absolute * abs y[i]) |> Array.sum
+            let absolute =
+                convolve g w x batch
+                |> Array.mapi (fun i v -> v.Absolute * abs y[i])
+                |> Array.sum
+
             let terms = max (depth g + y.Length) (reach g + x.Length)
             Assert.That(abs (left - right), Is.LessThanOrEqualTo(2.0 * gamma (terms + 1) * absolute)))
 
@@ -81,7 +101,11 @@ type ComputeConvolutionTests(name: string) =
         let alone = engineOrSkip name 1
 
         let same (g: ConvolutionGeometry, batch, seed) =
-            let w, x, y = randomValues seed g.WeightSize, randomValues (seed + 1) (batch * g.InputSize), randomValues (seed + 2) (batch * g.OutputSize)
+            let w, x, y =
+                randomValues seed g.WeightSize,
+                randomValues (seed + 1) (batch * g.InputSize),
+                randomValues (seed + 2) (batch * g.OutputSize)
+
             assertSameBits (forward alone g w x batch) (forward engine g w x batch)
             assertSameBits (adjoint alone g w y batch) (adjoint engine g w y batch)
 
@@ -111,13 +135,19 @@ type ComputeConvolutionTests(name: string) =
     [<Test>]
     member _.``blocks that are too short are refused with both numbers, and so are shared ones``() =
         let g = square 2 3 4 3 1 1 1
-        let w, x, y = host (Array.zeroCreate 54), host (Array.zeroCreate 64), host (Array.zeroCreate 96)
+
+        let w, x, y =
+            host (Array.zeroCreate 54), host (Array.zeroCreate 64), host (Array.zeroCreate 96)
 
         let refused (weights: Storage) (x: Storage) batch (y: Storage) =
             let mutable geometry = g
             let mutable message = ""
 
-            for call in [ (fun () -> engine.Convolve(&geometry, weights, x, batch, y)); (fun () -> engine.ConvolveAdjoint(&geometry, weights, y, batch, x)) ] do
+            for call in
+                [
+                    (fun () -> engine.Convolve(&geometry, weights, x, batch, y))
+                    (fun () -> engine.ConvolveAdjoint(&geometry, weights, y, batch, x))
+                ] do
                 message <- refusal call
 
             message

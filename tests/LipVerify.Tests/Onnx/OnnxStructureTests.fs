@@ -79,7 +79,7 @@ let ``a final Softmax is dropped with a notice`` () =
     Assert.That((read file).Notices, Has.Exactly(1).Contains "Softmax")
 
 [<Test>]
-let ``layers are named after nodes, else after weights, else after operator and position`` () =
+let ``layers are named after weights, else after nodes, else after operator and position`` () =
     let gemm name weight input output =
         nodeNamed name "Gemm" [ input; weight ] [ output ] []
 
@@ -87,15 +87,15 @@ let ``layers are named after nodes, else after weights, else after operator and 
         model
             [ 1; 2 ]
             [
-                gemm "/first" "a.weight" "x" "h"
-                gemm "" "b.c.weight" "h" "i"
+                gemm "/first" "a.b.weight" "x" "h"
+                gemm "/second" "c" "h" "i"
                 gemm "" "d" "i" "y"
             ]
-            ([ "a.weight"; "b.c.weight"; "d" ]
+            ([ "a.b.weight"; "c"; "d" ]
              |> List.map (fun name -> doubles name [ 2; 2 ] [| 1.0; 2.0; 3.0; 4.0 |]))
 
     let names = Network.layers (read file).Network |> List.map _.Name
-    Assert.That(names, Is.EqualTo<string list> [ "/first"; "b.c"; "Gemm_2" ])
+    Assert.That(names, Is.EqualTo<string list> [ "a.b"; "/second"; "Gemm_2" ])
 
 // The same weights 1.5 and −0.25 in every storage: 0x3E00 and 0xB400 in float16, 0x3FC0 and 0xBE80 in bfloat16.
 let private storages =

@@ -25,28 +25,38 @@ install_openblas() {
   fi
 }
 
+# is_built STAMP PROGRAM: both exist, and no source is newer.
+is_built() {
+  [ -e "$1" ] && [ -e "$2" ] &&
+    [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/paket.lock" \
+      \( -name bin -o -name obj \) -prune -o -type f -newer "$1" -print -quit)" ]
+}
+
 # build_if_needed WHAT: `src` builds the command line, `all` the whole solution.
 build_if_needed() {
-  local what=$1 stamp="$state/built-$1" project
+  local what=$1 stamp="$state/built-$1" program="$root/src/LipVerify.Cli/bin/Release/net10.0/lipverify.dll" project
   require_dotnet
-  if [ -e "$stamp" ] && [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/paket.lock" \
-      \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit)" ]; then
-    return
-  fi
+  if is_built "$stamp" "$program"; then return; fi
   mkdir -p "$state"
   exec 9>"$state/lock"
   if command -v flock >/dev/null 2>&1; then flock 9; fi
+  if is_built "$stamp" "$program"; then # by whoever held the lock
+    exec 9>&-
+    return
+  fi
   install_openblas
   case $what in
     src) project="$root/src/LipVerify.Cli/LipVerify.Cli.fsproj" ;;
     *) project="$root/LipVerify.sln" ;;
   esac
   echo "lipverify: building (first use, or sources changed)" >&2
+  # The stamp is as old as the start of the build: what changes while it runs is built next time.
+  touch "$stamp.next"
   if ! (cd "$root" && dotnet tool restore && dotnet build "$project" -c Release -v quiet -nologo) >"$state/build.log" 2>&1 </dev/null; then
     cat "$state/build.log" >&2
     echo "lipverify: the build failed" >&2
     exit 2
   fi
-  touch "$stamp"
+  mv "$stamp.next" "$stamp"
   exec 9>&-
 }

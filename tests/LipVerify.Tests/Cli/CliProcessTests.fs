@@ -13,7 +13,7 @@ let private shellOnly () =
 [<Test>]
 let ``A result goes to standard output, and nothing else`` () =
     shellOnly ()
-    let outcome = shell $"$LIPVERIFY info '{onnx}' --json"
+    let outcome = shell $"lipverify info '{onnx}' --json"
     Assert.That(outcome.ExitCode, Is.Zero)
     Assert.That(outcome.Error, Is.Empty)
     Assert.That(outcome.Output, Does.StartWith("{").And.EndsWith("}\n"))
@@ -21,7 +21,7 @@ let ``A result goes to standard output, and nothing else`` () =
 [<Test>]
 let ``A mistake gives exit code 2 and one line`` () =
     shellOnly ()
-    let outcome = shell "$LIPVERIFY info missing.onnx"
+    let outcome = shell "lipverify info missing.onnx"
     Assert.That(outcome.ExitCode, Is.EqualTo 2)
     Assert.That(outcome.Output, Is.Empty)
     Assert.That(outcome.Error, Is.EqualTo "lipverify: missing.onnx: there is no such file\n")
@@ -30,12 +30,12 @@ let ``A mistake gives exit code 2 and one line`` () =
 [<TestCase("--help", Description = "help")>]
 let ``A reader who leaves early is no error`` (arguments: string) =
     shellOnly ()
-    let outcome = shell $"$LIPVERIFY {arguments} | head -n 1"
+    let outcome = shell $"lipverify {arguments} | head -n 1"
     Assert.That(outcome.Error, Is.Empty)
     Assert.That(lines outcome.Output, Has.Exactly(1).Items)
 
-[<TestCase "$LIPVERIFY info zoo:mnist-net >&-">]
-[<TestCase "$LIPVERIFY --help >&-">]
+[<TestCase "lipverify info zoo:mnist-net >&-">]
+[<TestCase "lipverify --help >&-">]
 let ``A closed standard output is one line`` (script: string) =
     shellOnly ()
     let outcome = shell script
@@ -46,11 +46,11 @@ let ``A closed standard output is one line`` (script: string) =
 [<Test>]
 let ``A closed standard error changes no exit code`` () =
     shellOnly ()
-    Assert.That((shell "$LIPVERIFY info zoo:nope 2>&-").ExitCode, Is.EqualTo 2)
+    Assert.That((shell "lipverify info zoo:nope 2>&-").ExitCode, Is.EqualTo 2)
 
 // `sh` ignores the signal in what it starts with `&`, so the program takes the place of this shell.
 let private interrupted (seconds: string) arguments =
-    shell $"(sleep {seconds}; kill -INT $$) >/dev/null 2>&1 & exec $LIPVERIFY {arguments}"
+    shell $"(sleep {seconds}; kill -INT $$) >/dev/null 2>&1 & exec dotnet \"$LIPVERIFY\" {arguments}"
 
 [<TestCase("0.7", "while weights are drawn")>]
 [<TestCase("6", "while it computes")>]

@@ -69,16 +69,16 @@ let run (arguments: string list) =
 let lines (text: string) =
     text.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
 
-/// The command line as a shell command, with the program in `$LIPVERIFY`.
+/// A shell in which `lipverify` runs the built program, whose path is in `$LIPVERIFY`.
 let private shellStart (script: string) =
-    let start = ProcessStartInfo("/bin/sh", [ "-c"; script ])
+    let prelude = "lipverify() { dotnet \"$LIPVERIFY\" \"$@\"; }\n"
+    let start = ProcessStartInfo("/bin/sh", [ "-c"; prelude + script ])
     start.RedirectStandardOutput <- true
     start.RedirectStandardError <- true
-    let program = Path.Combine(AppContext.BaseDirectory, "lipverify.dll")
-    start.Environment["LIPVERIFY"] <- $"dotnet {program}"
+    start.Environment["LIPVERIFY"] <- Path.Combine(AppContext.BaseDirectory, "lipverify.dll")
     start
 
-/// Runs a shell script in which `$LIPVERIFY` is the built program.
+/// Runs a shell script that calls `lipverify`.
 let shell (script: string) =
     use running =
         Process.Start(shellStart script)

@@ -24,9 +24,10 @@ let sumOfBranches (branches: Bound list) = List.fold Bound.sum Bound.zero branch
 
 /// Theorem 1: the local Lipschitz constant of the scalar ReLU at `nominal`, when the input reaches at most
 /// `nominal + reach`. Nominal: `(relu(ȳ) − relu(y0)) / (ȳ − y0)`, and 0 where `reach = 0`. Uniform: 1 where `ȳ > 0`, else 0.
+/// Comparisons are written so that a value beyond the range of doubles counts as active.
 let reluSlope definition (nominal: float) (reach: float) =
     match definition with
-    | Uniform -> if Rounding.addUp nominal reach > 0.0 then 1.0 else 0.0
+    | Uniform -> if Rounding.addUp nominal reach <= 0.0 then 0.0 else 1.0
     | Nominal ->
         if reach = 0.0 then
             0.0
@@ -37,8 +38,10 @@ let reluSlope definition (nominal: float) (reach: float) =
 
             if upper <= 0.0 then
                 0.0
-            else
+            elif Double.IsFinite upper then
                 min 1.0 (Rounding.divUp upper reach)
+            else
+                1.0
 
 /// Nominal pre-activations and how far each can rise above them.
 [<ReferenceEquality>]
@@ -89,8 +92,9 @@ let affine context map (ball: RestrictedBall) =
 
 /// Theorem 3: max pooling has the constant `√n_max`, for `n_max` the most pooling regions that one input belongs to.
 let maxPooling (nMax: int) =
-    let root = sqrt (float nMax)
+    let root = Math.Round(sqrt (float nMax))
 
+    // Only an integer is its own square's root without rounding.
     if root * root = float nMax then
         Bound.certified root
     else
@@ -104,7 +108,7 @@ let overlapOfWindows (kernelHeight, kernelWidth) (strideHeight, strideWidth) =
 
 /// Zero propagation through affine-ReLU: an output can differ from zero only where `ȳ > 0`.
 let zerosAfterRelu (y: PreActivations) =
-    Tensor.map2 (fun nominal reach -> if Rounding.addUp nominal reach > 0.0 then 1.0 else 0.0) y.Nominal y.Reach
+    Tensor.map2 (fun nominal reach -> if Rounding.addUp nominal reach <= 0.0 then 0.0 else 1.0) y.Nominal y.Reach
 
 /// Zero propagation through max pooling: an output is zero where its whole window is, `d′ = maxpool(d)`.
 let zerosAfterMaxPooling (engine: IEngine) (geometry: PoolingGeometry) (mask: Tensor) =
@@ -125,9 +129,11 @@ let topTwoGap (output: Tensor) =
     | _ -> Double.PositiveInfinity
 
 /// Proposition 6: inputs within `radius` keep the class of the nominal output if `radius·L ≤ δ/√2`.
+/// An output that is not a finite number certifies nothing.
 let keepsClass (output: Tensor) (radius: Radius) (lipschitz: Bound) =
     let threshold =
         Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
         |> Math.BitDecrement
 
-    Rounding.mulUp radius.Value lipschitz.Value <= threshold
+    Tensor.isFinite output
+    && Rounding.mulUp radius.Value lipschitz.Value <= threshold

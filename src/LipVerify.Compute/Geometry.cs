@@ -129,17 +129,16 @@ public readonly record struct PoolingGeometry(int Channels, WindowAxis Rows, Win
             throw new ArgumentException("the pooling layer is too large: a tensor would hold more than 2^31 values");
     }
 
+    /// <summary>Windows start further and further right: the last must start inside the input, and one that starts in the leading padding must have a tap inside.</summary>
     private static void RequireContent(WindowAxis axis, string name)
     {
-        for (int window = 0; window < axis.Output; window++)
+        if (axis.Position(axis.Output - 1, 0) >= axis.Input)
+            throw new ArgumentException($"{name}: pooling window {axis.Output - 1} covers padding only");
+        for (int window = 0; axis.Position(window, 0) < 0 && window < axis.Output; window++)
         {
-            bool content = false;
-            for (int tap = 0; tap < axis.Kernel && !content; tap++)
-            {
-                int position = axis.Position(window, tap);
-                content = position >= 0 && position < axis.Input;
-            }
-            if (!content) throw new ArgumentException($"{name}: pooling window {window} covers padding only");
+            int tap = (-axis.Position(window, 0) + axis.Dilation - 1) / axis.Dilation; // the first at or behind position 0
+            if (tap >= axis.Kernel || axis.Position(window, tap) >= axis.Input)
+                throw new ArgumentException($"{name}: pooling window {window} covers padding only");
         }
     }
 }

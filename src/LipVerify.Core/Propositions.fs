@@ -24,24 +24,18 @@ let sumOfBranches (branches: Bound list) = List.fold Bound.sum Bound.zero branch
 
 /// Theorem 1: the local Lipschitz constant of the scalar ReLU at `nominal`, when the input reaches at most
 /// `nominal + reach`. Nominal: `(relu(ȳ) − relu(y0)) / (ȳ − y0)`, and 0 where `reach = 0`. Uniform: 1 where `ȳ > 0`, else 0.
-/// Comparisons are written so that a value beyond the range of doubles counts as active.
 let reluSlope definition (nominal: float) (reach: float) =
-    match definition with
-    | Uniform -> if Rounding.addUp nominal reach <= 0.0 then 0.0 else 1.0
-    | Nominal ->
-        if reach = 0.0 then
-            0.0
-        elif nominal >= 0.0 then
-            1.0
-        else
-            let upper = Rounding.addUp nominal reach
+    let upper = Rounding.addUp nominal reach
 
-            if upper <= 0.0 then
-                0.0
-            elif Double.IsFinite upper then
-                min 1.0 (Rounding.divUp upper reach)
-            else
-                1.0
+    // Comparisons are written so that a value that is not a number (overflow before) gives the largest slope.
+    match definition with
+    | _ when upper <= 0.0 -> 0.0
+    | Uniform -> 1.0
+    | Nominal when reach = 0.0 -> 0.0
+    | Nominal when nominal >= 0.0 -> 1.0
+    | Nominal ->
+        let slope = Rounding.divUp upper reach
+        if slope < 1.0 then slope else 1.0
 
 /// Nominal pre-activations and how far each can rise above them.
 [<ReferenceEquality>]

@@ -1,5 +1,7 @@
 namespace LipVerify.Formats
 
+open System
+
 /// Why a file could not be used: one line that names the file, the place inside it, what is wrong and what would be right.
 type LoadError =
     {
@@ -24,17 +26,20 @@ module LoadError =
     /// An error about a file as a whole.
     let file file problem = at file "" problem
 
-    /// `file: place: problem` on one line, free of control characters that a hostile file may carry, and of bounded length.
-    let text error =
-        let parts =
-            [ error.File; error.Place; error.Problem ]
-            |> List.filter (fun part -> part <> "")
-
-        let line =
-            String.concat ": " parts
-            |> String.map (fun c -> if System.Char.IsControl c then '?' else c)
-
-        if line.Length > 1000 then
-            line.Substring(0, 1000) + "…"
+    /// Names of files and tensors may be long, and what is wrong must not be cut off for their sake.
+    let private clip limit (part: string) =
+        if part.Length > limit then
+            part.Substring(0, limit) + "…"
         else
-            line
+            part
+
+    /// Control characters and line breaks, which a hostile file may carry.
+    let private isUnprintable (c: char) =
+        Char.IsControl c || c = '\u2028' || c = '\u2029'
+
+    /// `file: place: problem` on one line of bounded length.
+    let text error =
+        [ clip 400 error.File; clip 200 error.Place; clip 400 error.Problem ]
+        |> List.filter (fun part -> part <> "")
+        |> String.concat ": "
+        |> String.map (fun c -> if isUnprintable c then '?' else c)

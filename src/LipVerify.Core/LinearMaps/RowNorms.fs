@@ -26,19 +26,31 @@ let private scaling (entries: float[]) =
         let exponent = -(Math.ILogB largest) |> max -1000 |> min 1000
         struct (exponent, Math.ScaleB(smallest, exponent) < Math.ScaleB(1.0, -511))
 
-/// `Σ_j |a_ij| d_j` for each row `i`, rounded upward. `mask` holds 0 and 1, one an input.
+let rec private sumsOfAbsoluteRows (engine: IEngine) absoluteMap (mask: Tensor) =
+    match absoluteMap with
+    | Scaled(scale, map) -> Tensor.map2 Rounding.mulUp scale (sumsOfAbsoluteRows engine map mask)
+    | _ ->
+        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow absoluteMap + 2)
+
+        LinearMap.applyTo engine absoluteMap mask
+        |> Tensor.map (Rounding.mulUp inflation)
+
+/// `Σ_j |a_ij| d_j` for each row `i`, rounded upward; 0 only where every term is 0. `mask` holds 0 and 1, one an input.
 let absoluteRowSums (engine: IEngine) map (mask: Tensor) =
-    let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 2)
+    sumsOfAbsoluteRows engine (LinearMap.absolute map) mask
 
-    LinearMap.applyTo engine (LinearMap.absolute map) mask
-    |> Tensor.map (fun sum -> Rounding.mulUp inflation sum)
-
-/// `Σ_i |a_ij| r_i` for each column `j`, rounded upward. `weights` are non-negative, one an output.
-let absoluteColumnSums (engine: IEngine) map (weights: Tensor) =
+/// The row sums `Σ_j |a_ij| d_j` and the column sums `Σ_i |a_ij| r_i`, rounded upward, the latter up to products that
+/// underflow to 0 (at most `termsInColumn`, each below 2⁻¹⁰⁷⁴). `mask` holds 0 and 1, one an input; `weights` are
+/// non-negative, one an output.
+let absoluteSums (engine: IEngine) map (mask: Tensor) (weights: Tensor) =
+    let absoluteMap = LinearMap.absolute map
     let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn map + 2)
 
-    LinearMap.adjointTo engine (LinearMap.absolute map) weights
-    |> Tensor.map (fun sum -> Rounding.mulUp inflation sum)
+    let columns =
+        LinearMap.adjointTo engine absoluteMap weights
+        |> Tensor.map (Rounding.mulUp inflation)
+
+    struct (sumsOfAbsoluteRows engine absoluteMap mask, columns)
 
 /// Row norms of a map with explicit entries, by one application of `squares`, the map with entries `(2^e·a)²`.
 let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: (float -> float) -> LinearMap) mask =

@@ -56,7 +56,7 @@ let private affineStage context definition (ball: RestrictedBall) (layers: Place
     let nominal = layers |> List.fold (evaluate engine) ball.Center
 
     let kind =
-        Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+batchnorm")
+        Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+diagonal")
 
     if rectified then
         let y = Propositions.affineUpperBound engine map nominal ball

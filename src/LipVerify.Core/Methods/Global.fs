@@ -27,7 +27,7 @@ let rec private stage context stage =
 
         let kind =
             Layer.kind layer.Layer
-            + (if layers.Tail.IsEmpty then "" else "+batchnorm")
+            + (if layers.Tail.IsEmpty then "" else "+diagonal")
             + (if rectified then "+relu" else "")
 
         lipschitz, reported layer kind lipschitz (LinearMap.outputs map)

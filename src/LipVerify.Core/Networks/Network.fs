@@ -79,16 +79,19 @@ module Network =
                     }
 
                 Ok(Leaf placed, output, index + 1)
-        | Series blocks -> placeSeries input index [] blocks
+        | Series blocks ->
+            (Ok([], input, index), blocks)
+            ||> List.fold placeNext
+            |> Result.map (fun (nodes, shape, next) -> Chain(List.rev nodes), shape, next)
         | Sum [] -> Error $"the sum at position {index} has no branch"
         | Sum(first :: rest) -> placeSum input index first rest
 
-    and private placeSeries shape index placed blocks =
-        match blocks with
-        | [] -> Ok(Chain(List.rev placed), shape, index)
-        | block :: rest ->
+    /// Places a block behind those already placed (last first).
+    and private placeNext placed block =
+        placed
+        |> Result.bind (fun (nodes, shape, index) ->
             place shape index block
-            |> Result.bind (fun (node, output, next) -> placeSeries output next (node :: placed) rest)
+            |> Result.map (fun (node, output, next) -> node :: nodes, output, next))
 
     and private placeSum input index first rest =
         let add state block =

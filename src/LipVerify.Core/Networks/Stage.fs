@@ -24,21 +24,26 @@ module Stage =
         | Leaf _
         | Branches _ -> [ node ]
 
-    let rec private fuse nodes =
-        match nodes with
-        | [] -> []
-        | Leaf({ Layer = Affine(map, _) } as layer) :: rest -> fuseAffine [ layer ] map rest
-        | Leaf({ Layer = MaxPooling geometry } as layer) :: rest -> MaxPoolingStage(layer, geometry) :: fuse rest
-        | Leaf layer :: rest -> ReluStage layer :: fuse rest
-        | Branches branches :: rest -> SumStage(List.map (flatten >> fuse) branches) :: fuse rest
-        | Chain nodes :: rest -> fuse (nodes @ rest)
-
-    and private fuseAffine layers map rest =
+    /// Takes the layers of one affine stage from the front: those to evaluate, their map, and what follows.
+    let rec private takeAffine layers map rest =
         match rest with
         | Leaf({ Layer = Affine(Diagonal scale, _) } as next) :: rest ->
-            fuseAffine (layers @ [ next ]) (Scaled(scale, map)) rest
-        | Leaf { Layer = Relu } :: rest -> AffineStage(layers, map, true) :: fuse rest
-        | rest -> AffineStage(layers, map, false) :: fuse rest
+            takeAffine (next :: layers) (Scaled(scale, map)) rest
+        | Leaf { Layer = Relu } :: rest -> AffineStage(List.rev layers, map, true), rest
+        | rest -> AffineStage(List.rev layers, map, false), rest
+
+    /// Appends the stages of `nodes` to those before, last first.
+    let rec private fuse before nodes =
+        match nodes with
+        | [] -> List.rev before
+        | Leaf({ Layer = Affine(map, _) } as layer) :: rest ->
+            let stage, rest = takeAffine [ layer ] map rest
+            fuse (stage :: before) rest
+        | Leaf({ Layer = MaxPooling geometry } as layer) :: rest ->
+            fuse (MaxPoolingStage(layer, geometry) :: before) rest
+        | Leaf layer :: rest -> fuse (ReluStage layer :: before) rest
+        | Branches branches :: rest -> fuse (SumStage(List.map (flatten >> fuse []) branches) :: before) rest
+        | Chain nodes :: rest -> fuse before (nodes @ rest)
 
     /// The stages of a network in order.
-    let ofNetwork (network: Network) = fuse (flatten network.Node)
+    let ofNetwork (network: Network) = fuse [] (flatten network.Node)

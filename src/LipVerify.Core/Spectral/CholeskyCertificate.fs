@@ -23,32 +23,45 @@ let private dominates (engine: IEngine) n (gram: float[]) (shift: float) (c: flo
 
     engine.TryCholesky(n, HostStorage shifted)
 
-/// Bounds the largest eigenvalue of the symmetric positive semidefinite `G`, given as `gram` (n×n) with
-/// `‖fl(G) − G‖ ≤ formingError`. `estimate` approximates the largest eigenvalue of `gram` from any side.
-let rec private enclose (context: Context) n (gram: float[]) formingError estimate slack =
-    Context.check context
-    let gamma = Rounding.gamma (n + 1)
-    let ceiling = estimate * (1.0 + slack)
+/// Relative gaps tried above an estimate, from rounding of the eigensolver up to a plainly wrong estimate.
+let private slacks n =
+    Seq.unfold (fun slack -> Some(slack, 4.0 * slack)) (4.0 * float n * Rounding.unitRoundoff)
 
-    // tr(cI − G) ≤ n·c. Three times that pays for the rounding of the shifted diagonal (3u·c) and of this line;
-    // the last term outweighs underflow in the factorisation for data scaled near 1.
-    let shift = 3.0 * gamma * float n * ceiling + Math.ScaleB(1.0, -700)
-    let c = Math.BitIncrement(ceiling + 2.0 * shift)
+/// The least of the slacks below `limit` with which Cholesky proves that `estimate·(1 + slack)` bounds the largest
+/// eigenvalue of the symmetric positive semidefinite `gram` (n×n), and the proven value.
+let private prove (context: Context) n gram estimate limit =
+    let attempt slack =
+        Context.check context
+        let ceiling = estimate * (1.0 + slack)
 
-    if dominates context.Engine n gram shift c then
-        {
-            Upper = Rounding.addUp c formingError
-            Estimate = estimate
-        }
-    elif slack < 1e6 then
-        enclose context n gram formingError estimate (4.0 * slack)
-    else
-        invalidOp "the Cholesky certificate does not close: the Gram matrix holds values that are not numbers"
+        // tr(cI − G) ≤ n·c. Three times that pays for the rounding of the shifted diagonal (3u·c) and of this line;
+        // the last term outweighs underflow in the factorisation for data scaled near 1.
+        let shift =
+            3.0 * Rounding.gamma (n + 1) * float n * ceiling + Math.ScaleB(1.0, -700)
 
-/// The largest eigenvalue, from the symmetric eigensolver of the engine.
-let private largestEigenvalue (engine: IEngine) n (gram: float[]) =
-    let eigenvalues = engine.SymmetricEigen(n, HostStorage(Array.copy gram), false)
-    eigenvalues[n - 1]
+        let c = Math.BitIncrement(ceiling + 2.0 * shift)
+
+        if dominates context.Engine n gram shift c then
+            Some c
+        else
+            None
+
+    slacks n |> Seq.takeWhile (fun slack -> slack < limit) |> Seq.tryPick attempt
+
+/// The largest eigenvalue by the symmetric eigensolver of the engine.
+let private byEigensolver (context: Context) n gram =
+    let eigenvalues =
+        context.Engine.SymmetricEigen(n, HostStorage(Array.copy gram), false)
+
+    max 0.0 eigenvalues[n - 1]
+
+/// The largest eigenvalue by Lanczos on the explicit matrix: much cheaper for large `n`, but not always converged.
+let private byLanczos (context: Context) n (gram: float[]) =
+    let explicit = MaskedMap.whole (Dense(Dense.create (Tensor.ofArray [ n; n ] gram)))
+    sqrt (Lanczos.largest context explicit Gram.Columns 1e-14 100).Value
+
+/// Above this size Lanczos estimates first.
+let private eigensolverSide = 300
 
 /// `‖M‖²` for an operator whose entries are scaled so that `‖M‖₁·‖M‖_∞` is near 1. `absoluteProduct` is an upper bound on
 /// `‖M‖₁·‖M‖_∞ ≥ ‖|M|‖²`.
@@ -57,9 +70,26 @@ let largestGramEigenvalue (context: Context) masked side (live: int[]) absoluteP
     let gram = Gram.form context masked side live
     let gamma = Rounding.gamma (Gram.roundingsPerEntry side masked)
 
+    // |fl(G) − G| ≤ γ |M|ᵀ|M| entry by entry.
     let formingError =
         Rounding.addUp (Rounding.mulUp gamma absoluteProduct) (Math.ScaleB(1.0, -700))
 
-    let estimate = max 0.0 (largestEigenvalue context.Engine n gram)
-    let slack = 4.0 * float n * Rounding.unitRoundoff
-    enclose context n gram formingError estimate slack
+    let estimators =
+        if n <= eigensolverSide then
+            [ byEigensolver, 1e6 ]
+        else
+            [ byLanczos, 1e-9; byEigensolver, 1e6 ]
+
+    let proven =
+        estimators
+        |> List.tryPick (fun (estimator, limit) ->
+            let estimate = estimator context n gram
+            prove context n gram estimate limit |> Option.map (fun c -> c, estimate))
+
+    match proven with
+    | Some(c, estimate) ->
+        {
+            Upper = Rounding.addUp c formingError
+            Estimate = estimate
+        }
+    | None -> invalidOp "the Cholesky certificate does not close: the Gram matrix holds values that are not numbers"

@@ -48,19 +48,18 @@ module MaskedMap =
         LinearMap.adjoint engine masked.Map batch y x
         engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
 
-    /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum).
+    /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum). The second is 0 only
+    /// for the zero operator.
     let absoluteNorms (engine: IEngine) masked =
         let largest (sums: Tensor) (weights: Tensor) =
             (0.0, Tensor.values sums, Tensor.values weights)
             |||> Array.fold2 (fun best sum weight -> max best (Rounding.mulUp weight sum))
 
-        let columns =
-            largest (RowNorms.absoluteColumnSums engine masked.Map masked.Rows) masked.Columns
+        let struct (rowSums, columnSums) =
+            RowNorms.absoluteSums engine masked.Map masked.Columns masked.Rows
 
-        let rows =
-            largest (RowNorms.absoluteRowSums engine masked.Map masked.Columns) masked.Rows
-
-        struct (columns, rows)
+        let underflow = float (LinearMap.termsInColumn masked.Map) * Double.Epsilon
+        struct (Rounding.addUp (largest columnSums masked.Columns) underflow, largest rowSums masked.Rows)
 
     /// The same norm on fewer coordinates: a dense map loses the rows and columns that `R` and `D` switch off.
     let compress masked =

@@ -9,6 +9,8 @@ type Method =
     | CholeskyCertificate
     /// Lanczos iteration: no guarantee.
     | Lanczos
+    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: where it is tight, and for operators at the ends of the range of doubles.
+    | AbsoluteNorms
     /// The operator is zero.
     | Zero
     /// `|max|` of a diagonal.
@@ -30,6 +32,13 @@ let smallSide = 3100
 
 /// Relative accuracy of a Lanczos estimate of a norm.
 let lanczosTolerance = 1e-10
+
+/// Applications of `MᵀM` after which a Lanczos estimate is taken as it is.
+let private maxLanczosApplications = 5000
+
+/// A ceiling this close to the estimate is reported instead: it is proved. It is exact where all singular vectors have equal
+/// entries, as in average pooling without overlap.
+let private ceilingTolerance = 1e-8
 
 let private diagonalNorm (masked: MaskedMap) (scale: Tensor) =
     let values =
@@ -54,26 +63,21 @@ let private zero =
         Method = Zero
     }
 
-/// `‖M‖` of an operator that is not zero, by the method that its size asks for. `columnNorm` and `rowNorm` bound
-/// `‖M‖₁` and `‖M‖_∞`, which also gives the ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4d.
-let private operatorNorm (context: Context) masked columnNorm rowNorm =
-    let struct (side, live) = Gram.smallerSide masked
-    let ceiling = Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm)
+/// Beyond this power of two in size, squares of scaled entries could leave the range of doubles.
+let private scalableExponent = 900
 
-    // Work on 2^e·M with ‖M‖₁‖M‖_∞ near 1, so that squares stay inside the range of doubles.
-    let exponent = -(Math.ILogB ceiling)
+/// `‖M‖` by Cholesky or Lanczos. `exponent` scales `ceiling ≥ ‖M‖` to a number near 1.
+let private scaledNorm (context: Context) masked ceiling exponent =
+    let struct (side, live) = Gram.smallerSide masked
     let scaled = MaskedMap.scaleRows exponent masked
     let unscale value = Math.ScaleB(value, -exponent)
     let scaledCeiling = Math.ScaleB(ceiling, exponent)
 
     if live.Length <= smallSide then
+        let absoluteProduct = Rounding.mulUp scaledCeiling scaledCeiling
+
         let enclosure =
-            CholeskyCertificate.largestGramEigenvalue
-                context
-                scaled
-                side
-                live
-                (Rounding.mulUp scaledCeiling scaledCeiling)
+            CholeskyCertificate.largestGramEigenvalue context scaled side live absoluteProduct
 
         {
             Bound = Bound.certified (min ceiling (unscale (Rounding.sqrtUp enclosure.Upper)))
@@ -82,17 +86,41 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
         }
     else
         // The tolerance on the norm is half of that on its square.
-        let ritz = Lanczos.largest context scaled side (2.0 * lanczosTolerance) 5000
-        let estimate = sqrt (ritz.Value + ritz.Error)
+        let ritz =
+            Lanczos.largest context scaled side (2.0 * lanczosTolerance) maxLanczosApplications
 
+        let estimate = unscale (sqrt (ritz.Value + ritz.Error))
+
+        if ceiling <= estimate * (1.0 + ceilingTolerance) then
+            {
+                Bound = Bound.certified ceiling
+                Attained = unscale (sqrt ritz.Value)
+                Method = AbsoluteNorms
+            }
+        else
+            {
+                Bound = { Value = estimate; Rigor = Estimate }
+                Attained = unscale (sqrt ritz.Value)
+                Method = Lanczos
+            }
+
+/// `‖M‖` of an operator that is not zero, by the method that its size asks for.
+let private operatorNorm (context: Context) masked columnNorm rowNorm =
+    let ceiling = Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm)
+
+    let exponent =
+        if Double.IsFinite ceiling then
+            -(Math.ILogB ceiling)
+        else
+            Int32.MaxValue
+
+    if abs exponent <= scalableExponent then
+        scaledNorm context masked ceiling exponent
+    else
         {
-            Bound =
-                {
-                    Value = min ceiling (unscale estimate)
-                    Rigor = Estimate
-                }
-            Attained = unscale (sqrt ritz.Value)
-            Method = Lanczos
+            Bound = Bound.certified ceiling
+            Attained = 0.0
+            Method = AbsoluteNorms
         }
 
 /// `‖R A D‖` (Theorem 2): certified by Cholesky where a side has at most `smallSide` live coordinates,
@@ -104,7 +132,7 @@ let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
         let masked = MaskedMap.compress masked
         let struct (columnNorm, rowNorm) = MaskedMap.absoluteNorms context.Engine masked
 
-        if columnNorm = 0.0 || rowNorm = 0.0 then
+        if rowNorm = 0.0 then
             zero
         else
             operatorNorm context masked columnNorm rowNorm

@@ -56,6 +56,13 @@ module ModelSource =
         | Some _ when model.StartsWith(zooPrefix, StringComparison.Ordinal) -> carriesItsOwn "a network of the zoo"
         | None when model.StartsWith(zooPrefix, StringComparison.Ordinal) -> fromZoo model
         | Some _ when isOnnx model -> carriesItsOwn "an ONNX file"
+        | None when isOnnx model ->
+            Onnx.load model
+            |> Result.map (fun onnx ->
+                {
+                    Network = onnx.Network
+                    Notices = onnx.Notices
+                })
         | Some name ->
             result {
                 let! architecture = architecture name

@@ -1,0 +1,266 @@
+namespace LipVerify.Formats.OnnxGraph
+
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Formats
+
+/// Building the network link by link.
+module internal Chain =
+
+    let private maximalNesting = 32
+
+    /// The shape without a leading batch dimension of 1.
+    let extents (shape: Shape) : Shape =
+        match shape with
+        | [] -> [ 1 ]
+        | 1 :: (_ :: _ as inner) -> inner
+        | _ -> shape
+
+    /// The input of a network.
+    let start shape shared =
+        {
+            Link =
+                {
+                    Previous = None
+                    Block = Series []
+                    Extents = extents shape
+                    Depth = 0
+                    Nesting = 0
+                    Padding = None
+                }
+            Shape = shape
+            Shared = shared
+            Label = None
+        }
+
+    let private extend source layer =
+        {
+            Previous = Some(source.Link, source.Shared)
+            Block = Step(layer)
+            Extents = source.Link.Extents
+            Depth = source.Link.Depth + 1
+            Nesting = source.Link.Nesting
+            Padding = None
+        }
+
+    /// The same values under another shape in ONNX.
+    let view (context: NodeContext) shape source =
+        { source with
+            Shape = shape
+            Shared = source.Shared || context.OutputShared
+            Label =
+                if shape = source.Shape then
+                    source.Label
+                else
+                    Some context.Layer
+        }
+
+    /// `source` with `extents` as the shape that its last block gives.
+    let reshape name (extents: Shape) source =
+        if source.Link.Extents = extents then
+            source
+        else
+            let name = source.Label |> Option.defaultValue $"{name} (reshape)"
+            let link = extend source (name, Layer.Reshape extents)
+
+            { source with
+                Link = { link with Extents = extents }
+                Shared = false
+                Label = None
+            }
+
+    /// `source` followed by `layer`, which gives `extents`; `shape` is the shape in ONNX.
+    let append (context: NodeContext) (extents: Shape) shape source layer =
+        {
+            Link =
+                { extend source (context.Layer, layer) with
+                    Extents = extents
+                }
+            Shape = shape
+            Shared = context.OutputShared
+            Label = None
+        }
+
+    /// `source` with its last block replaced by one of the same name.
+    let replace (context: NodeContext) shape source layer =
+        let name =
+            match source.Link.Block with
+            | Step(name, _) -> name
+            | Series _
+            | Sum _ -> context.Layer
+
+        { source with
+            Link =
+                { source.Link with
+                    Block = Step(name, layer)
+                    Padding = None
+                }
+            Shape = shape
+            Shared = context.OutputShared
+        }
+
+    /// The tensor that the last block of `source` takes.
+    let previous source =
+        source.Link.Previous
+        |> Option.map (fun (link, shared) ->
+            { source with
+                Link = link
+                Shared = shared
+                Label = None
+            })
+
+    /// The blocks from `ancestor` (none: from the input) to `link`, first to last.
+    let private blocks (ancestor: Link option) (link: Link) =
+        let rec collect (link: Link) later =
+            match link.Previous with
+            | _ when Option.exists (fun ancestor -> obj.ReferenceEquals(ancestor, link)) ancestor -> later
+            | None -> later
+            | Some(previous, _) -> collect previous (link.Block :: later)
+
+        collect link []
+
+    /// All blocks from the input of the network on.
+    let series source = Series(blocks None source.Link)
+
+    let rec private ancestor (a: Link) (b: Link) =
+        if obj.ReferenceEquals(a, b) then
+            a
+        elif a.Depth >= b.Depth then
+            match a.Previous with
+            | Some(previous, _) -> ancestor previous b
+            | None -> a
+        else
+            ancestor b a
+
+    // A tensor strictly inside a branch that other nodes take too would have to be computed twice.
+    let private isPrivate root source =
+        let rec inside (link: Link) =
+            match link.Previous with
+            | Some(previous, shared) when not (obj.ReferenceEquals(previous, root)) -> not shared && inside previous
+            | _ -> true
+
+        obj.ReferenceEquals(source.Link, root)
+        || (not source.Shared && inside source.Link)
+
+    let private branches root source =
+        match blocks (Some root) source.Link with
+        | [ Sum branches ] -> branches
+        | path -> [ Series path ]
+
+    /// The sum of two computed tensors of one shape: branches from the last tensor on that both depend on.
+    let sum (context: NodeContext) a b : Result<Computed, string> =
+        let a = reshape context.Layer (extents a.Shape) a
+        let b = reshape context.Layer (extents b.Shape) b
+        let root = ancestor a.Link b.Link
+        let nesting = 1 + max a.Link.Nesting b.Link.Nesting
+
+        if a.Shape <> b.Shape then
+            Error $"adds computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal"
+        elif not (isPrivate root a && isPrivate root b) then
+            Error
+                "adds tensors that other nodes take as well; only sums of separate branches (residual blocks) are supported"
+        elif nesting > maximalNesting then
+            Error $"nests more than {maximalNesting} sums"
+        else
+            Ok
+                {
+                    Link =
+                        {
+                            Previous = Some(root, true)
+                            Block = Sum(branches root a @ branches root b)
+                            Extents = a.Link.Extents
+                            Depth = root.Depth + 1
+                            Nesting = nesting
+                            Padding = None
+                        }
+                    Shape = a.Shape
+                    Shared = context.OutputShared
+                    Label = None
+                }
+
+    /// Whether all values are 0.
+    let private isZero (tensor: Tensor) = Tensor.countNonZero tensor = 0
+
+    // Exact where one of the terms is 0 or the rounding error of the sum (Knuth's two-sum) is.
+    let private addsExactly (a: float) (b: float) =
+        let sum = a + b
+        let part = sum - a
+        (a - (sum - part)) + (b - part) = 0.0
+
+    /// `x ↦ x + term`: merged into the affine layer before it where that is exact, an affine layer of its own otherwise.
+    let addBias (context: NodeContext) shape source (term: float[]) =
+        let own () =
+            result {
+                do! context.Charge(2L * int64 term.Length)
+                let extents = source.Link.Extents
+                let map = Diagonal(Tensor.create extents 1.0)
+
+                return
+                    Layer.affine map (Tensor.ofArray extents term)
+                    |> append context extents shape source
+            }
+
+        match source.Link.Block with
+        | Step(_, Affine(map, bias)) when
+            not source.Shared
+            && (isZero bias || Array.forall2 addsExactly (Tensor.values bias) term)
+            ->
+            result {
+                do! context.Charge(int64 term.Length)
+                let values = Array.map2 (+) (Tensor.values bias) term
+                let bias = Tensor.ofArray source.Link.Extents values
+                return replace context shape source (Layer.affine map bias)
+            }
+        | _ -> own ()
+
+    /// `x ↦ factor ∘ x + term`, a diagonal affine layer.
+    let scale (context: NodeContext) shape source (factor: float[]) (term: float[]) =
+        result {
+            do! context.Charge(2L * int64 term.Length)
+            let extents = source.Link.Extents
+
+            return
+                Layer.affine (Diagonal(Tensor.ofArray extents factor)) (Tensor.ofArray extents term)
+                |> append context extents shape source
+        }
+
+    /// Zeros around the rows and columns of `source`, whose extents are channels × height × width: a depthwise 1×1 convolution.
+    let pad (context: NodeContext) shape source padding =
+        match source.Link.Extents with
+        | [ channels; height; width ] ->
+            let rows = WindowAxis(height, 1, 1, padding.Top, padding.Bottom)
+            let columns = WindowAxis(width, 1, 1, padding.Left, padding.Right)
+            let geometry = ConvolutionGeometry(channels, channels, rows, columns, channels)
+
+            result {
+                geometry.Validate()
+                do! context.Charge(int64 geometry.OutputSize)
+                let weights = Tensor.create [ channels; 1; 1; 1 ] 1.0
+
+                let padded =
+                    Layer.convolution geometry weights (Tensor.create [ channels ] 0.0)
+                    |> append context [ channels; rows.Output; columns.Output ] shape source
+
+                return
+                    { padded with
+                        Link =
+                            { padded.Link with
+                                Padding = Some padding
+                            }
+                    }
+            }
+        | extents -> Error $"pads a tensor of shape {Shape.text extents}; only images and sequences are supported"
+
+    /// `source` and no padding, or, where its last block pads and no other node takes the padded tensor, what it pads.
+    let unpad source =
+        let nothing =
+            {
+                Top = 0
+                Left = 0
+                Bottom = 0
+                Right = 0
+            }
+
+        match source.Link.Padding, previous source with
+        | Some padding, Some before when not source.Shared -> before, padding
+        | _ -> source, nothing

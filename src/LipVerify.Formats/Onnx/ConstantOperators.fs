@@ -1,0 +1,108 @@
+namespace LipVerify.Formats.OnnxGraph
+
+open System
+open LipVerify.Core
+open LipVerify.Formats
+
+/// Constants, and the computations on shapes that exporters leave in a graph: folded while it is read.
+module internal ConstantOperators =
+
+    /// Constant.
+    let constant (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [ "value"; "value_float"; "value_floats"; "value_int"; "value_ints" ] context
+            let attributes = context.Node.Attributes
+            do! require (attributes.Count = 1) (fun () -> "needs exactly one attribute")
+            let attribute = attributes[0]
+
+            match attribute.Name, attribute.Tensor with
+            | "value", Some tensor -> return! Constants.decode tensor |> Result.map Constant
+            | "value", None -> return! Error "attribute 'value' holds no tensor"
+            | "value_float", _ ->
+                let! value = Attributes.real "value_float" 0.0 context
+                return Constant(Reals(Tensor.ofArray [] [| value |]))
+            | "value_int", _ ->
+                let! value = Attributes.integer "value_int" 0 context
+                return Constant(Integers([], [| int64 value |]))
+            | "value_ints", _ -> return Constant(Integers([ attribute.Integers.Count ], attribute.Integers.ToArray()))
+            | _ ->
+                let bytes = ReadOnlyMemory<byte>(attribute.Singles.ToArray())
+                let! values = ElementType.decode ElementType.Float32 ByteOrder.LittleEndian bytes
+                do! require (Array.forall Double.IsFinite values) (fun () -> "has a value that is not finite")
+                return Constant(Reals(Tensor.vector values))
+        }
+
+    /// Shape: the extents as constants, with a batch of 1.
+    let shape (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [ "end"; "start" ] context
+            do! Attributes.atMost 1 context
+            let! x = Attributes.input 0 context
+            let! shape = Attributes.shapeOf x
+            let rank = shape.Length
+
+            let clamp axis =
+                (if axis < 0 then axis + rank else axis) |> max 0 |> min rank
+
+            let! start = Attributes.integer "start" 0 context
+            let! stop = Attributes.integer "end" rank context
+
+            let extents =
+                shape
+                |> List.truncate (clamp stop)
+                |> List.skip (min (clamp start) (clamp stop))
+
+            return Constant(Integers([ extents.Length ], extents |> List.map int64 |> Array.ofList))
+        }
+
+    let private constantIntegers index (context: NodeContext) =
+        result {
+            let! value = Attributes.input index context
+
+            match value with
+            | Constant(Integers(shape, values)) when values.Length <= Extents.maximalRank -> return shape, values
+            | Unavailable reason -> return! Error reason
+            | _ -> return! Error "is supported only on the constants of shape computations"
+        }
+
+    /// Gather on a constant vector of integers, as exporters use it on shapes.
+    let gather (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [ "axis" ] context
+            do! Attributes.atMost 2 context
+            do! Attributes.must "axis" 0 context
+            let! shape, values = constantIntegers 0 context
+            let! target, indices = constantIntegers 1 context
+            do! require (shape.Length = 1) (fun () -> "is supported only on the constants of shape computations")
+
+            let pick index =
+                let place = if index < 0L then index + int64 values.Length else index
+
+                if place >= 0L && place < int64 values.Length then
+                    Ok values[int place]
+                else
+                    Error $"index {index} is out of range"
+
+            let! picked = indices |> traverse pick
+            return Constant(Integers(target, picked))
+        }
+
+    /// Concat of constant vectors of integers, as exporters use it on shapes.
+    let concat (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [ "axis" ] context
+            let! axis = Attributes.integer "axis" 0 context
+            do! require (axis = 0 || axis = -1) (fun () -> $"attribute 'axis' is {axis}; only 0 is supported")
+            do! Attributes.atMost Extents.maximalRank context
+
+            let! parts =
+                [ 0 .. context.Inputs.Length - 1 ]
+                |> traverse (fun index -> constantIntegers index context)
+
+            do!
+                require (parts |> Array.forall (fun (shape, _) -> shape.Length = 1)) (fun () ->
+                    "joins integers that are no vectors")
+
+            let values = parts |> Array.collect snd
+            return Constant(Integers([ values.Length ], values))
+        }

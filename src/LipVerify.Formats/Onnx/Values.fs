@@ -1,0 +1,70 @@
+namespace LipVerify.Formats.OnnxGraph
+
+open LipVerify.Core
+open LipVerify.Formats
+
+/// Zeros around the rows and columns of each channel.
+type internal ZeroPadding =
+    {
+        Top: int
+        Left: int
+        Bottom: int
+        Right: int
+    }
+
+/// The way from the input of the network to a computed tensor, last layer first.
+[<ReferenceEquality>]
+type internal Link =
+    {
+        /// What the last block takes, and whether other nodes take it too; None at the input of the network.
+        Previous: (Link * bool) option
+        /// The last block.
+        Block: Block
+        /// The shape that the last block gives.
+        Extents: Shape
+        /// Blocks up to here.
+        Depth: int
+        /// Sums inside sums.
+        Nesting: int
+        /// Set where the last block does nothing but add zeros around its input.
+        Padding: ZeroPadding option
+    }
+
+/// A tensor that depends on the input of the network.
+[<ReferenceEquality>]
+type internal Computed =
+    {
+        /// How it is computed. Its values, in row-major order, are those of the tensor.
+        Link: Link
+        /// Its shape in ONNX, batch included.
+        Shape: Shape
+        /// Whether more than one node takes it, or the tensor it is another view of.
+        Shared: bool
+        /// The name of the node that changed the shape last.
+        Label: string option
+    }
+
+/// What a name of the graph stands for.
+[<ReferenceEquality>]
+type internal Value =
+    | Constant of Constant
+    | Computed of Computed
+    /// A tensor that no node may take, and why.
+    | Unavailable of string
+
+/// What an operator learns of its node.
+[<NoEquality; NoComparison>]
+type internal NodeContext =
+    {
+        Node: NodeProto
+        /// The name of the layers it makes.
+        Layer: string
+        Inputs: Value option[]
+        /// Whether more than one node takes its output.
+        OutputShared: bool
+        /// Whether its output is the output of the graph.
+        IsLast: bool
+        /// Takes that many values from what the model may allocate, or fails.
+        Charge: int64 -> Result<unit, string>
+        Notice: string -> unit
+    }

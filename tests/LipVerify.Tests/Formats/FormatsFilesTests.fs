@@ -1,0 +1,92 @@
+module LipVerify.Tests.FormatsFilesTests
+
+open System
+open System.IO
+open NUnit.Framework
+open LipVerify.Core
+open LipVerify.Formats
+open LipVerify.Tests.FormatsWriters
+
+let private inFolder (action: string -> unit) =
+    let folder = Directory.CreateTempSubdirectory "lipverify-"
+
+    try
+        action folder.FullName
+    finally
+        folder.Delete true
+
+[<Test>]
+let ``files that cannot be read say why`` () =
+    inFolder (fun folder ->
+        let empty = Path.Combine(folder, "empty.pt")
+        File.WriteAllBytes(empty, [||])
+
+        StateDict.load (Path.Combine(folder, "missing.pt"))
+        |> shouldFail [ "missing.pt: there is no such file" ]
+
+        StateDict.load (Path.Combine(folder, "no", "missing.pt"))
+        |> shouldFail [ "there is no such file" ]
+
+        StateDict.load folder |> shouldFail [ "folder" ]
+        StateDict.load empty |> shouldFail [ "empty.pt: the file is empty" ]
+        StateDict.load "" |> shouldFail [ "a file name is needed" ]
+        StateDict.load "a\000b" |> shouldFail [ "a?b" ])
+
+[<Test>]
+let ``a file over the limit is refused without reading it`` () =
+    inFolder (fun folder ->
+        let path = Path.Combine(folder, "large.pt")
+
+        // Sparse: it takes no space.
+        using (File.Create path) (fun stream -> stream.SetLength(Files.limit + 1L))
+        StateDict.load path |> shouldFail [ "larger than 2 GiB" ])
+
+[<Test>]
+let ``writing replaces a file and leaves nothing beside it`` () =
+    inFolder (fun folder ->
+        let path = Path.Combine(folder, "a.npy")
+
+        for value in [ 1.0; 2.0 ] do
+            Npy.write (Tensor.vector [| value |])
+            |> ReadOnlyMemory
+            |> Files.write path
+            |> valueOf
+
+            let tensor = Npy.load path |> valueOf
+            shouldEqual [| value |] (Tensor.values tensor)
+
+        Assert.That(Directory.GetFiles folder, Has.Length.EqualTo 1)
+        Files.write folder ReadOnlyMemory.Empty |> shouldFail [ "folder" ]
+
+        Files.write (Path.Combine(folder, "no", "a.npy")) ReadOnlyMemory.Empty
+        |> shouldFail [ "no such" ])
+
+[<Test>]
+let ``writing through a link replaces its target`` () =
+    inFolder (fun folder ->
+        let target, link = Path.Combine(folder, "target"), Path.Combine(folder, "link")
+        File.WriteAllText(target, "old")
+        File.CreateSymbolicLink(link, target) |> ignore
+        Files.write link (ReadOnlyMemory "new"B) |> valueOf
+        Assert.That(File.ReadAllText target, Is.EqualTo "new")
+        Assert.That(File.ResolveLinkTarget(link, false), Is.Not.Null))
+
+[<Test>]
+let ``content that is no state dict says what it is`` () =
+    let parse (bytes: byte[]) = parseWith StateDict.parse bytes
+
+    parse "hello, world"B
+    |> shouldFail [ "neither of torch.save, nor safetensors, nor npz" ]
+
+    parse (Npy.write (Tensor.vector [| 1.0 |])) |> shouldFail [ "single array" ]
+
+    parse [| 0x80uy; 4uy; byte 'N'; byte '.' |]
+    |> shouldFail [ "a pickle that torch.save did not write" ]
+
+    zip IO.Compression.CompressionLevel.Fastest [ "readme.txt", "hello"B ]
+    |> parse
+    |> shouldFail [ "neither data.pkl" ]
+
+    zip IO.Compression.CompressionLevel.Fastest [ "m/data.pkl", "N."B; "m/constants.pkl", "N."B ]
+    |> parse
+    |> shouldFail [ "TorchScript" ]

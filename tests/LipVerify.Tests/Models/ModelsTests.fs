@@ -1,0 +1,265 @@
+/// Architectures, the zoo, and inputs.
+module LipVerify.Tests.ModelsTests
+
+open System
+open System.IO
+open NUnit.Framework
+open FsCheck.NUnit
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Formats
+
+let private context = Context.create (Engines.Create("managed", 1))
+
+let private valueOf result =
+    match result with
+    | Ok value -> value
+    | Error error -> failwith (LoadError.text error)
+
+let private problemOf result =
+    match result with
+    | Ok _ -> failwith "expected an error"
+    | Error error -> LoadError.text error
+
+let private zoo spec =
+    (ModelSource.load spec None |> valueOf).Network
+
+let private inFile extension (text: string) action =
+    let path =
+        Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid()}{extension}")
+
+    try
+        File.WriteAllText(path, text)
+        action path
+    finally
+        File.Delete path
+
+let private contains (part: string) (text: string) = Assert.That(text, Does.Contain part)
+
+/// Shapes after each layer of a network, reading from the input.
+let private shapes network =
+    Network.layers network |> List.map _.Output
+
+[<Test>]
+let ``mnist-net has the layers of the published network at their positions`` () =
+    let network = zoo "zoo:mnist-net"
+
+    let weighted =
+        Network.layers network
+        |> List.filter (fun layer -> Layer.parameterCount layer.Layer > 0)
+        |> List.map (fun layer -> layer.Index, layer.Name, layer.Output)
+
+    let expected: (int * string * Shape) list =
+        [
+            0, "conv1", [ 6; 24; 24 ]
+            3, "conv2", [ 16; 8; 8 ]
+            7, "fc1", [ 120 ]
+            9, "fc2", [ 84 ]
+            11, "fc3", [ 10 ]
+        ]
+
+    Assert.That((weighted = expected))
+    Assert.That(Network.parameterCount network, Is.EqualTo 44426)
+
+[<Test>]
+let ``cifar10-net flattens to 1600 values`` () =
+    let network = zoo "zoo:cifar10-net"
+    Assert.That(shapes network |> List.contains [ 1600 ])
+    Assert.That((network.OutputShape = [ 10 ]))
+
+[<TestCase("alexnet", 61100840)>]
+[<TestCase("vgg16", 138357544)>]
+let ``large architectures have torchvision's parameters`` (name: string) (count: int) =
+    // From the description alone, so that the test does not draw 138 million weights.
+    let parameters layer =
+        match layer with
+        | Conv2d(_, inputs, outputs, window, groups, _) ->
+            outputs * inputs / groups * fst window.Kernel * snd window.Kernel + outputs
+        | Linear(_, inputs, outputs, _) -> inputs * outputs + outputs
+        | _ -> 0
+
+    let architecture = KnownArchitectures.tryFind name |> Option.get
+    Assert.That(architecture.Layers |> List.sumBy parameters, Is.EqualTo count)
+
+[<Test>]
+let ``equal seeds give equal networks, others do not`` () =
+    let weights spec =
+        match (Network.layers (zoo spec)).Head.Layer with
+        | Affine(Convolution convolution, _) -> Tensor.values convolution.Weights
+        | _ -> failwith "a convolution comes first"
+
+    Assert.That((weights "zoo:mnist-net?seed=3" = weights "zoo:mnist-net?seed=3"))
+    Assert.That((weights "zoo:mnist-net?seed=3" <> weights "zoo:mnist-net?seed=4"))
+
+[<Test>]
+let ``He weights have variance 2/fan_in`` () =
+    match
+        (Network.layers (zoo "zoo:mnist-net"))
+        |> List.find (fun layer -> layer.Name = "fc1")
+    with
+    | { Layer = Affine(Dense dense, bias) } ->
+        let values = Tensor.values dense.Weights
+        let variance = values |> Array.averageBy (fun w -> w * w)
+        // 30720 samples: the standard error of a variance estimate is √(2/30720) = 0.8 % of it.
+        Assert.That(variance, Is.EqualTo(2.0 / 256.0).Within(5).Percent)
+        Assert.That(Tensor.countNonZero bias, Is.EqualTo 0)
+    | _ -> failwith "fc1 is dense"
+
+[<TestCase("zoo:lenet", "mnist-net|cifar10-net|alexnet|vgg16")>]
+[<TestCase("zoo:mnist-net?seed=x", "integer")>]
+[<TestCase("zoo:mnist-net?sed=1", "seed=N")>]
+[<TestCase("zoo:mnist-net?seed=-1", "not negative")>]
+let ``a wrong name of the zoo is explained`` (spec: string) (part: string) =
+    ModelSource.load spec None |> problemOf |> contains part
+
+[<Test>]
+let ``the zoo refuses an architecture`` () =
+    ModelSource.load "zoo:mnist-net" (Some "vgg16")
+    |> problemOf
+    |> contains "--architecture"
+
+let private description =
+    """{ "input": [2, 8, 8], "layers": [
+        { "type": "conv2d", "name": "c", "in": 2, "out": 4, "kernel": [3, 2], "stride": 2, "padding": [1, 0], "groups": 2, "bias": false },
+        { "type": "batchnorm2d", "name": "b", "channels": 4 },
+        { "type": "relu" }, { "type": "maxpool2d", "kernel": 2, "stride": 1 }, { "type": "avgpool2d", "kernel": 3, "stride": 1 },
+        { "type": "adaptiveavgpool2d", "output": 1 }, { "type": "flatten" }, { "type": "dropout" },
+        { "type": "linear", "name": "l", "in": 4, "out": 3 } ] }"""
+
+/// Parameters that are all ones.
+let private ones: ParameterSource = fun _ shape -> Ok(Tensor.create shape 1.0)
+
+[<Test>]
+let ``an architecture file gives the network it describes`` () =
+    inFile ".json" description (fun path ->
+        let network =
+            ArchitectureFile.load path
+            |> valueOf
+            |> Architecture.build ones
+            |> Result.toOption
+            |> Option.get
+
+        let expected: Shape list =
+            [
+                [ 4; 4; 4 ]
+                [ 4; 4; 4 ]
+                [ 4; 4; 4 ]
+                [ 4; 3; 3 ]
+                [ 4; 1; 1 ]
+                [ 4; 1; 1 ]
+                [ 4 ]
+                [ 4 ]
+                [ 3 ]
+            ]
+
+        Assert.That((shapes network = expected))
+
+        // With ones everywhere: 6 or 4 inside the convolution, then (x − 1)/√(1 + 1e-5) + 1, pooled to the value of
+        // full windows, summed over 4 channels, plus the bias 1.
+        let output =
+            Network.evaluate context network (Tensor.create [ 2; 8; 8 ] 1.0)
+            |> Tensor.values
+
+        let normalised = 5.0 / sqrt (1.0 + 1e-5) + 1.0
+        Assert.That(output[0], Is.EqualTo(4.0 * normalised + 1.0).Within 1e-12))
+
+[<TestCase("""{ "input": [1], "layers": [ { "type": "lstm" } ] }""", "layers[0]")>]
+[<TestCase("""{ "input": [1], "layers": [ { "type": "relu" }, { "type": "linear", "name": "a", "in": 1 } ] }""",
+           "\"out\" is missing")>]
+[<TestCase("""{ "input": [0], "layers": [] }""", "positive")>]
+[<TestCase("""{ "input": [1] }""", "layers")>]
+[<TestCase("""{ "input": 3, "layers": [] }""", "array of integers")>]
+[<TestCase("""{ "input": [1], "layers": [ 3 ] }""", "object")>]
+[<TestCase("""[""", "JSON")>]
+[<TestCase("""{ "input": [1], "layers": [ { "type": "conv2d", "name": "c", "in": 3, "out": 2, "kernel": 1, "groups": 2 } ] }""",
+           "divide")>]
+let ``a wrong architecture file is explained`` (text: string) (part: string) =
+    inFile ".json" text (fun path -> ArchitectureFile.load path |> problemOf |> contains part)
+
+[<TestCase("""{ "input": [1,4,4], "layers": [ { "type": "maxpool2d", "kernel": 9 } ] }""", "layer 0 (maxpool1)")>]
+[<TestCase("""{ "input": [1,4,4], "layers": [ { "type": "conv2d", "name": "c", "in": 2, "out": 1, "kernel": 1 } ] }""",
+           "2×4×4")>]
+[<TestCase("""{ "input": [4], "layers": [ { "type": "conv2d", "name": "c", "in": 2, "out": 1, "kernel": 1 } ] }""",
+           "channels × height × width")>]
+[<TestCase("""{ "input": [1,4,4], "layers": [ { "type": "maxpool2d", "kernel": 2, "stride": -2147483648 } ] }""",
+           "stride")>]
+[<TestCase("""{ "input": [1,4,4], "layers": [ { "type": "conv2d", "name": "c", "in": 1, "out": 1, "kernel": 1, "padding": 1000000000 } ] }""",
+           "too large")>]
+let ``an architecture that cannot be built is explained`` (text: string) (part: string) =
+    inFile ".json" text (fun path ->
+        match ArchitectureFile.load path |> valueOf |> Architecture.build ones with
+        | Ok _ -> Assert.Fail "expected an error"
+        | Error problem -> contains part problem)
+
+[<Property(MaxTest = 200)>]
+let ``no text in an architecture file makes the reader throw`` (position: int) (replacement: char) =
+    let index = abs (position % description.Length)
+    let text = description.Remove(index, 1).Insert(index, string replacement)
+
+    inFile ".json" text (fun path ->
+        match ArchitectureFile.load path with
+        | Ok architecture -> Architecture.build ones architecture |> ignore
+        | Error error -> Assert.That(LoadError.text error, Does.Not.Contain "\n"))
+
+let private load shape preprocessing source =
+    InputSource.load shape preprocessing source
+
+[<Test>]
+let ``zeros and random inputs have the network's shape`` () =
+    let zeros = load [ 2; 3 ] Preprocessing.none "zeros" |> valueOf
+    let first = load [ 2; 3 ] Preprocessing.none "random?seed=1" |> valueOf
+    let again = load [ 2; 3 ] Preprocessing.none "random?seed=1" |> valueOf
+    Assert.That(Tensor.countNonZero zeros, Is.EqualTo 0)
+    Assert.That((Tensor.values first = Tensor.values again))
+    Assert.That((first.Shape = [ 2; 3 ]))
+
+[<Test>]
+let ``a file is normalised channel by channel`` () =
+    let preprocessing =
+        Preprocessing.create [ 1.0; 2.0 ] [ 2.0; 4.0 ] |> Result.toOption |> Option.get
+
+    inFile ".npy" "" (fun path ->
+        File.WriteAllBytes(path, Npy.write (Tensor.ofArray [ 2; 1; 2 ] [| 1.0; 3.0; 2.0; 6.0 |]))
+        let input = load [ 2; 1; 2 ] preprocessing path |> valueOf
+        Assert.That((Tensor.values input = [| 0.0; 1.0; 0.0; 1.0 |])))
+
+[<Test>]
+let ``pixels are divided by 255 before they are normalised`` () =
+    let image =
+        {
+            Width = 2
+            Height = 1
+            Channels = 1
+            Pixels = [| 0uy; 255uy |]
+        }
+
+    inFile ".png" "" (fun path ->
+        File.WriteAllBytes(path, Png.write image)
+        let input = load [ 1; 1; 2 ] Preprocessing.mnist path |> valueOf
+        Assert.That((Tensor.values input = [| (0.0 - 0.1307) / 0.3081; (1.0 - 0.1307) / 0.3081 |])))
+
+[<Test>]
+let ``an input of another shape is refused with both shapes`` () =
+    inFile ".csv" "1,2,3\n4,5,6\n" (fun path ->
+        let problem = load [ 3; 2 ] Preprocessing.none path |> problemOf
+        contains "3×2" problem
+        contains "2×3" problem)
+
+[<TestCase("1,2,3,4", true)>]
+[<TestCase("1,2\n3,4", true)>]
+[<TestCase("1,2,3", false)>]
+let ``a flat list of values, or extents of 1, fit the network's shape`` (text: string) (fits: bool) =
+    inFile ".csv" text (fun path ->
+        Assert.That(load [ 1; 2; 2 ] Preprocessing.none path |> Result.isOk, Is.EqualTo fits))
+
+[<TestCase("nothing.txt", "random[?seed=N]")>]
+[<TestCase("nothing.npy", "no such file")>]
+[<TestCase("random?sed=1", "random[?seed=N]")>]
+let ``a wrong input is explained`` (source: string) (part: string) =
+    load [ 1 ] Preprocessing.none source |> problemOf |> contains part
+
+[<Test>]
+let ``statistics must fit the channels`` () =
+    inFile ".csv" "1,2,3,4" (fun path ->
+        let cifar = Preprocessing.find "cifar10" |> Result.toOption |> Option.get
+        load [ 4 ] cifar path |> problemOf |> contains "3 means")

@@ -1,0 +1,89 @@
+/// Files that others wrote, against outputs that others computed.
+module LipVerify.Tests.OnnxGoldenTests
+
+open System
+open System.IO
+open System.Text.Json
+open NUnit.Framework
+open LipVerify.Core
+open LipVerify.Formats
+open LipVerify.Tests.OnnxWriter
+
+let private root =
+    let rec climb (folder: DirectoryInfo | null) =
+        match folder with
+        | null -> failwith "the tests do not run inside the repository"
+        | folder when File.Exists(Path.Combine(folder.FullName, "LipVerify.sln")) -> folder.FullName
+        | folder -> climb folder.Parent
+
+    climb (DirectoryInfo TestContext.CurrentContext.TestDirectory)
+
+let private shared = Path.GetFullPath(Path.Combine(root, "..", "shared"))
+
+let private load path =
+    match Onnx.load path with
+    | Ok model -> model.Network
+    | Error error -> failwith (LoadError.text error)
+
+let private numbers (element: JsonElement) =
+    element.EnumerateArray() |> Seq.map _.GetDouble() |> Array.ofSeq
+
+let private largest (values: float[]) = values |> Array.map abs |> Array.max
+
+let private agree relative (expected: float[]) (actual: float[]) =
+    Assert.That(actual.Length, Is.EqualTo expected.Length)
+    let error = Array.map2 (fun (a: float) b -> a - b) expected actual |> largest
+    Assert.That(error, Is.LessThanOrEqualTo(relative * max 1.0 (largest expected)))
+
+[<Test>]
+let ``the reference files give the reference outputs`` () =
+    let reference = Path.Combine(shared, "reference", "onnx-forward.json")
+
+    if not (File.Exists reference) then
+        Assert.Ignore $"{reference} is not there"
+
+    use document = JsonDocument.Parse(File.ReadAllText reference)
+
+    for entry in document.RootElement.EnumerateObject() do
+        let network = load (Path.Combine(shared, "data", "onnx", entry.Name))
+
+        let input =
+            Array.init (Shape.size network.InputShape) (fun k -> float ((7 * k) % 11) / 10.0 - 0.5)
+        // Both sides sum in double precision, in different orders: a few thousand roundings of 1e-16.
+        agree 1e-9 (numbers (entry.Value.GetProperty "output")) (evaluate network input)
+
+let private sample (name: string) =
+    Path.Combine(root, "samples", "mnist", name)
+
+[<Test>]
+let ``the sample network reproduces the logits of its digits`` () =
+    let network = load (sample "mnist-net.onnx")
+    use document = JsonDocument.Parse(File.ReadAllText(sample "logits.json"))
+
+    for entry in document.RootElement.EnumerateObject() do
+        match Png.load (sample entry.Name) with
+        | Error error -> failwith (LoadError.text error)
+        | Ok image ->
+            let input =
+                image.Pixels |> Array.map (fun pixel -> (float pixel / 255.0 - 0.1307) / 0.3081)
+            // Sums of at most 256 terms through five layers: a few hundred roundings of 1e-16.
+            agree 1e-12 (numbers entry.Value) (evaluate network input)
+
+[<Test>]
+let ``the sample network has the layers of its description`` () =
+    let network = load (sample "mnist-net.onnx")
+
+    let affine =
+        Network.layers network
+        |> List.filter (fun placed -> Layer.kind placed.Layer <> "relu")
+
+    Assert.That(
+        affine
+        |> List.map _.Name
+        |> List.filter (fun name -> name.Contains "fc" || name.Contains "conv")
+        |> List.length,
+        Is.GreaterThanOrEqualTo 5
+    )
+
+    Assert.That(network.InputShape, Is.EqualTo<Shape> [ 1; 28; 28 ])
+    Assert.That(network.OutputShape, Is.EqualTo<Shape> [ 10 ])

@@ -1,0 +1,133 @@
+/// The published MNIST network at the digit 8, against figures computed elsewhere with converged spectral norms.
+/// Needs the folder `shared` beside the repository, and skips without it.
+module LipVerify.Tests.ReferenceTests
+
+open System
+open System.IO
+open System.Text.Json
+open NUnit.Framework
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Formats
+
+/// The figures agree to this relative accuracy and are never above the bound by more than rounding: they are converged to
+/// about 1e-12 themselves.
+let private tolerance = 1e-6
+
+let private shared () =
+    let rec above (folder: DirectoryInfo | null) =
+        match folder with
+        | null -> None
+        | folder ->
+            let candidate =
+                Path.Combine(folder.FullName, "shared", "reference", "mnist-net.json")
+
+            if File.Exists candidate then
+                Some(Path.Combine(folder.FullName, "shared"))
+            else
+                above folder.Parent
+
+    above (DirectoryInfo TestContext.CurrentContext.TestDirectory)
+
+let private floats (element: JsonElement) =
+    [ for item in element.EnumerateArray() -> item.GetDouble() ]
+
+let private engine () =
+    let name =
+        Environment.GetEnvironmentVariable "LIPVERIFY_TEST_ENGINE"
+        |> Option.ofObj
+        |> Option.defaultValue "auto"
+
+    Engines.Create(name, 0)
+
+/// Runs a check with the network, its input and the reference figures.
+let private withReference (check: Context -> Network -> Tensor -> JsonElement -> unit) =
+    match shared () with
+    | None -> Assert.Ignore "../shared is not here"
+    | Some folder ->
+        use document =
+            JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "reference", "mnist-net.json")))
+
+        let data name =
+            Path.Combine(folder, "data", "mnist-net", name)
+
+        let network =
+            match ModelSource.load (data "mnist-net.ckpt") (Some "mnist-net") with
+            | Ok loaded -> loaded.Network
+            | Error error -> failwith (LoadError.text error)
+
+        let input =
+            match InputSource.load network.InputShape Preprocessing.mnist (data "8.png") with
+            | Ok input -> input
+            | Error error -> failwith (LoadError.text error)
+
+        check (Context.create (engine ())) network input document.RootElement
+
+let private radius value =
+    Radius.create value |> Result.toOption |> Option.get
+
+/// At least `expected` up to its own rounding, and above it by at most the tolerance.
+let private shouldBound (expected: float) (value: float) =
+    Assert.That(value, Is.GreaterThanOrEqualTo(expected * (1.0 - 1e-12)))
+    Assert.That(value, Is.LessThanOrEqualTo(expected * (1.0 + tolerance)))
+
+[<Test>]
+let ``the logits of the digit 8 agree to 1e-9`` () =
+    withReference (fun context network input reference ->
+        let expected = reference.GetProperty("8").GetProperty("logits") |> floats
+        let output = Network.evaluate context network input |> Tensor.values |> List.ofArray
+        List.iter2 (fun (a: float) (b: float) -> Assert.That(a, Is.EqualTo(b).Within(abs b * 1e-9))) output expected)
+
+[<Test>]
+let ``Algorithm 1 agrees at all reference radii, from above`` () =
+    withReference (fun context network input reference ->
+        let digit = reference.GetProperty "8"
+
+        List.iter2
+            (fun r expected ->
+                let result = Analytic.bound context Nominal network input (radius r)
+                shouldBound expected result.Bound.Value)
+            (floats (digit.GetProperty "radii"))
+            (floats (digit.GetProperty "local")))
+
+[<Test>]
+let ``Algorithm 1 agrees layer by layer`` () =
+    withReference (fun context network input reference ->
+        let digit = reference.GetProperty "8"
+
+        let result =
+            Analytic.bound context Nominal network input (radius (digit.GetProperty("detail_radius").GetDouble()))
+
+        for expected in digit.GetProperty("detail").EnumerateArray() do
+            let index = expected.GetProperty("layer").GetInt32()
+            let layer = result.Layers |> List.find (fun layer -> layer.Index = index)
+            shouldBound (expected.GetProperty("norm").GetDouble()) layer.Lipschitz.Value
+            shouldBound (expected.GetProperty("radius_in").GetDouble()) layer.RadiusIn.Value
+
+            match expected.TryGetProperty "active" with
+            | true, active -> Assert.That(layer.Active, Is.EqualTo(active.GetInt32()))
+            | _ -> ())
+
+[<Test>]
+let ``the global bound agrees and is certified`` () =
+    withReference (fun context network _ reference ->
+        let result = Global.bound context network
+        shouldBound (reference.GetProperty("global").GetDouble()) result.Bound.Value
+        Assert.That((result.Bound.Rigor = Certified)))
+
+[<Test>]
+let ``Proposition 6 holds up to the reference's certified radius`` () =
+    withReference (fun context network input reference ->
+        let digit = reference.GetProperty "8"
+        let certified = digit.GetProperty("certified_radius").GetDouble()
+        let output = Network.evaluate context network input
+
+        let keeps r =
+            let r = radius r
+
+            (Analytic.bound context Nominal network input r).Bound
+            |> Propositions.keepsClass output r
+
+        Assert.That(Propositions.topTwoGap output, Is.EqualTo(digit.GetProperty("top2_gap").GetDouble()).Within 1e-9)
+        Assert.That(keeps (certified * 0.9999))
+        Assert.That(not (keeps (certified * 1.0001))))

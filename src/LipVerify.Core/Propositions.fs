@@ -86,8 +86,9 @@ let affine context map (ball: RestrictedBall) =
 
 /// Theorem 3: max pooling has the constant `√n_max`, for `n_max` the most pooling regions that one input belongs to.
 let maxPooling (nMax: int) =
-    let root = sqrt (float nMax)
+    let root = Math.Round(sqrt (float nMax))
 
+    // Only an integer is its own square's root without rounding.
     if root * root = float nMax then
         Bound.certified root
     else
@@ -122,9 +123,11 @@ let topTwoGap (output: Tensor) =
     | _ -> Double.PositiveInfinity
 
 /// Proposition 6: inputs within `radius` keep the class of the nominal output if `radius·L ≤ δ/√2`.
+/// An output that is not a finite number certifies nothing.
 let keepsClass (output: Tensor) (radius: Radius) (lipschitz: Bound) =
     let threshold =
         Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
         |> Math.BitDecrement
 
-    Rounding.mulUp radius.Value lipschitz.Value <= threshold
+    Tensor.isFinite output
+    && Rounding.mulUp radius.Value lipschitz.Value <= threshold

@@ -42,7 +42,13 @@ module Rigor =
         | Estimate -> 0.0
 
 /// A bound with what it promises. Combinators carry both, so that no path can report an estimate as a guarantee.
-type Bound = { Value: float; Rigor: Rigor }
+type Bound =
+    {
+        /// The bound itself.
+        Value: float
+        /// What it promises.
+        Rigor: Rigor
+    }
 
 /// Combinators of upper bounds on non-negative quantities. Each operation rounds upward.
 module Bound =

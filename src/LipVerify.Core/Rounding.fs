@@ -28,6 +28,15 @@ let divUp (a: float) (b: float) =
 let sqrtUp (a: float) =
     if a = 0.0 then 0.0 else Math.BitIncrement(sqrt a)
 
+/// `a·2^exponent` for `a ≥ 0`, rounded upward; exact unless the result is subnormal.
+let scaleUp (a: float) exponent =
+    let scaled = Math.ScaleB(a, exponent)
+
+    if Math.ScaleB(scaled, -exponent) < a then
+        Math.BitIncrement scaled
+    else
+        scaled
+
 /// `γ_k = k·u / (1 − k·u)`, rounded upward: the relative error bound of `k` rounded operations in a row.
 let gamma (k: int) =
     let ku = float k * unitRoundoff // exact: a power of two times an integer

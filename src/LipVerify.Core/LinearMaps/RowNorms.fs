@@ -64,7 +64,7 @@ let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: 
     let sums = LinearMap.applyTo engine (squares square) mask
 
     let norm sum =
-        Math.ScaleB(Rounding.sqrtUp (Rounding.mulUp inflation sum), -exponent)
+        Rounding.scaleUp (Rounding.sqrtUp (Rounding.mulUp inflation sum)) -exponent
 
     if mayUnderflow then
         // ‖·‖₂ ≤ ‖·‖₁, whose terms do not underflow when squared ones do.

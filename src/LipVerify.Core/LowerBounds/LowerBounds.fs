@@ -11,7 +11,7 @@ type Attained =
     {
         /// The slope.
         Value: float
-        /// `x`, for which the slope is `‖f(x) − f(x0)‖ / ‖x − x0‖` (nominal) or `‖J(x)‖` (uniform).
+        /// `x`, for which the slope is `‖f(x) − f(x0)‖ / ‖x − x0‖` (nominal) or `‖J(x) D‖` (uniform).
         Witness: Tensor
     }
 
@@ -178,7 +178,7 @@ let gradientAscent (context: Context) (network: Network) (ball: RestrictedBall) 
         let struct (values, gradient) = look points
         climb steps points values gradient
 
-/// The largest `‖J(x)‖` over `count` points drawn from the ball (uniform definition), each from below by `iterations`
+/// The largest `‖J(x) D‖` over `count` points drawn from the ball (uniform definition), each from below by `iterations`
 /// steps of power iteration.
 let jacobianSampling (context: Context) (network: Network) (ball: RestrictedBall) count iterations : Attained =
     let size = ball.Center.Length
@@ -186,7 +186,9 @@ let jacobianSampling (context: Context) (network: Network) (ball: RestrictedBall
     let linear = Linearization.at context network count (HostStorage points)
 
     let normalised (v: Storage) =
-        let values = Array.copy (Tensor.values (Tensor.ofStorage [ v.Length ] v))
+        let restricted = context.Engine.Allocate v.Length
+        context.Engine.MultiplyRows(v, count, ball.Mask.Storage, restricted)
+        let values = Array.copy (Tensor.values (Tensor.ofStorage [ v.Length ] restricted))
 
         for index in 0 .. count - 1 do
             let norm = length (row values size index)

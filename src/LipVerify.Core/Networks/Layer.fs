@@ -69,8 +69,41 @@ module Layer =
         | Reshape _ -> "reshape"
         | Identity -> "identity"
 
-    /// The shape that the layer makes of `input`, or why the two do not fit.
-    let outputShape (input: Shape) layer : Result<Shape, string> =
+    /// Why the parts of a linear map do not fit each other.
+    let rec private misfit map =
+        match map with
+        | Scaled(scale, map) when scale.Length <> LinearMap.outputs map ->
+            Some $"has a scale of {scale.Length} values for {LinearMap.outputs map} outputs"
+        | Scaled(_, map) -> misfit map
+        | Dense _
+        | Convolution _
+        | AveragePooling _
+        | Diagonal _ -> None
+
+    /// What is wrong with a layer by itself: its cases are public, so that one may be put together without the
+    /// functions above.
+    let private defect layer =
+        match layer with
+        | Affine(map, bias) ->
+            let outputs = LinearMap.outputs map
+
+            match misfit map with
+            | None when bias.Length <> outputs -> Some $"has a bias of {bias.Length} values for {outputs} outputs"
+            | problem -> problem
+        | MaxPooling geometry ->
+            try
+                geometry.Validate()
+                None
+            with :? System.ArgumentException as problem ->
+                Some $"is no pooling layer: {problem.Message}"
+        | Reshape shape when shape |> List.exists (fun extent -> extent < 1) ->
+            Some $"cannot reshape to {Shape.text shape}: extents must be positive"
+        | Reshape _
+        | Relu
+        | Identity -> None
+
+    /// The output shape of a layer that is right by itself.
+    let private fit (input: Shape) layer : Result<Shape, string> =
         let require (expected: Shape) output =
             if input = expected then
                 Ok output
@@ -91,6 +124,12 @@ module Layer =
                 $"cannot reshape {Shape.text input} ({Shape.size input} values) to {Shape.text shape} ({Shape.size shape} values)"
         | Relu
         | Identity -> Ok input
+
+    /// The shape that the layer makes of `input`, or why the two do not fit.
+    let outputShape (input: Shape) layer : Result<Shape, string> =
+        match defect layer with
+        | Some problem -> Error problem
+        | None -> fit input layer
 
     /// `y ← layer(x)` for each row of a batch; the result is a fresh block unless the layer leaves values as they are.
     let apply (engine: IEngine) layer batch (x: Storage) : Storage =

@@ -5,7 +5,13 @@ open System
 open LipVerify.Compute
 
 /// An upper bound beside the best estimate from below, both of the largest eigenvalue.
-type Enclosure = { Upper: float; Estimate: float }
+type Enclosure =
+    {
+        /// Not below the largest eigenvalue.
+        Upper: float
+        /// The eigensolver's approximation, from any side.
+        Estimate: float
+    }
 
 /// Tries whether `c·I − G` is positive semidefinite: if Cholesky succeeds on it after a further shift by
 /// `γ_{n+1}/(1 − γ_{n+1})` times its trace, it is (Rump, BIT 2006, Theorem 2.3).

@@ -1,0 +1,273 @@
+module LipVerify.Propositions.Algorithm1
+
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+let private bound definition (case: NetworkCase) =
+    (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
+
+[<Test>]
+let ``Algorithm 1: the nominal bound covers samples, lines and their knots`` () =
+    check 250 network (fun case ->
+        let center = Tensor.values case.Input
+
+        slopes case.Network center (candidates (Draw case.Seed) case.Network center case.Radius.Value)
+        |> assertBounds "nominal" (bound Nominal case))
+
+[<Test>]
+let ``Algorithm 1: the nominal bound covers what gradient ascent reaches`` () =
+    check 80 network (fun case ->
+        let ball = RestrictedBall.whole case.Input case.Radius
+
+        let reached =
+            LowerBounds.gradientAscent { context with Seed = case.Seed } case.Network ball 4 12
+
+        let center = Tensor.values case.Input
+
+        slopes case.Network center (within center case.Radius.Value [| Tensor.values reached.Witness |])
+        |> assertBounds "gradient ascent" (bound Nominal case))
+
+[<Test>]
+let ``Algorithm 1: the uniform bound covers pairs and the pieces between them`` () =
+    check 120 network (fun case ->
+        let center = Tensor.values case.Input
+
+        let points =
+            samples (Draw case.Seed) 6 center (Array.create center.Length 1.0) case.Radius.Value
+
+        let bound = bound Uniform case
+
+        for x, y in Array.pairwise points do
+            slopes case.Network x [| y |] |> assertBounds "a pair" bound
+            pieceSlopes case.Network x y |> assertBounds "a piece" bound)
+
+[<Test>]
+let ``Algorithm 1: the uniform bound covers the Jacobians at points of the ball`` () =
+    check 80 network (fun case ->
+        if case.Radius.Value > 0.0 && case.Radius.Value < 1e6 then
+            let ball = RestrictedBall.whole case.Input case.Radius
+
+            let reached =
+                LowerBounds.jacobianSampling { context with Seed = case.Seed } case.Network ball 6 20
+            // A Jacobian is a product of matrices; its rounding is that of the layers, far below 1e-9.
+            Assert.That(reached.Value, Is.LessThanOrEqualTo(bound Uniform case * (1.0 + 1e-9))))
+
+[<Test>]
+let ``Algorithm 1: on one input, the bound covers the exact constant`` () =
+    check 200 (networkOver [ 1 ]) (fun case ->
+        let center, distance = Tensor.values case.Input, case.Radius.Value
+        let ends = [| [| center[0] - distance |]; [| center[0] + distance |] |]
+        let exact = knotPoints case.Network ends[0] ends[1] |> within center distance
+
+        slopes case.Network center exact
+        |> assertBounds "the exact nominal constant" (bound Nominal case)
+
+        pieceSlopes case.Network ends[0] ends[1]
+        |> assertBounds "the exact uniform constant" (bound Uniform case))
+
+// The algorithm once more, as plain loops over dense matrices, to agree with.
+
+type private Plain =
+    {
+        Center: float[]
+        Radius: float
+        Mask: float[]
+        Constant: float
+    }
+
+let private times (m: float[][]) (x: float[]) =
+    m |> Array.map (fun row -> Array.fold2 (fun sum a b -> sum + a * b) 0.0 row x)
+
+let private relu (v: float[]) = v |> Array.map (max 0.0)
+
+let private after lipschitz center mask before =
+    {
+        Center = center
+        Radius = before.Radius * lipschitz
+        Mask = mask
+        Constant = before.Constant * lipschitz
+    }
+
+/// `R A D` from the definitions; the identity serves for a bare ReLU.
+let private affineRelu definition (rows: float[][]) (y: float[]) before =
+    let reach =
+        masked (Array.create rows.Length 1.0) rows before.Mask
+        |> Array.map (fun row -> before.Radius * norm row)
+
+    // Written in the reach, since ȳ − y0 may vanish in rounding.
+    let slope y0 reach =
+        match definition with
+        | Uniform -> if y0 + reach > 0.0 then 1.0 else 0.0
+        | Nominal when reach = 0.0 -> 0.0
+        | Nominal when y0 >= 0.0 -> 1.0
+        | Nominal -> max 0.0 (y0 + reach) / reach
+
+    let lipschitz = spectralNorm (masked (Array.map2 slope y reach) rows before.Mask)
+
+    before
+    |> after lipschitz (relu y) (Array.map2 (fun y0 reach -> if y0 + reach > 0.0 then 1.0 else 0.0) y reach)
+
+let rec private leaves node =
+    match node with
+    | Leaf { Layer = Reshape _ }
+    | Leaf { Layer = Identity } -> []
+    | Chain nodes -> List.collect leaves nodes
+    | other -> [ other ]
+
+let rec private walk definition nodes before =
+    match nodes with
+    | [] -> before
+    | Leaf { Layer = Affine(map, bias) } :: rest ->
+        let y = Array.map2 (+) (times (matrix map) before.Center) (Tensor.values bias)
+        affine definition (matrix map) y rest before
+    | Leaf { Layer = MaxPooling g } :: rest ->
+        let windows = windows g
+        let overlap = windows |> Seq.concat |> Seq.countBy id |> Seq.map snd |> Seq.max
+
+        let pool (v: float[]) =
+            windows |> Array.map (fun w -> w |> Array.map (fun i -> v[i]) |> Array.max)
+
+        before
+        |> after (sqrt (float overlap)) (pool before.Center) (pool before.Mask)
+        |> walk definition rest
+    | Branches branches :: rest ->
+        let ends =
+            branches
+            |> List.map (fun branch -> walk definition (leaves branch) { before with Constant = 1.0 })
+
+        let pointwise f part =
+            ends |> List.map part |> List.reduce (Array.map2 f)
+
+        before
+        |> after (ends |> List.sumBy _.Constant) (pointwise (+) _.Center) (pointwise max _.Mask)
+        |> walk definition rest
+    | _ :: rest ->
+        let n = before.Center.Length
+
+        let identity =
+            Array.init n (fun i -> Array.init n (fun j -> if i = j then 1.0 else 0.0))
+
+        before |> affineRelu definition identity before.Center |> walk definition rest
+
+and private affine definition rows y rest before =
+    match rest with
+    | Leaf { Layer = Affine(Diagonal scale, bias) } :: rest ->
+        let s = Tensor.values scale
+        let y = Array.map2 (+) (Array.map2 (*) s y) (Tensor.values bias)
+        affine definition (masked s rows (Array.create rows[0].Length 1.0)) y rest before
+    | Leaf { Layer = Relu } :: rest -> before |> affineRelu definition rows y |> walk definition rest
+    | rest ->
+        let lipschitz =
+            spectralNorm (masked (Array.create rows.Length 1.0) rows before.Mask)
+
+        before |> after lipschitz y (Array.create y.Length 1.0) |> walk definition rest
+
+[<Test>]
+let ``Algorithm 1: agrees with a plain transcription on dense matrices`` () =
+    check 250 network (fun case ->
+        for definition in [ Nominal; Uniform ] do
+            // At kinks the order of summation decides between slopes 0 and 1, so nominal inputs move off them a little.
+            let draw = Draw(case.Seed + 3)
+
+            let center =
+                Tensor.values case.Input |> Array.map (fun c -> c + 1e-3 * draw.Gaussian())
+
+            let distance = case.Radius.Value |> max 1e-6 |> min 1e6
+
+            let plain =
+                walk
+                    definition
+                    (leaves case.Network.Node)
+                    {
+                        Center = center
+                        Radius = distance
+                        Mask = Array.create center.Length 1.0
+                        Constant = 1.0
+                    }
+
+            let input = Tensor.ofArray case.Input.Shape center
+
+            let bound =
+                (Analytic.bound context definition case.Network input (radius distance)).Bound.Value
+            // Each norm is loose by up to 1e-8; slopes (ȳ − |y0|)/reach amplify what the radius gained before.
+            Assert.That(bound, Is.EqualTo(plain.Constant).Within(1e-6 * plain.Constant)))
+
+[<Test>]
+let ``Algorithm 1: permuting neurons leaves the bound`` () =
+    check 80 Draw (fun draw ->
+        let n, hidden, m = draw.Int(1, 6), draw.Int(1, 8), draw.Int(1, 4)
+
+        let first, bias, second =
+            weightMatrix draw hidden n, draw.Gaussians hidden, weightMatrix draw m hidden
+
+        let order = Array.init hidden id |> Array.sortBy (fun _ -> draw.Gaussian())
+        let input, radius = nominalInput draw [ n ], radius (draw.Power(-2.0, 1.0))
+
+        let bound (order: int[]) definition =
+            let rows = order |> Array.collect (fun h -> first[h * n .. h * n + n - 1])
+
+            let columns =
+                Array.init (m * hidden) (fun k -> second[k / hidden * hidden + order[k % hidden]])
+
+            let network =
+                build
+                    [ n ]
+                    [
+                        Step(
+                            "first",
+                            Layer.dense
+                                (Tensor.ofArray [ hidden; n ] rows)
+                                (Tensor.vector (order |> Array.map (fun h -> bias[h])))
+                        )
+                        Step("relu", Relu)
+                        Step("second", Layer.linear (Dense(Dense.create (Tensor.ofArray [ m; hidden ] columns))))
+                    ]
+
+            (Analytic.bound context definition network input radius).Bound.Value
+
+        for definition in [ Nominal; Uniform ] do
+            let original = bound (Array.init hidden id) definition
+            Assert.That(bound order definition, Is.EqualTo(original).Within(1e-8 * original)))
+
+[<Test>]
+let ``Algorithm 1: at radius zero the nominal bound of a rectified network is zero`` () =
+    check 60 network (fun case ->
+        let rectified =
+            build case.Network.InputShape [ Step("relu", Relu); Step("flatten", Reshape [ case.Input.Length ]) ]
+
+        let report = Analytic.bound context Nominal rectified case.Input (radius 0.0)
+        Assert.That(report.Bound.Value, Is.Zero))
+
+[<Test>]
+let ``Algorithm 1: overflow of nominal values cannot lower the bound`` () =
+    // 1e200·1e200 leaves the range of doubles, and the difference of two such values is no number.
+    let dense rows columns weights =
+        Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows; columns ] weights)))
+
+    let network =
+        build
+            [ 1 ]
+            [
+                Step("first", dense 2 1 [| 1e200; 5e199 |])
+                Step("relu", Relu)
+                Step("second", dense 1 2 [| 1e200; -1e200 |])
+                Step("relu", Relu)
+            ]
+
+    for definition in [ Nominal; Uniform ] do
+        let bound =
+            (Analytic.bound context definition network (Tensor.vector [| 1.0 |]) (radius 0.1)).Bound
+
+        Assert.That(bound.Value, Is.GreaterThan 1e300, string definition)
+
+[<Test>]
+let ``Algorithm 1: rigor is that of the weakest layer`` () =
+    check 60 network (fun case ->
+        let report = Analytic.bound context Nominal case.Network case.Input case.Radius
+
+        let weakest =
+            report.Layers |> List.map _.Lipschitz.Rigor |> List.fold Rigor.combine Certified
+
+        Assert.That(report.Bound.Rigor, Is.EqualTo weakest))

@@ -1,0 +1,49 @@
+module LipVerify.Propositions.Proposition2
+
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+[<Test>]
+let ``Proposition 2: outputs stay within the radius times the constant`` () =
+    check 80 network (fun case ->
+        let center = Tensor.values case.Input
+
+        let bound =
+            (Analytic.bound context Nominal case.Network case.Input case.Radius).Bound
+
+        let reach =
+            (Propositions.radiusTransfer (Bound.certified case.Radius.Value) bound).Value
+
+        let points = candidates (Draw case.Seed) case.Network center case.Radius.Value
+        let all = Array.append [| center |] points
+        let values, errors = evaluateAll case.Network all, evaluationErrors case.Network all
+
+        for k in 1 .. points.Length do
+            let moved = norm (Array.map2 (-) values[k] values[0])
+
+            if System.Double.IsFinite moved then
+                Assert.That(moved, Is.LessThanOrEqualTo(reach * (1.0 + relative) + errors[k] + errors[0])))
+
+[<Test>]
+let ``Proposition 2: the transfer is attained by an isometry times a factor`` () =
+    check 60 Draw (fun draw ->
+        let factor, distance = draw.Power(-3.0, 3.0), draw.Power(-3.0, 3.0)
+
+        let reach =
+            (Propositions.radiusTransfer (Bound.certified distance) (Bound.certified factor)).Value
+
+        Assert.That(reach, Is.GreaterThanOrEqualTo(factor * distance))
+        // One rounding and one step upward.
+        Assert.That(reach, Is.LessThanOrEqualTo(factor * distance * (1.0 + 4.0 * Rounding.unitRoundoff))))
+
+[<Test>]
+let ``Proposition 2: each layer hands on the radius it was given times its constant`` () =
+    check 60 network (fun case ->
+        let report = Analytic.bound context Nominal case.Network case.Input case.Radius
+
+        for line in report.Layers do
+            match line.RadiusIn, line.RadiusOut with
+            | Some before, Some after -> Assert.That(after, Is.GreaterThanOrEqualTo(before * line.Lipschitz.Value))
+            | _ -> Assert.Fail "a local bound without radii")

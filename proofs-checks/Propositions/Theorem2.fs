@@ -67,7 +67,7 @@ let ``Theorem 2: the bound is the largest singular value of R A D`` () =
             let bound = Propositions.affineRelu context case.Map slopes case.Ball
             Assert.That(bound.Value, Is.GreaterThanOrEqualTo(exact * (1.0 - singularError rows)))
             Assert.That(bound.Value, Is.LessThanOrEqualTo(exact * (1.0 + 1e-8)))
-            Assert.That(bound.Rigor, Is.EqualTo Numerical))
+            Assert.That(bound.Rigor, Is.EqualTo Certified))
 
 [<Test>]
 let ``Theorem 2: without a ReLU the bound is the norm of A D`` () =

@@ -46,6 +46,8 @@ type Arguments =
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Definition of D: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Norm of NORM: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Failure_Probability of D: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Tolerance of T: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Rigor of RIGOR: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Seed of N: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Engine of E: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Threads of N: string
@@ -68,7 +70,11 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Norm _ -> "2 (default), the only norm so far."
-            | Failure_Probability _ -> "what methods that draw random numbers may risk (1e-9); none does so far."
+            | Failure_Probability _ ->
+                "probability with which all random certificates together may fail (1e-9); layers with a small side need none."
+            | Tolerance _ ->
+                "relative looseness aimed at in the spectral norm of a large layer (1e-3; 1e-2 above 100 000 inputs)."
+            | Rigor _ -> "certified insists on certificates without random draws; probabilistic (default) allows them."
             | Seed _ -> "seed of random draws (0)."
             | Engine _ -> "auto (default), openblas or managed."
             | Threads _ -> "threads of the engine (all cores)."

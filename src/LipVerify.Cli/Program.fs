@@ -127,6 +127,8 @@ let private failureOf argv (failure: exn) =
     | :? OperationCanceledException ->
         Interruption.tell ()
         Interruption.exitCode
+    | :? LipVerify.Core.Spectral.NotCertifiableException as failure ->
+        fail Exit.badInput $"--rigor certified is out of reach: {failure.Message}"
     | :? OutOfMemoryException -> fail Exit.badInput "there is not enough memory for this network"
     | failure -> fail Exit.internalError $"internal error, please report it: {failure}"
 

@@ -41,6 +41,7 @@ module Session =
                     { Context.create engine with
                         Cancellation = Interruption.token ()
                         Seed = settings.Seed
+                        Certification = settings.Certification
                         Report = report
                     }))
 

@@ -14,7 +14,7 @@ type Settings =
         Input: string option
         Preprocessing: Preprocessing
         Definition: Definition
-        FailureProbability: float
+        Certification: Certification
         Seed: int
         Engine: string
         Threads: int
@@ -74,6 +74,18 @@ module Settings =
         | Ok probability when probability > 0.0 && probability < 1.0 -> Ok probability
         | _ -> Error $"--failure-probability must be a number between 0 and 1, not \"{text}\""
 
+    let private tolerance text =
+        match number "--tolerance" text with
+        | Ok tolerance when tolerance > 0.0 && tolerance <= 1.0 -> Ok(Some tolerance)
+        | _ -> Error $"--tolerance must be a number above 0 and at most 1, not \"{text}\""
+
+    /// True when certificates without random draws are insisted on.
+    let private rigor text =
+        match text with
+        | "certified" -> Ok true
+        | "probabilistic" -> Ok false
+        | _ -> Error $"--rigor must be certified or probabilistic, not \"{text}\""
+
     let private engine name =
         if Seq.contains name LipVerify.Compute.Engines.Names then
             Ok name
@@ -117,6 +129,10 @@ module Settings =
                 arguments.TryGetResult Arguments.Failure_Probability
                 |> checkedOr 1e-9 failureProbability
 
+            let! tolerance =
+                arguments.TryGetResult Arguments.Tolerance |> checkedOr None tolerance
+
+            let! deterministic = arguments.TryGetResult Arguments.Rigor |> checkedOr false rigor
             let! seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
             let! engine = arguments.TryGetResult Arguments.Engine |> checkedOr "auto" engine
 
@@ -129,7 +145,12 @@ module Settings =
                     Input = arguments.TryGetResult Arguments.Input
                     Preprocessing = preprocessing
                     Definition = definition
-                    FailureProbability = failureProbability
+                    Certification =
+                        {
+                            FailureProbability = failureProbability
+                            Tolerance = tolerance
+                            Deterministic = deterministic
+                        }
                     Seed = seed
                     Engine = engine
                     Threads = threads

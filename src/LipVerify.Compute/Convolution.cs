@@ -41,6 +41,9 @@ internal sealed unsafe class Convolution
     /// <summary>How many images share a tile: small ones are put side by side, so that the weights are read less often.</summary>
     internal static int ImagesPerTile(int positions, int batch) => Math.Clamp(TileColumns / positions, 1, Math.Max(1, batch));
 
+    /// <summary>Blocks of the sum one after the other, each summed by a matrix product.</summary>
+    public int SummationDepth => Math.Min(_depth, _depthBlock + Pieces.CeilingDivide(_depth, _depthBlock));
+
     public void Run(CpuEngine engine, double* weights, double* x, double* y)
     {
         int scratch = checked(_depthBlock * _tileWidth + (_imagesPerTile > 1 ? _outBlock * _tileWidth : 0));

@@ -41,6 +41,9 @@ internal sealed unsafe class ConvolutionAdjoint
         _bandHeight = Pieces.CeilingDivide(height, _bands);
     }
 
+    /// <summary>A matrix product over the output channels, then one addition a tap.</summary>
+    public int SummationDepth => _outPerGroup + _taps;
+
     public void Run(CpuEngine engine, double* weights, double* y, double* x)
     {
         int scratch = checked(_depthBlock * _tileWidth + (_imagesPerTile > 1 ? _outPerGroup * _tileWidth : 0));

@@ -182,6 +182,19 @@ public abstract unsafe class CpuEngine : IEngine
             Arguments.Host(destination, destinationOffset, length), destinationOffset, length);
     }
 
+    /// <inheritdoc/>
+    public int MatrixProductDepth(bool transposeA, bool transposeB, int m, int n, int k)
+    {
+        Arguments.NotNegative(k);
+        return Math.Min(m, n) <= SkinnyProduct.MostVectors ? SkinnyProduct.SummationDepth(transposeA, transposeB, m, n, k) : k;
+    }
+
+    /// <inheritdoc/>
+    public int ConvolutionDepth(in ConvolutionGeometry geometry, int batch) => new Convolution(geometry, batch).SummationDepth;
+
+    /// <inheritdoc/>
+    public int ConvolutionAdjointDepth(in ConvolutionGeometry geometry, int batch) => new ConvolutionAdjoint(geometry, batch).SummationDepth;
+
     /// <summary>C ← α·op(A)·op(B) + β·C on the calling thread alone; sizes are positive and β = 0 ignores what C held.</summary>
     internal void MultiplyOnThisThread(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc)
     {

@@ -34,6 +34,18 @@ public interface IEngine
     void MatrixMultiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, MatrixView a, MatrixView b, double beta, MatrixView c);
 
     /// <summary>
+    /// The most roundings that one term of a sum goes through in <see cref="MatrixMultiply"/> with α = 1 and β = 0: the k of γ_k in its
+    /// error bound |fl(AB) − AB| ≤ γ_k |A||B|. At most k, the length of the sums; less where they are summed in blocks.
+    /// </summary>
+    int MatrixProductDepth(bool transposeA, bool transposeB, int m, int n, int k);
+
+    /// <summary>The same for <see cref="Convolve"/>.</summary>
+    int ConvolutionDepth(in ConvolutionGeometry geometry, int batch);
+
+    /// <summary>The same for <see cref="ConvolveAdjoint"/>.</summary>
+    int ConvolutionAdjointDepth(in ConvolutionGeometry geometry, int batch);
+
+    /// <summary>
     /// Cholesky factorisation A = L·Lᵀ of a symmetric n×n matrix in place (the lower triangle is read and overwritten).
     /// False when a pivot is not positive (or not a number): then A is not numerically positive definite.
     /// </summary>

@@ -29,6 +29,17 @@ internal static unsafe class SkinnyProduct
         }
     }
 
+    /// <summary>
+    /// A sum of k products goes through at most k roundings a term in whatever order it is taken. Along k the order is known: a block
+    /// of <see cref="DotDepth"/> terms goes to at least 16 running sums (128 terms each; up to 15 left over follow one by one), these
+    /// are added in 4 steps, and then blocks and slices (at most 8) one by one.
+    /// </summary>
+    public static int SummationDepth(bool transposeA, bool transposeB, int m, int n, int k)
+    {
+        bool largeAlongDepth = m <= n ? transposeB : !transposeA;
+        return largeAlongDepth ? Math.Min(k, DotDepth / 16 + 16 + 4 + Pieces.CeilingDivide(k, DotDepth) + 8) : k;
+    }
+
     /// <summary>C ← α·op(A)·op(B) + β·C where m or n is at most <see cref="MostVectors"/>, on the calling thread.</summary>
     public static void Multiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc)
     {

@@ -1,6 +1,5 @@
 /// One combinator for each statement of Avant & Morgansen, *Analytical bounds on the local Lipschitz constants of
-/// ReLU networks*, under its name in METHODS section 2. All rounding of the formulas is upward; the rounding of the
-/// nominal values `y0` is not enclosed, so bounds that rest on them are `Numerical`.
+/// ReLU networks*, under its name in METHODS section 2. All rounding of the formulas is upward.
 module LipVerify.Core.Propositions
 
 open System
@@ -27,7 +26,6 @@ let sumOfBranches (branches: Bound list) = List.fold Bound.sum Bound.zero branch
 let reluSlope definition (nominal: float) (reach: float) =
     let upper = Rounding.addUp nominal reach
 
-    // Comparisons are written so that a value that is not a number (overflow before) gives the largest slope.
     match definition with
     | _ when upper <= 0.0 -> 0.0
     | Uniform -> 1.0
@@ -71,7 +69,7 @@ let affineRelu context map (slopes: Tensor) (ball: RestrictedBall) =
                 Columns = ball.Mask
             }
 
-    norm.Bound |> Bound.weaken Numerical |> Bound.weaken ball.Radius.Rigor
+    norm.Bound
 
 /// The constant of a bare affine map over a restricted ball: `‖A D‖`.
 let affine context map (ball: RestrictedBall) =

@@ -1,4 +1,5 @@
 using LipVerify.Compute;
+using Microsoft.FSharp.Core;
 
 namespace LipVerify;
 
@@ -31,14 +32,40 @@ public sealed record BoundOptions
     /// <summary>Seed of every random draw; 0 by default.</summary>
     public int Seed { get; init; }
 
+    /// <summary>Probability with which all random certificates of one bound together may fail; 1e-9 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not between 0 and 1.</exception>
+    public double FailureProbability
+    {
+        get;
+        init => field = value is > 0 and < 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(FailureProbability), value, "the failure probability must lie between 0 and 1");
+    } = 1e-9;
+
+    /// <summary>Relative looseness aimed at in the spectral norms of large layers; null for 1e-3, or 1e-2 above 100 000 inputs.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not above 0, or above 1.</exception>
+    public double? Tolerance
+    {
+        get;
+        init => field = value is null or (> 0 and <= 1)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Tolerance), value, "the tolerance must be above 0 and at most 1");
+    }
+
+    /// <summary>Insists on certificates without random draws; false by default.</summary>
+    public bool Deterministic { get; init; }
+
     internal Core.Definition CoreDefinition =>
         Definition == Definition.Uniform ? Core.Definition.Uniform : Core.Definition.Nominal;
 
     internal Core.Context CreateContext(IProgress<string>? progress, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        return Core.ContextModule.configure(CreateEngine(), Seed, cancellation, progress ?? Silence.Instance);
+        return Core.ContextModule.configure(CreateEngine(), Seed, Certification, cancellation, progress ?? Silence.Instance);
     }
+
+    private Core.Certification Certification =>
+        new(FailureProbability, Tolerance is { } tolerance ? FSharpOption<double>.Some(tolerance) : null!, Deterministic);
 
     private IEngine CreateEngine()
     {

@@ -26,3 +26,9 @@ public sealed class EngineUnavailableException : LipVerifyException
     /// <summary>The engine as it was named.</summary>
     public string Engine { get; }
 }
+
+/// <summary>A bound without random draws was insisted on, and a layer is too large for one; the message names the layer.</summary>
+public sealed class NotCertifiableException : LipVerifyException
+{
+    internal NotCertifiableException(Core.Spectral.NotCertifiableException cause) : base(cause.Message, cause) { }
+}

@@ -30,6 +30,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
     /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound Local(
@@ -42,7 +43,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         if (checkedRadius.IsError) throw new ArgumentOutOfRangeException(nameof(radius), radius, checkedRadius.ErrorValue);
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius.ResultValue));
+        return From(() => Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius.ResultValue));
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
@@ -50,6 +51,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="options">Engine, threads and seed.</param>
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound Global(
@@ -57,11 +59,21 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     {
         ArgumentNullException.ThrowIfNull(network);
         options ??= new BoundOptions();
-        return From(Core.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
+        return From(() => Core.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
     }
 
-    private static LipschitzBound From(Core.NetworkBound bound) =>
-        new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
+    private static LipschitzBound From(Func<Core.NetworkBound> compute)
+    {
+        try
+        {
+            Core.NetworkBound bound = compute();
+            return new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
+        }
+        catch (Core.Spectral.NotCertifiableException cause)
+        {
+            throw new NotCertifiableException(cause);
+        }
+    }
 
     private static LayerBound From(Core.LayerBound layer) => new(
         layer.Index, layer.Name, layer.Kind, layer.Lipschitz.Value, Rigor.From(layer.Lipschitz.Rigor),

@@ -15,7 +15,7 @@ public class LipschitzBoundTests
     {
         var bound = LipschitzBound.Local(Sample.Network, Sample.Eight, radius, Sample.Options with { Definition = definition });
         Assert.That(bound.Value, Is.EqualTo(golden).Within(golden * Stable));
-        Assert.That(bound.Rigor.Kind, Is.EqualTo(RigorKind.Numerical));
+        Assert.That(bound.Rigor.Kind, Is.EqualTo(RigorKind.Certified));
         Assert.That(bound.Rigor.FailureProbability, Is.Zero);
     }
 

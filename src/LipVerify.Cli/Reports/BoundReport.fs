@@ -96,8 +96,8 @@ module BoundReport =
         match rigor with
         | Certified -> "certified: an upper bound, rounding included"
         | Probabilistic p -> $"probabilistic: an upper bound, except with probability {p:G2} over our own random draws"
-        | Numerical -> "numerical: an upper bound in exact arithmetic; rounding of nominal values is not enclosed"
-        | Estimate -> "estimate: at least one spectral norm was approximated from below, so this is no guarantee"
+        | Numerical -> "numerical: an upper bound in exact arithmetic; rounding is not enclosed"
+        | Estimate -> "estimate: no guarantee"
 
     /// The report for a reader.
     let text report =

@@ -88,6 +88,28 @@ module LinearMap =
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInColumn map + 1
 
+    /// The `k` of `|fl(A x) − A x| ≤ γ_k |A||x|` for `apply` on this engine: at most `termsInRow`, less where it sums in blocks.
+    let rec applyDepth (engine: IEngine) map batch =
+        match map with
+        | Dense dense -> engine.MatrixProductDepth(false, true, batch, dense.Outputs, dense.Inputs)
+        | Convolution convolution ->
+            let geometry = convolution.Geometry
+            engine.ConvolutionDepth(&geometry, batch)
+        | AveragePooling _
+        | Diagonal _ -> termsInRow map
+        | Scaled(_, map) -> applyDepth engine map batch + 1
+
+    /// The `k` of `|fl(Aᵀ y) − Aᵀ y| ≤ γ_k |A|ᵀ|y|` for `adjoint` on this engine.
+    let rec adjointDepth (engine: IEngine) map batch =
+        match map with
+        | Dense dense -> engine.MatrixProductDepth(false, false, batch, dense.Inputs, dense.Outputs)
+        | Convolution convolution ->
+            let geometry = convolution.Geometry
+            engine.ConvolutionAdjointDepth(&geometry, batch)
+        | AveragePooling _
+        | Diagonal _ -> termsInColumn map
+        | Scaled(_, map) -> adjointDepth engine map batch + 1
+
     /// The map with the absolute values of the entries, `|A|`.
     let rec absolute map =
         match map with

@@ -26,6 +26,7 @@ let private scaling (entries: float[]) =
         let exponent = -(Math.ILogB largest) |> max -1000 |> min 1000
         struct (exponent, Math.ScaleB(smallest, exponent) < Math.ScaleB(1.0, -511))
 
+/// `|A| x` for non-negative `x` and a map that is its own absolute value, rounded upward.
 let rec private sumsOfAbsoluteRows (engine: IEngine) absoluteMap (mask: Tensor) =
     match absoluteMap with
     | Scaled(scale, map) -> Tensor.map2 Rounding.mulUp scale (sumsOfAbsoluteRows engine map mask)
@@ -35,9 +36,10 @@ let rec private sumsOfAbsoluteRows (engine: IEngine) absoluteMap (mask: Tensor) 
         LinearMap.applyTo engine absoluteMap mask
         |> Tensor.map (Rounding.mulUp inflation)
 
-/// `Σ_j |a_ij| d_j` for each row `i`, rounded upward; 0 only where every term is 0. `mask` holds 0 and 1, one an input.
-let absoluteRowSums (engine: IEngine) map (mask: Tensor) =
-    sumsOfAbsoluteRows engine (LinearMap.absolute map) mask
+/// `Σ_j |a_ij| x_j` for each row `i`, rounded upward; `x` is non-negative, one value an input. For `x` of zeros and ones the
+/// sums are 0 only where every term is 0; other products may underflow to 0.
+let absoluteRowSums (engine: IEngine) map (x: Tensor) =
+    sumsOfAbsoluteRows engine (LinearMap.absolute map) x
 
 /// The row sums `Σ_j |a_ij| d_j` and the column sums `Σ_i |a_ij| r_i`, rounded upward, the latter up to products that
 /// underflow to 0 (at most `termsInColumn`, each below 2⁻¹⁰⁷⁴). `mask` holds 0 and 1, one an input; `weights` are

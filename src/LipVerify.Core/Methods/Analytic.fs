@@ -1,116 +1,145 @@
 /// Algorithm 1 of Avant & Morgansen: walk the stages from the restricted ball of inputs, take each one's local constant,
-/// and hand the ball of its outputs on.
+/// and hand the ball of its outputs on. Nominal values are enclosed, so that their rounding is part of the bound.
 module LipVerify.Core.Analytic
 
 open LipVerify.Compute
 
-/// What a stage does to a ball.
+/// The inputs of a stage.
+[<ReferenceEquality>]
+type private Domain =
+    {
+        /// The ball; its centre is the computed nominal value.
+        Ball: RestrictedBall
+        /// The nominal value with its rounding error.
+        Nominal: EnclosedTensor
+    }
+
+/// What a stage does to its inputs. `Lipschitz` promises what its own computation promises; what the incoming radius
+/// promises is counted where that came from.
 [<ReferenceEquality>]
 type private Step =
     {
-        Output: RestrictedBall
+        Output: Domain
         Lipschitz: Bound
         Layers: LayerBound list
     }
 
-let private step (ball: RestrictedBall) lipschitz center mask layers =
+let private step (domain: Domain) lipschitz (nominal: EnclosedTensor) mask layers =
     {
         Output =
             {
-                Center = center
-                Radius = Propositions.radiusTransfer ball.Radius lipschitz
-                Mask = mask
+                Ball =
+                    {
+                        Center = nominal.Value
+                        Radius = Propositions.radiusTransfer domain.Ball.Radius lipschitz
+                        Mask = mask
+                    }
+                Nominal = nominal
             }
         Lipschitz = lipschitz
         Layers = layers
     }
 
-/// The step of one stage with its line in the report.
-let private reported (layer: PlacedLayer) kind (ball: RestrictedBall) lipschitz center mask =
-    let step = step ball lipschitz center mask []
+/// The step of one stage with its line in the report, where the layer's constant promises no more than its radius does.
+let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz nominal mask =
+    let step = step domain lipschitz nominal mask []
 
     let line =
         {
             Index = layer.Index
             Name = layer.Name
             Kind = kind
-            Lipschitz = lipschitz
-            RadiusIn = Some ball.Radius.Value
-            RadiusOut = Some step.Output.Radius.Value
+            Lipschitz = lipschitz |> Bound.weaken domain.Ball.Radius.Rigor
+            RadiusIn = Some domain.Ball.Radius.Value
+            RadiusOut = Some step.Output.Ball.Radius.Value
             Active = Tensor.countNonZero mask
             Size = mask.Length
         }
 
     { step with Layers = [ line ] }
 
-/// `f(x0)` of one layer, in the shape that the layer gives it.
-let private evaluate (engine: IEngine) (center: Tensor) (layer: PlacedLayer) =
-    Layer.apply engine layer.Layer 1 center.Storage |> Tensor.ofStorage layer.Output
-
-let private relu (engine: IEngine) (y: Tensor) =
-    Layer.apply engine Relu 1 y.Storage |> Tensor.ofStorage y.Shape
-
-let private affineStage context definition (ball: RestrictedBall) (layers: PlacedLayer list) map rectified =
+let private affineStage context definition (domain: Domain) (layers: PlacedLayer list) map rectified =
     let engine = context.Engine
     let layer = layers.Head
-    let nominal = layers |> List.fold (evaluate engine) ball.Center
+
+    let nominal =
+        (domain.Nominal, layers)
+        ||> List.fold (fun enclosed layer -> EnclosedTensor.apply engine layer enclosed)
 
     let kind =
         Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+diagonal")
 
     if rectified then
-        let y = Propositions.affineUpperBound engine map nominal ball
-        let slopes = Propositions.slopes definition y
-        let lipschitz = Propositions.affineRelu context map slopes ball
-        reported layer (kind + "+relu") ball lipschitz (relu engine nominal) (Propositions.zerosAfterRelu y)
-    else
-        let lipschitz =
-            Propositions.affine context map ball |> Bound.weaken ball.Radius.Rigor
+        let y =
+            Propositions.affineUpperBound engine map (EnclosedTensor.upperEnd nominal) domain.Ball
 
-        reported layer kind ball lipschitz nominal (Propositions.zerosAfterAffine nominal.Shape)
+        let lipschitz =
+            Propositions.affineRelu context map (Propositions.slopes definition y) domain.Ball
+
+        reported
+            layer
+            (kind + "+relu")
+            domain
+            lipschitz
+            (EnclosedTensor.rectify engine nominal)
+            (Propositions.zerosAfterRelu y)
+    else
+        let lipschitz = Propositions.affine context map domain.Ball
+        reported layer kind domain lipschitz nominal (Propositions.zerosAfterAffine nominal.Value.Shape)
 
 /// A ReLU on its own is an affine-ReLU function with the identity as its matrix.
-let private reluStage context definition (ball: RestrictedBall) (layer: PlacedLayer) =
-    let identity = Diagonal(Tensor.create ball.Center.Shape 1.0)
-    let y = Propositions.affineUpperBound context.Engine identity ball.Center ball
+let private reluStage context definition (domain: Domain) (layer: PlacedLayer) =
+    let identity = Diagonal(Tensor.create domain.Ball.Center.Shape 1.0)
+
+    let y =
+        Propositions.affineUpperBound context.Engine identity (EnclosedTensor.upperEnd domain.Nominal) domain.Ball
 
     let lipschitz =
-        Propositions.affineRelu context identity (Propositions.slopes definition y) ball
+        Propositions.affineRelu context identity (Propositions.slopes definition y) domain.Ball
 
-    reported layer "relu" ball lipschitz (relu context.Engine ball.Center) (Propositions.zerosAfterRelu y)
+    reported
+        layer
+        "relu"
+        domain
+        lipschitz
+        (EnclosedTensor.rectify context.Engine domain.Nominal)
+        (Propositions.zerosAfterRelu y)
 
-let private maxPoolingStage context (ball: RestrictedBall) layer (geometry: PoolingGeometry) =
+let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeometry) =
     let lipschitz = Propositions.maxPooling geometry.MaxOverlap
-    let mask = Propositions.zerosAfterMaxPooling context.Engine geometry ball.Mask
-    reported layer (Layer.kind layer.Layer) ball lipschitz (evaluate context.Engine ball.Center layer) mask
 
-let rec private stage context definition (ball: RestrictedBall) stage =
+    let mask =
+        Propositions.zerosAfterMaxPooling context.Engine geometry domain.Ball.Mask
+
+    let nominal = EnclosedTensor.apply context.Engine layer domain.Nominal
+    reported layer (Layer.kind layer.Layer) domain lipschitz nominal mask
+
+let rec private stage context definition (domain: Domain) stage =
     Context.check context
 
     match stage with
     | AffineStage(layers, map, rectified) ->
-        context.Report $"layer {layers.Head.Index} ({layers.Head.Name})"
-        affineStage context definition ball layers map rectified
-    | ReluStage layer -> reluStage context definition ball layer
-    | MaxPoolingStage(layer, geometry) -> maxPoolingStage context ball layer geometry
-    | SumStage branches -> sumStage context definition ball branches
+        context
+        |> LayerContext.run layers.Head (fun context -> affineStage context definition domain layers map rectified)
+    | ReluStage layer -> reluStage context definition domain layer
+    | MaxPoolingStage(layer, geometry) -> maxPoolingStage context domain layer geometry
+    | SumStage branches -> sumStage context definition domain branches
 
-and private sumStage context definition ball branches =
-    let steps = branches |> List.map (series context definition ball)
-    let add (a: Tensor) b = Tensor.map2 (+) a b
+and private sumStage context definition domain branches =
+    let steps = branches |> List.map (series context definition domain)
 
     step
-        ball
+        domain
         (steps |> List.map _.Lipschitz |> Propositions.sumOfBranches)
-        (steps |> List.map _.Output.Center |> List.reduce add)
-        (steps |> List.map _.Output.Mask |> Propositions.zerosAfterSum)
+        (steps |> List.map _.Output.Nominal |> List.reduce EnclosedTensor.add)
+        (steps |> List.map _.Output.Ball.Mask |> Propositions.zerosAfterSum)
         (steps |> List.collect _.Layers)
 
 /// The stages one after the other; the empty series is the identity.
-and private series context definition ball stages =
+and private series context definition domain stages =
     let start =
         {
-            Output = ball
+            Output = domain
             Lipschitz = Bound.one
             Layers = []
         }
@@ -125,14 +154,21 @@ and private series context definition ball stages =
             Layers = before.Layers @ step.Layers
         })
 
-/// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius.
-/// The rigor is `Numerical` where every spectral norm is certified (rounding of nominal values is not enclosed),
-/// `Estimate` where one was estimated.
+/// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius. The weights and
+/// the input are taken as exact; the result promises what the weakest of its spectral norms does.
 let bound context definition (network: Network) (input: Tensor) radius : NetworkBound =
-    let ball = RestrictedBall.whole (Tensor.reshape network.InputShape input) radius
-    let result = series context definition ball (Stage.ofNetwork network)
+    let center = Tensor.reshape network.InputShape input
+
+    let domain =
+        {
+            Ball = RestrictedBall.whole center radius
+            Nominal = EnclosedTensor.exact center
+        }
+
+    let result =
+        series (LayerContext.share network context) definition domain (Stage.ofNetwork network)
 
     {
-        Bound = result.Lipschitz |> Bound.weaken result.Output.Radius.Rigor
+        Bound = result.Lipschitz
         Layers = result.Layers
     }

@@ -22,8 +22,10 @@ let rec private stage context stage =
     match stage with
     | AffineStage(layers, map, rectified) ->
         let layer = layers.Head
-        context.Report $"layer {layer.Index} ({layer.Name})"
-        let lipschitz = (Spectral.norm context (MaskedMap.whole map)).Bound
+
+        let lipschitz =
+            context
+            |> LayerContext.run layer (fun context -> (Spectral.norm context (MaskedMap.whole map)).Bound)
 
         let kind =
             Layer.kind layer.Layer
@@ -47,5 +49,7 @@ and private series context stages =
 
 /// Bounds the Lipschitz constant of the network over all pairs of inputs. Certified where every spectral norm is.
 let bound context (network: Network) : NetworkBound =
-    let lipschitz, layers = series context (Stage.ofNetwork network)
+    let lipschitz, layers =
+        series (LayerContext.share network context) (Stage.ofNetwork network)
+
     { Bound = lipschitz; Layers = layers }

@@ -46,6 +46,23 @@ let lengths side (masked: MaskedMap) =
     | Columns -> struct (inputs, outputs)
     | Rows -> struct (outputs, inputs)
 
+/// The diagonal factor that switches coordinates of one side off.
+let support side (masked: MaskedMap) =
+    match side with
+    | Columns -> masked.Columns
+    | Rows -> masked.Rows
+
+/// 1 where a diagonal factor is not zero, else 0.
+let indicator (diagonal: Tensor) =
+    diagonal |> Tensor.map (fun d -> if d = 0.0 then 0.0 else 1.0)
+
+/// The `k` of `|fl(G x) − G x| ≤ γ_k |M|ᵀ|M||x|` for `multiply` with a batch: the depths of both sums, and the roundings of
+/// the diagonal factors.
+let depth (engine: IEngine) (masked: MaskedMap) batch =
+    LinearMap.applyDepth engine masked.Map batch
+    + LinearMap.adjointDepth engine masked.Map batch
+    + 6
+
 /// Doubles in the work space of one batch.
 let private batchBudget = 1 <<< 23
 

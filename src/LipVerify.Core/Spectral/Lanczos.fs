@@ -1,189 +1,188 @@
-/// The largest singular value of a large operator by Lanczos iteration with full reorthogonalisation, restarted with the
-/// best Ritz vectors when the basis is full (thick restart). It approaches the norm from below: an estimate, not a bound.
-module LipVerify.Core.Lanczos
+namespace LipVerify.Core
 
 open System
 open LipVerify.Compute
 
-/// A converged Ritz value.
-type Ritz =
+/// Ritz values and how far they may be from eigenvalues.
+[<NoComparison; NoEquality>]
+type RitzPairs =
     {
-        /// The largest Ritz value of `MᵀM`: never above its largest eigenvalue, but for rounding.
-        Value: float
-        /// Estimated distance to the eigenvalue it approximates: `min(‖r‖, ‖r‖²/gap)` with the residual `r`.
-        Error: float
-        /// Applications of `MᵀM`.
-        Applications: int
+        /// Ritz values, descending.
+        Values: float[]
+        /// `‖G v − θ v‖` of each Ritz vector `v`, from the recurrence.
+        Residuals: float[]
+        /// Coefficients of the Ritz vectors in the basis, one row a vector, in the order of the values.
+        Coefficients: float[]
     }
 
-/// Doubles that the basis may take.
-let private basisBudget = 1 <<< 28
+/// Lanczos iteration with full reorthogonalisation for the largest eigenvalues of `G = MᵀM` or `M Mᵀ`. When the basis is
+/// full it is restarted with the best Ritz vectors (thick restart). Ritz values approach eigenvalues from below.
+type LanczosProcess(context: Context, masked: MaskedMap, side: Gram.Side) =
+    /// Doubles that the basis may take.
+    let basisBudget = 1 <<< 28
 
-/// Orthogonalises `w` against the first `count` basis vectors, twice, and returns the coefficients `Vᵀw`.
-let private orthogonalise (engine: IEngine) length count (basis: Storage) (w: Storage) =
-    let total = Array.zeroCreate<float> count
-    let coefficients = engine.Allocate count
-    let step = Array.zeroCreate<float> count
-
-    for _ in 1..2 do
-        engine.MatrixMultiply(
-            false,
-            true,
-            1,
-            count,
-            length,
-            1.0,
-            MatrixView.Of(w, length),
-            MatrixView.Of(basis, length),
-            0.0,
-            MatrixView.Of(coefficients, count)
-        )
-
-        engine.MatrixMultiply(
-            false,
-            false,
-            1,
-            length,
-            count,
-            -1.0,
-            MatrixView.Of(coefficients, count),
-            MatrixView.Of(basis, length),
-            1.0,
-            MatrixView.Of(w, length)
-        )
-
-        coefficients.CopyTo(0, step)
-
-        for i in 0 .. count - 1 do
-            total[i] <- total[i] + step[i]
-
-    total
-
-let private norm (engine: IEngine) (v: Storage) = sqrt (engine.Dot(v, 0, v, 0, v.Length))
-
-/// The largest eigenvalue of `MᵀM` or `M Mᵀ` to the relative `tolerance`, or as far as `maxApplications` reach.
-let largest (context: Context) (masked: MaskedMap) side tolerance maxApplications =
     let engine = context.Engine
     let struct (length, otherLength) = Gram.lengths side masked
-
-    let support =
-        match side with
-        | Gram.Columns -> masked.Columns
-        | Gram.Rows -> masked.Rows
-
+    let support = Gram.support side masked
     let dimension = Tensor.countNonZero support
     let capacity = basisBudget / length |> max 24 |> min 400 |> min dimension
     let basis = engine.Allocate(Checked.(*) (capacity + 1) length)
     let projected = Array.zeroCreate<float>(capacity * capacity)
-    let w = engine.Allocate length
+    let work = engine.Allocate length
     let other = engine.Allocate otherLength
+    let mutable size = 0
+    let mutable applications = 0
+    let mutable beta = 0.0
 
-    let restrictToSupport (v: Storage) =
-        let indicator = support |> Tensor.map (fun s -> if s = 0.0 then 0.0 else 1.0)
-        engine.MultiplyRows(v, 1, indicator.Storage, v)
+    let norm (v: Storage) = sqrt (engine.Dot(v, 0, v, 0, v.Length))
 
-    let store index (v: Storage) factor =
-        engine.Copy(v, 0, basis, index * length, length)
+    let store index factor =
+        engine.Copy(work, 0, basis, index * length, length)
         engine.Scale(factor, basis, index * length, length)
 
-    let start = HostStorage(Gaussian.draw context.Seed length length)
-    engine.Copy(start, 0, w, 0, length)
-    restrictToSupport w
-    store 0 w (1.0 / norm engine w)
+    /// Orthogonalises `work` against the basis, twice, and returns the coefficients.
+    let orthogonalise () =
+        let total = Array.zeroCreate<float> size
+        let coefficients = engine.Allocate size
+        let pass = Array.zeroCreate<float> size
+        let w = MatrixView.Of(work, length)
+        let v = MatrixView.Of(basis, length)
+        let c = MatrixView.Of(coefficients, size)
 
-    /// Ritz values (ascending) and vectors (rows) of the leading block of the projected operator.
-    let ritz size =
-        let block =
-            Array.init (size * size) (fun k -> projected[k / size * capacity + k % size])
+        for _ in 1..2 do
+            engine.MatrixMultiply(false, true, 1, size, length, 1.0, w, v, 0.0, c)
+            engine.MatrixMultiply(false, false, 1, length, size, -1.0, c, v, 1.0, w)
+            coefficients.CopyTo(0, pass)
 
-        let values = engine.SymmetricEigen(size, HostStorage block, true)
-        struct (values, block)
+            for i in 0 .. size - 1 do
+                total[i] <- total[i] + pass[i]
 
-    let errorOf (values: float[]) residual =
-        let size = values.Length
+        total
 
-        let gap =
-            if size > 1 then
-                values[size - 1] - values[size - 2] - residual
-            else
-                0.0
+    do
+        let start = HostStorage(Gaussian.draw context.Seed length length)
+        engine.MultiplyRows(start, 1, (Gram.indicator support).Storage, work)
+        beta <- norm work
 
-        if gap > residual then
-            residual * residual / gap
-        else
-            residual
+    /// Applications of `G` so far.
+    member _.Applications = applications
 
-    let rec extend size applications =
+    /// Basis vectors at present.
+    member _.Size = size
+
+    /// True once the basis spans everything that can be reached: Ritz values are eigenvalues, up to rounding.
+    member _.IsInvariant =
+        size = dimension || (size > 0 && beta <= 1e-14 * abs projected[0])
+
+    /// True when the next step needs a restart first.
+    member _.IsFull = size = capacity
+
+    /// One application of `G`: the basis grows by one vector. Must not be called on an invariant or full lanczos.
+    member _.Step() =
         Context.check context
-        engine.Copy(basis, (size - 1) * length, w, 0, length)
-        Gram.multiply engine masked side 1 w other
-        let coefficients = orthogonalise engine length size basis w
-        let applications = applications + 1
+        store size (1.0 / beta)
+        size <- size + 1
+        engine.Copy(basis, (size - 1) * length, work, 0, length)
+        Gram.multiply engine masked side 1 work other
+        applications <- applications + 1
+        let coefficients = orthogonalise ()
 
         for i in 0 .. size - 1 do
             projected[i * capacity + size - 1] <- coefficients[i]
             projected[(size - 1) * capacity + i] <- coefficients[i]
 
-        let beta = norm engine w
-        let full = size = capacity
-        let invariant = beta <= 1e-14 * abs projected[0] || size = dimension
-        let look = full || invariant || size % 8 = 0 || applications >= maxApplications
+        beta <- norm work
 
-        if not look then
-            store size w (1.0 / beta)
-            extend (size + 1) applications
-        else
-            let struct (values, vectors) = ritz size
-            let top = values[size - 1]
+    /// The Ritz pairs of the present basis.
+    member lanczos.Ritz() : RitzPairs =
+        let block =
+            Array.init (size * size) (fun k -> projected[k / size * capacity + k % size])
 
-            let residual =
-                if invariant then
-                    0.0
-                else
-                    beta * abs vectors[(size - 1) * size + size - 1]
+        let ascending = engine.SymmetricEigen(size, HostStorage block, true)
 
-            let error = errorOf values residual
-            context.Report $"Lanczos: {applications} applications, relative error ≈ {error / top:G2}"
+        let rows =
+            Array.init size (fun i -> block[(size - 1 - i) * size .. (size - i) * size - 1])
 
-            if error <= tolerance * top || invariant || applications >= maxApplications then
-                {
-                    Value = max 0.0 top
-                    Error = error
-                    Applications = applications
-                }
-            elif full then
-                restart values vectors beta applications
-            else
-                store size w (1.0 / beta)
-                extend (size + 1) applications
+        let remainder = if lanczos.IsInvariant then 0.0 else beta
 
-    /// Keeps the best half of the Ritz vectors and the last residual direction, and goes on from there.
-    and restart values vectors beta applications =
-        let size = capacity
-        let kept = max 1 (size / 2)
-        let leading = HostStorage vectors[(size - kept) * size ..]
-        let rotated = engine.Allocate(kept * length)
+        {
+            Values = Array.rev ascending
+            Residuals = rows |> Array.map (fun row -> remainder * abs row[size - 1])
+            Coefficients = Array.concat rows
+        }
+
+    /// The first `count` Ritz vectors, one a row.
+    member _.Vectors(ritz: RitzPairs, count: int) : Storage =
+        let vectors = engine.Allocate(Checked.(*) count length)
+        let coefficients = MatrixView.Of(HostStorage ritz.Coefficients, size)
 
         engine.MatrixMultiply(
             false,
             false,
-            kept,
+            count,
             length,
             size,
             1.0,
-            MatrixView.Of(leading, size),
+            coefficients,
             MatrixView.Of(basis, length),
             0.0,
-            MatrixView.Of(rotated, length)
+            MatrixView.Of(vectors, length)
         )
 
-        engine.Copy(rotated, 0, basis, 0, kept * length)
+        vectors
+
+    /// Keeps the best half of the Ritz vectors and goes on from there.
+    member lanczos.Restart() =
+        let ritz = lanczos.Ritz()
+        let kept = max 1 (size / 2)
+        engine.Copy(lanczos.Vectors(ritz, kept), 0, basis, 0, kept * length)
         Array.fill projected 0 projected.Length 0.0
 
         for i in 0 .. kept - 1 do
-            projected[i * capacity + i] <- values[size - kept + i]
+            projected[i * capacity + i] <- ritz.Values[i]
 
-        store kept w (1.0 / beta)
-        extend (kept + 1) applications
+        size <- kept
 
-    extend 1 0
+/// The largest Ritz value of a converged iteration.
+type Ritz =
+    {
+        /// The largest Ritz value: never above the largest eigenvalue, but for rounding.
+        Value: float
+        /// Residual of its Ritz vector: some eigenvalue is this near.
+        Error: float
+        /// Applications of `G`.
+        Applications: int
+    }
+
+/// Estimates of largest eigenvalues by a Lanczos process that runs until it has converged.
+module Lanczos =
+
+    /// The largest eigenvalue of `MᵀM` or `M Mᵀ` to the relative `tolerance`, or as far as `maxApplications` reach: an
+    /// estimate, not a bound.
+    let largest (context: Context) (masked: MaskedMap) side tolerance maxApplications =
+        let lanczos = LanczosProcess(context, masked, side)
+
+        let rec go () =
+            lanczos.Step()
+            let last = lanczos.IsInvariant || lanczos.Applications >= maxApplications
+
+            if not (last || lanczos.IsFull || lanczos.Size % 8 = 0) then
+                go ()
+            else
+                let ritz = lanczos.Ritz()
+                let error = ritz.Residuals[0]
+                context.Report $"Lanczos: {lanczos.Applications} applications, Ritz value {ritz.Values[0]:G6}"
+
+                if last || error <= tolerance * ritz.Values[0] then
+                    {
+                        Value = max 0.0 ritz.Values[0]
+                        Error = error
+                        Applications = lanczos.Applications
+                    }
+                else
+                    if lanczos.IsFull then
+                        lanczos.Restart()
+
+                    go ()
+
+        go ()

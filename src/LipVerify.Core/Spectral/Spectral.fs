@@ -7,9 +7,9 @@ open System
 type Method =
     /// METHODS 4a: a Cholesky factorisation proves it.
     | CholeskyCertificate
-    /// Lanczos iteration: no guarantee.
-    | Lanczos
-    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: where it is tight, and for operators at the ends of the range of doubles.
+    /// METHODS 4b and 4c: random vectors prove it, except with the failure probability.
+    | ChebyshevCertificate
+    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: where it is tight, and where no other certificate closes.
     | AbsoluteNorms
     /// The operator is zero.
     | Zero
@@ -21,24 +21,33 @@ type SpectralNorm =
     {
         /// The norm, with what it promises.
         Bound: Bound
-        /// The best value attained: a Ritz value, below the norm up to rounding.
+        /// The best value attained: a Ritz value, below the norm up to rounding. 0 where none was sought.
         Attained: float
         /// The method used.
         Method: Method
+        /// Vectors that `MᵀM` was applied to by a random certificate.
+        Applications: int
     }
+
+/// A deterministic certificate was insisted on, and the operator is too large for one.
+type NotCertifiableException(reason: string) =
+    inherit Exception(reason)
 
 /// Up to this many live coordinates on the smaller side the norm is certified by Cholesky.
 let smallSide = 3100
 
-/// Relative accuracy of a Lanczos estimate of a norm.
-let lanczosTolerance = 1e-10
+/// The same where a deterministic certificate is insisted on: three matrices of this side take 3.5 GB.
+let largestCertifiableSide = 12_000
 
-/// Applications of `MᵀM` after which a Lanczos estimate is taken as it is.
-let private maxLanczosApplications = 5000
+/// Inputs above which an operator counts as large.
+let private largeOperator = 100_000
 
-/// A ceiling this close to the estimate is reported instead: it is proved. It is exact where all singular vectors have equal
-/// entries, as in average pooling without overlap.
-let private ceilingTolerance = 1e-8
+/// Relative looseness aimed at where none is asked for.
+let private defaultTolerance masked =
+    if LinearMap.inputs masked.Map > largeOperator then
+        1e-2
+    else
+        1e-3
 
 let private diagonalNorm (masked: MaskedMap) (scale: Tensor) =
     let values =
@@ -54,6 +63,7 @@ let private diagonalNorm (masked: MaskedMap) (scale: Tensor) =
         Bound = Bound.certified largest
         Attained = largest
         Method = DiagonalMaximum
+        Applications = 0
     }
 
 let private zero =
@@ -61,52 +71,77 @@ let private zero =
         Bound = Bound.zero
         Attained = 0.0
         Method = Zero
+        Applications = 0
     }
 
 /// Beyond this power of two in size, squares of scaled entries could leave the range of doubles.
 let private scalableExponent = 900
 
-/// `‖M‖` by Cholesky or Lanczos. `exponent` scales `ceiling ≥ ‖M‖` to a number near 1.
-let private scaledNorm (context: Context) masked ceiling exponent =
+let private byCholesky context masked side live absoluteProduct =
+    let enclosure =
+        CholeskyCertificate.largestGramEigenvalue context masked side live absoluteProduct
+
+    {
+        Bound = Bound.certified (Rounding.sqrtUp enclosure.Upper)
+        Attained = sqrt enclosure.Estimate
+        Method = CholeskyCertificate
+        Applications = 0
+    }
+
+let private byChebyshev (context: Context) masked side absoluteProduct =
+    let failure = context.Certification.FailureProbability
+
+    let tolerance =
+        context.Certification.Tolerance
+        |> Option.defaultWith (fun () -> defaultTolerance masked)
+
+    let certificate =
+        ChebyshevCertificate.largestGramEigenvalue context masked side absoluteProduct tolerance failure
+
+    {
+        Bound =
+            {
+                Value = Rounding.sqrtUp certificate.Upper
+                Rigor = Probabilistic failure
+            }
+        Attained = sqrt certificate.Attained
+        Method = ChebyshevCertificate
+        Applications = certificate.Applications
+    }
+
+/// `‖M‖` for `‖M‖₁·‖M‖_∞` near 1, of which `ceiling` bounds the root.
+let private scaledNorm (context: Context) masked ceiling =
     let struct (side, live) = Gram.smallerSide masked
-    let scaled = MaskedMap.scaleRows exponent masked
-    let unscale value = Math.ScaleB(value, -exponent)
-    let scaledCeiling = Math.ScaleB(ceiling, exponent)
+    let absoluteProduct = Rounding.mulUp ceiling ceiling
 
     if live.Length <= smallSide then
-        let absoluteProduct = Rounding.mulUp scaledCeiling scaledCeiling
-
-        let enclosure =
-            CholeskyCertificate.largestGramEigenvalue context scaled side live absoluteProduct
-
-        {
-            Bound = Bound.certified (min ceiling (unscale (Rounding.sqrtUp enclosure.Upper)))
-            Attained = unscale (sqrt enclosure.Estimate)
-            Method = CholeskyCertificate
-        }
+        byCholesky context masked side live absoluteProduct
+    elif not context.Certification.Deterministic then
+        byChebyshev context masked side absoluteProduct
+    elif live.Length <= largestCertifiableSide then
+        byCholesky context masked side live absoluteProduct
     else
-        // The tolerance on the norm is half of that on its square.
-        let ritz =
-            Lanczos.largest context scaled side (2.0 * lanczosTolerance) maxLanczosApplications
+        raise (
+            NotCertifiableException
+                $"its smaller side has {live.Length} live coordinates, and a certificate without random draws reaches {largestCertifiableSide}"
+        )
 
-        let estimate = unscale (sqrt (ritz.Value + ritz.Error))
+/// A ceiling this close to what was attained is reported instead: it is proved by sums alone. It is exact where all singular
+/// vectors have equal entries, as in average pooling without overlap.
+let private ceilingTolerance = 1e-8
 
-        if ceiling <= estimate * (1.0 + ceilingTolerance) then
-            {
-                Bound = Bound.certified ceiling
-                Attained = unscale (sqrt ritz.Value)
-                Method = AbsoluteNorms
-            }
-        else
-            {
-                Bound = { Value = estimate; Rigor = Estimate }
-                Attained = unscale (sqrt ritz.Value)
-                Method = Lanczos
-            }
-
-/// `‖M‖` of an operator that is not zero, by the method that its size asks for.
+/// `‖M‖` of an operator that is not zero. `columnNorm` and `rowNorm` bound `‖M‖₁` and `‖M‖_∞`, which also gives the
+/// ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4d.
 let private operatorNorm (context: Context) masked columnNorm rowNorm =
     let ceiling = Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm)
+
+    let fromCeiling attained applications =
+        {
+            Bound = Bound.certified ceiling
+            Attained = attained
+            Method = AbsoluteNorms
+            Applications = applications
+        }
 
     let exponent =
         if Double.IsFinite ceiling then
@@ -114,17 +149,31 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
         else
             Int32.MaxValue
 
-    if abs exponent <= scalableExponent then
-        scaledNorm context masked ceiling exponent
+    if abs exponent > scalableExponent then
+        fromCeiling 0.0 0
     else
-        {
-            Bound = Bound.certified ceiling
-            Attained = 0.0
-            Method = AbsoluteNorms
-        }
+        let norm =
+            scaledNorm context (MaskedMap.scaleRows exponent masked) (Math.ScaleB(ceiling, exponent))
 
-/// `‖R A D‖` (Theorem 2): certified by Cholesky where a side has at most `smallSide` live coordinates,
-/// else a Lanczos estimate, labelled as such.
+        let unscale value = Math.ScaleB(value, -exponent)
+        let attained = unscale norm.Attained
+
+        if
+            ceiling <= unscale norm.Bound.Value
+            || ceiling <= attained * (1.0 + ceilingTolerance)
+        then
+            fromCeiling attained norm.Applications
+        else
+            { norm with
+                Bound =
+                    { norm.Bound with
+                        Value = unscale norm.Bound.Value
+                    }
+                Attained = attained
+            }
+
+/// `‖R A D‖` (Theorem 2): certified by Cholesky where a side has at most `smallSide` live coordinates, else by random vectors
+/// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`).
 let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
     match masked.Map with
     | Diagonal scale -> diagonalNorm masked scale

@@ -6,9 +6,13 @@ open LipVerify.Compute
 /// Extents of a square or rectangular window and how it moves, in elements: (vertical, horizontal).
 type WindowSpec =
     {
+        /// Taps.
         Kernel: int * int
+        /// Distance between neighbouring windows.
         Stride: int * int
+        /// Virtual elements on each side.
         Padding: int * int
+        /// Distance between neighbouring taps.
         Dilation: int * int
     }
 

@@ -1,0 +1,114 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// Computed values and how far each may lie from the exact one: `|computed − exact| ≤ Error`, entry by entry.
+[<ReferenceEquality>]
+type EnclosedTensor =
+    {
+        /// The computed values.
+        Value: Tensor
+        /// Bounds on their errors, non-negative.
+        Error: Tensor
+    }
+
+/// Evaluation of layers with rounding enclosed (METHODS section 5): a second pass over absolute values bounds the
+/// rounding of the first and carries the error of its input.
+module EnclosedTensor =
+
+    /// Values that are exact.
+    let exact (value: Tensor) =
+        {
+            Value = value
+            Error = Tensor.create value.Shape 0.0
+        }
+
+    /// The largest exact values that the enclosure allows, rounded upward.
+    let upperEnd enclosed =
+        Tensor.map2 Rounding.addUp enclosed.Value enclosed.Error
+
+    /// Added to every magnitude that is not zero. It is far below any rounding that matters, and keeps the sum over absolute
+    /// values above zero wherever a product of the first pass may have underflowed.
+    let private whisper = Math.ScaleB(1.0, -500)
+
+    /// `γ_k|x| + e` and the whisper, rounded upward.
+    let private magnitude gamma (x: float) (e: float) =
+        if x = 0.0 && e = 0.0 then
+            0.0
+        else
+            Rounding.addUp (Rounding.addUp (Rounding.mulUp gamma (abs x)) e) whisper
+
+    /// `|fl(A x̂ + b) − (A x + b)| ≤ γ_k |A||x̂| + |A| e + 2u|ŷ|`, for the computed `x̂` with error `e` and the computed `ŷ`.
+    let private affine (engine: IEngine) layer map enclosed =
+        let output = LinearMap.outputShape map
+
+        let value =
+            Layer.apply engine layer 1 enclosed.Value.Storage |> Tensor.ofStorage output
+
+        let gamma = Rounding.gamma (LinearMap.termsInRow map)
+        let magnitudes = Tensor.map2 (magnitude gamma) enclosed.Value enclosed.Error
+        let carried = RowNorms.absoluteRowSums engine map magnitudes
+        let underflow = float (LinearMap.termsInRow map + 1) * Double.Epsilon
+
+        let bound carried (y: float) =
+            if carried = 0.0 then
+                Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y)
+            else
+                Rounding.addUp (Rounding.addUp carried underflow) (Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y))
+
+        {
+            Value = value
+            Error = Tensor.map2 bound carried value
+        }
+
+    /// `relu` moves no two values further apart, and gives exactly 0 where the enclosure does not reach above 0.
+    let private relu (engine: IEngine) enclosed =
+        let error value error =
+            if Rounding.addUp value error <= 0.0 then 0.0 else error
+
+        {
+            Value =
+                Layer.apply engine Relu 1 enclosed.Value.Storage
+                |> Tensor.ofStorage enclosed.Value.Shape
+            Error = Tensor.map2 error enclosed.Value enclosed.Error
+        }
+
+    /// A maximum moves by at most the largest move of its members.
+    let private maxPooling (engine: IEngine) layer output enclosed =
+        let pool (tensor: Tensor) =
+            Layer.apply engine layer 1 tensor.Storage |> Tensor.ofStorage output
+
+        {
+            Value = pool enclosed.Value
+            Error = pool enclosed.Error
+        }
+
+    /// `layer` at an enclosed input, in the shape that the layer gives it.
+    let apply (engine: IEngine) (placed: PlacedLayer) enclosed =
+        match placed.Layer with
+        | Affine(map, _) -> affine engine placed.Layer map enclosed
+        | Relu -> relu engine enclosed
+        | MaxPooling _ -> maxPooling engine placed.Layer placed.Output enclosed
+        | Reshape shape ->
+            {
+                Value = Tensor.reshape shape enclosed.Value
+                Error = Tensor.reshape shape enclosed.Error
+            }
+        | Identity -> enclosed
+
+    /// The ReLU of enclosed pre-activations.
+    let rectify (engine: IEngine) enclosed = relu engine enclosed
+
+    /// The sum of two enclosed tensors.
+    let add a b =
+        let value = Tensor.map2 (+) a.Value b.Value
+
+        let rounding =
+            value
+            |> Tensor.map (fun y -> Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y))
+
+        {
+            Value = value
+            Error = Tensor.map2 Rounding.addUp (Tensor.map2 Rounding.addUp a.Error b.Error) rounding
+        }

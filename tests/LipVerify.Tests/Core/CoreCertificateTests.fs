@@ -1,0 +1,194 @@
+/// Certificates by random vectors, on operators small enough to know the truth.
+module LipVerify.Tests.CoreCertificateTests
+
+open System
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+let private diagonal (values: float[]) =
+    MaskedMap.whole (Diagonal(Tensor.vector values))
+
+let private withSeed seed = { context with Seed = seed }
+
+/// The certificate of an operator whose norm is near 1, as a bound on the norm, with what was attained.
+let private certify context (m: MaskedMap) absoluteProduct tolerance failure =
+    let struct (side, _) = Gram.smallerSide m
+
+    let certificate =
+        ChebyshevCertificate.largestGramEigenvalue context m side absoluteProduct tolerance failure
+
+    sqrt certificate.Upper, sqrt certificate.Attained, certificate.Applications
+
+/// Spectra that are hard in different ways, largest value 1, for `n` singular values.
+let private spectra n =
+    [
+        "one value", fun _ -> 1.0
+        "semicircle, no gap", fun i -> cos (Math.PI / 2.0 * float i / float n)
+        "gap", fun i -> if i = 0 then 1.0 else 0.8 * float (n - i) / float n
+        "several above a bulk",
+        fun i ->
+            if i < 5 then
+                1.0 - 0.02 * float i
+            else
+                0.7 * float (n - i) / float n
+        "a pair at distance 1e-5",
+        fun i ->
+            if i < 2 then
+                1.0 - 1e-5 * float i
+            else
+                0.9 * float (n - i) / float n
+        "a pair at distance 1e-12",
+        fun i ->
+            if i < 2 then
+                1.0 - 1e-12 * float i
+            else
+                0.9 * float (n - i) / float n
+        "a cluster", fun i -> 1.0 - 1e-9 * float i
+        "rank one", fun i -> if i = 0 then 1.0 else 0.0
+        "geometric", fun i -> Math.Pow(0.5, float i)
+    ]
+
+[<Test>]
+let ``a certificate lies above the largest singular value, and not far`` () =
+    for n in [ 20; 300; 2000 ] do
+        for name, spectrum in spectra n do
+            for tolerance in [ 1e-2; 1e-3; 1e-5 ] do
+                let upper, attained, _ =
+                    certify (withSeed n) (diagonal (Array.init n spectrum)) 1.0 tolerance 1e-9
+
+                let what = $"{name}, n = {n}, tolerance {tolerance}"
+                Assert.That(upper, Is.GreaterThanOrEqualTo 1.0, what)
+                Assert.That(attained, Is.LessThanOrEqualTo(1.0 + 1e-12), what)
+
+                // Tolerances that a spectrum without a gap would need thousands of steps for are not promised.
+                if tolerance >= 1e-3 then
+                    Assert.That(upper, Is.LessThanOrEqualTo(attained * (1.0 + tolerance) * (1.0 + 1e-12)), what)
+
+[<Test>]
+let ``with a gap the certificate is as tight as asked`` () =
+    let n = 2000
+
+    let values =
+        Array.init n (fun i -> if i = 0 then 1.0 else 0.9 * float (n - i) / float n)
+
+    let upper, attained, applications = certify context (diagonal values) 1.0 1e-6 1e-9
+    Assert.That(upper, Is.InRange(1.0, 1.0 + 2e-6))
+    Assert.That(attained, Is.EqualTo(1.0).Within 1e-9)
+    // Plain power iteration of 100 steps costs 100.
+    Assert.That(applications, Is.LessThan 150)
+
+[<Test>]
+let ``random certificates of random operators agree with Cholesky's`` () =
+    check 60 Draw (fun draw ->
+        let m =
+            {
+                Map = (linearMapCase (draw.Int(0, 1_000_000))).Map
+                Rows = Tensor.vector [||]
+                Columns = Tensor.vector [||]
+            }
+
+        let m =
+            { m with
+                Rows = Tensor.vector (Array.init (LinearMap.outputs m.Map) (fun _ -> draw.Real(0.0, 1.0)))
+                Columns = Tensor.create [ LinearMap.inputs m.Map ] 1.0
+            }
+
+        let struct (columnNorm, rowNorm) = MaskedMap.absoluteNorms engine m
+        let ceiling = sqrt columnNorm * sqrt rowNorm
+
+        if ceiling > 1e-200 && ceiling < 1e200 then
+            let exponent = -(Math.ILogB ceiling)
+            let scaled = MaskedMap.scaleRows exponent m
+            let cholesky = Spectral.norm context scaled
+            let product = Math.ScaleB(ceiling, exponent) ** 2.0 * (1.0 + 1e-12)
+            let upper, _, _ = certify (withSeed (draw.Int(0, 1000))) scaled product 1e-2 1e-9
+            // Cholesky's value exceeds the truth by at most 1e-8.
+            Assert.That(upper, Is.GreaterThanOrEqualTo(cholesky.Bound.Value * (1.0 - 1e-8))))
+
+/// With the failure probability `δ`, at most this many of `count` trials may fail: the mean and five standard deviations.
+let private mayFail failure count =
+    let mean = failure * float count
+    int (mean + 5.0 * sqrt (mean * (1.0 - failure)) + 1.0)
+
+[<TestCase(0.1)>]
+[<TestCase(0.01)>]
+let ``certificates fail no more often than they say`` (failure: float) =
+    let n = 40
+    let count = 1000
+    // No gap: the certificate's bound is loose only by what its random vectors leave open.
+    let values = Array.init n (fun i -> 1.0 - 0.2 * float i / float n)
+    let m = diagonal values
+
+    let failures =
+        Seq.init count (fun seed -> certify (withSeed (seed + 1)) m 1.0 0.3 failure)
+        |> Seq.filter (fun (upper, _, _) -> upper < 1.0)
+        |> Seq.length
+
+    Assert.That(failures, Is.LessThanOrEqualTo(mayFail failure count))
+
+[<Test>]
+let ``a large operator gets a probabilistic norm within its tolerance, at every scale`` () =
+    let axis = WindowAxis(14, 3, 1, 1, 1)
+    let weights = Gaussian.draw 5 1 (20 * 20 * 9)
+
+    for scale in [ 1.0; 1e-150; 1e150 ] do
+        let kernel =
+            Tensor.ofArray [ 20; 20; 3; 3 ] (weights |> Array.map (fun w -> scale * w))
+
+        let map =
+            Convolution(Convolution.create (ConvolutionGeometry(20, 20, axis, axis)) kernel)
+
+        let norm = Spectral.norm context (MaskedMap.whole map)
+
+        let exact =
+            Spectral.norm
+                { context with
+                    Certification =
+                        { context.Certification with
+                            Deterministic = true
+                        }
+                }
+                (MaskedMap.whole map)
+
+        Assert.That(norm.Bound.Rigor, Is.EqualTo(Probabilistic 1e-9))
+        Assert.That(exact.Bound.Rigor, Is.EqualTo Certified)
+        Assert.That(norm.Bound.Value, Is.GreaterThanOrEqualTo(exact.Bound.Value * (1.0 - 1e-8)))
+        Assert.That(norm.Bound.Value, Is.LessThanOrEqualTo(norm.Attained * 1.001))
+
+[<Test>]
+let ``the same seed gives the same certificate, another seed another`` () =
+    let m = diagonal (Array.init 500 (fun i -> 1.0 - 0.5 * float i / 500.0))
+    let first = certify (withSeed 3) m 1.0 1e-2 1e-9
+    Assert.That(certify (withSeed 3) m 1.0 1e-2 1e-9, Is.EqualTo first)
+    Assert.That(certify (withSeed 4) m 1.0 1e-2 1e-9, Is.Not.EqualTo first)
+
+[<Test>]
+let ``an operator beyond deterministic certificates is refused by the layer's name`` () =
+    let axis = WindowAxis(120, 1)
+
+    let identity =
+        Convolution(Convolution.create (ConvolutionGeometry(1, 1, axis, axis)) (Tensor.create [ 1; 1; 1; 1 ] 2.0))
+
+    let blocks = Series [ Step("wide", Layer.linear identity); Step("relu", Relu) ]
+
+    let network =
+        match Network.create [ 1; 120; 120 ] blocks with
+        | Ok network -> network
+        | Error problem -> failwith problem
+
+    let strict =
+        { context with
+            Certification =
+                { context.Certification with
+                    Deterministic = true
+                }
+        }
+
+    try
+        Global.bound strict network |> ignore
+        Assert.Fail "the layer was certified"
+    with :? Spectral.NotCertifiableException as failure ->
+        Assert.That(failure.Message, Does.Contain("layer 0 (wide)").And.Contain("14400"))

@@ -1,0 +1,147 @@
+/// Enclosed rounding against exact rational arithmetic.
+module LipVerify.Tests.CoreEnclosureTests
+
+open System
+open System.Numerics
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+/// An exact multiple of a power of two: doubles are such numbers, and sums and products stay so.
+[<Struct>]
+type private Dyadic = { Mantissa: BigInteger; Exponent: int }
+
+module private Dyadic =
+    let ofFloat (x: float) =
+        if x = 0.0 then
+            {
+                Mantissa = BigInteger.Zero
+                Exponent = 0
+            }
+        else
+            let exponent = max -1074 (Math.ILogB x - 52)
+
+            {
+                Mantissa = BigInteger(Math.ScaleB(Math.ScaleB(x, -exponent / 2), -exponent - -exponent / 2))
+                Exponent = exponent
+            }
+
+    let add a b =
+        let exponent = min a.Exponent b.Exponent
+        let align d = d.Mantissa <<< (d.Exponent - exponent)
+
+        {
+            Mantissa = align a + align b
+            Exponent = exponent
+        }
+
+    let multiply a b =
+        {
+            Mantissa = a.Mantissa * b.Mantissa
+            Exponent = a.Exponent + b.Exponent
+        }
+
+    let sign d = d.Mantissa.Sign
+
+    let negate d = { d with Mantissa = -d.Mantissa }
+
+    let rectify d = if sign d > 0 then d else ofFloat 0.0
+
+    /// `|computed − exact| ≤ error`.
+    let isWithin (error: float) (computed: float) exact =
+        let distance = add (ofFloat computed) (negate exact)
+        let distance = if sign distance < 0 then negate distance else distance
+        sign (add (ofFloat error) (negate distance)) >= 0
+
+/// `W x + b` exactly.
+let private affine (weights: float[]) (bias: float[]) (x: Dyadic[]) =
+    bias
+    |> Array.mapi (fun i b ->
+        (Dyadic.ofFloat b, Seq.indexed x)
+        ||> Seq.fold (fun sum (j, xj) ->
+            Dyadic.add sum (Dyadic.multiply (Dyadic.ofFloat weights[i * x.Length + j]) xj)))
+
+[<Test>]
+let ``exact values of deep networks lie inside the enclosure of the computed ones`` () =
+    check 150 Draw (fun draw ->
+        let scale = draw.Pick [ 1.0; 1e-150; 1e150; draw.Power(-20.0, 20.0) ]
+        let sizes = List.init (draw.Int(2, 6)) (fun _ -> draw.Int(1, 12))
+
+        let weight () =
+            draw.Pick
+                [
+                    0.0
+                    1.0
+                    draw.Real(-1.0, 1.0)
+                    draw.Real(-1.0, 1.0) * draw.Power(-12.0, 12.0)
+                ]
+
+        let layers =
+            List.pairwise sizes
+            |> List.mapi (fun i (inputs, outputs) ->
+                let factor = if i = 0 then scale else 1.0
+
+                Array.init (outputs * inputs) (fun _ -> factor * weight ()),
+                Array.init outputs (fun _ -> factor * weight ()))
+
+        let blocks =
+            layers
+            |> List.collect (fun (weights, bias) ->
+                let tensor = Tensor.ofArray [ bias.Length; weights.Length / bias.Length ] weights
+                [ Step("fc", Layer.dense tensor (Tensor.vector bias)); Step("relu", Relu) ])
+
+        match Network.create [ sizes.Head ] (Series blocks) with
+        | Error problem -> failwith problem
+        | Ok network ->
+            let input = Array.init sizes.Head (fun _ -> weight ())
+
+            let enclosed =
+                (EnclosedTensor.exact (Tensor.vector input), Network.layers network)
+                ||> List.fold (fun enclosed layer -> EnclosedTensor.apply engine layer enclosed)
+
+            let exact =
+                (Array.map Dyadic.ofFloat input, layers)
+                ||> List.fold (fun x (weights, bias) -> affine weights bias x |> Array.map Dyadic.rectify)
+
+            Array.iteri2
+                (fun i value error ->
+                    Assert.That(Dyadic.isWithin error value exact[i], $"output {i}: {value:R} ± {error:R}"))
+                (Tensor.values enclosed.Value)
+                (Tensor.values enclosed.Error))
+
+[<Test>]
+let ``errors stay near the unit roundoff of the magnitudes`` () =
+    check 50 Draw (fun draw ->
+        let n = draw.Int(1, 60)
+        let weights = draw.Gaussians(n * n)
+
+        let layer =
+            Layer.dense (Tensor.ofArray [ n; n ] weights) (Tensor.vector (draw.Gaussians n))
+
+        match Network.create [ n ] (Step("fc", layer)) with
+        | Error problem -> failwith problem
+        | Ok network ->
+            let input = draw.Gaussians n
+
+            let enclosed =
+                EnclosedTensor.apply engine (Network.layers network).Head (EnclosedTensor.exact (Tensor.vector input))
+
+            // γ_n Σ|w||x| with Σ|w||x| of the order of n, and 2u|y|.
+            let ceiling = 10.0 * float (n * n + 10) * Rounding.unitRoundoff
+            Assert.That(Tensor.values enclosed.Error |> Array.max, Is.LessThan ceiling))
+
+[<Test>]
+let ``outputs that rounding cannot lift above zero are exactly zero after a ReLU`` () =
+    let layer =
+        Layer.dense (Tensor.ofArray [ 2; 1 ] [| -1.0; 0.0 |]) (Tensor.vector [| 0.0; 0.0 |])
+
+    match Network.create [ 1 ] (Series [ Step("fc", layer); Step("relu", Relu) ]) with
+    | Error problem -> failwith problem
+    | Ok network ->
+        let enclosed =
+            (EnclosedTensor.exact (Tensor.vector [| 0.3 |]), Network.layers network)
+            ||> List.fold (fun enclosed layer -> EnclosedTensor.apply engine layer enclosed)
+
+        Assert.That(Tensor.values enclosed.Error, Is.All.Zero)
+        Assert.That(Tensor.values enclosed.Value, Is.All.Zero)

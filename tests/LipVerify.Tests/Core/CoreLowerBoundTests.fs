@@ -136,16 +136,20 @@ let ``Jacobians by sampling are those of their witness, over the coordinates tha
 
         assertInside ball attained.Witness
 
-        let n, m = case.Input.Length, Shape.size case.Network.OutputShape
-        let linear = Linearization.at context case.Network 1 attained.Witness.Storage
+        let m = Shape.size case.Network.OutputShape
+        // Four copies, as four points were drawn: at a kink the rounding of a row decides, and it may differ with the batch.
+        let copies = Array.replicate 4 (Tensor.values attained.Witness) |> Array.concat
+        let linear = Linearization.at context case.Network 4 (HostStorage copies)
 
         let columns =
             Tensor.values ball.Mask
-            |> Array.mapi (fun j d -> Array.init n (fun i -> if i = j then d else 0.0))
-            |> Array.map (fun basis -> values (linear.Pushforward(HostStorage basis)))
+            |> Array.mapi (fun j d -> Array.init copies.Length (fun i -> if i % ball.Mask.Length = j then d else 0.0))
+            |> Array.map (fun basis -> Array.chunkBySize m (values (linear.Pushforward(HostStorage basis))))
 
-        Assert.That(columns[0].Length, Is.EqualTo m)
-        let exact = spectralNorm columns
+        let exact =
+            Seq.init 4 (fun row -> columns |> Array.map (fun column -> column[row]) |> spectralNorm)
+            |> Seq.max
+
         Assert.That(attained.Value, Is.LessThanOrEqualTo(exact * (1.0 + 1e-10))))
 
 [<Test>]

@@ -11,8 +11,8 @@ module Files =
 
     let private describe (failure: exn) =
         match failure with
-        | :? FileNotFoundException
-        | :? DirectoryNotFoundException -> "there is no such file"
+        | :? FileNotFoundException -> "there is no such file"
+        | :? DirectoryNotFoundException -> "there is no such file or folder"
         | :? UnauthorizedAccessException -> "access is denied; check the permissions"
         | :? OutOfMemoryException -> "there is not enough memory for this file"
         | _ -> failure.Message

@@ -54,12 +54,18 @@ let private fit path (expected: Shape) (tensor: Tensor) =
     else
         Ok(Tensor.reshape expected tensor)
 
+/// True for names that stand for data without a file.
+let private isGenerated (source: string) =
+    source.StartsWith("zeros?", StringComparison.Ordinal)
+    || source.StartsWith("random?", StringComparison.Ordinal)
+
 /// The nominal input for a network with inputs of shape `expected`. Files are preprocessed; `zeros` and `random`
 /// (standard normal values) are taken as they are.
 let load (expected: Shape) preprocessing (source: string) : Result<Tensor, LoadError> =
     match SeedSuffix.parse source with
     | Ok("zeros", _) -> Ok(Tensor.create expected 0.0)
     | Ok("random", seed) -> Ok(random expected seed)
+    | Error problem when isGenerated source -> Error(LoadError.file source problem)
     | _ ->
         result {
             let! tensor = read source

@@ -70,7 +70,7 @@ module Preprocessing =
             | count when count = channels -> Ok(Array.ofList statistics)
             | count ->
                 Error
-                    $"the preprocessing has {count} {what}, but the input {Shape.text input.Shape} has {channels} channels"
+                    $"the preprocessing has {count} {what}, but the input is {Shape.text input.Shape}: channels come first, and there are {channels}"
 
         if preprocessing = none then
             Ok input

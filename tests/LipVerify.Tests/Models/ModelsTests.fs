@@ -254,7 +254,7 @@ let ``a flat list of values, or extents of 1, fit the network's shape`` (text: s
 
 [<TestCase("nothing.txt", "random[?seed=N]")>]
 [<TestCase("nothing.npy", "no such file")>]
-[<TestCase("random?sed=1", "random[?seed=N]")>]
+[<TestCase("random?sed=1", "only ?seed=N")>]
 let ``a wrong input is explained`` (source: string) (part: string) =
     load [ 1 ] Preprocessing.none source |> problemOf |> contains part
 

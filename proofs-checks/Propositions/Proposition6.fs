@@ -58,7 +58,11 @@ let private classifier seed =
 
 let private keeps (case: NetworkCase) radius =
     let output = Network.evaluate context case.Network case.Input
-    Propositions.keepsClass output radius (Analytic.bound context Nominal case.Network case.Input radius).Bound
+
+    Propositions.keepsClass
+        (EnclosedTensor.exact output)
+        radius
+        (Analytic.bound context Nominal case.Network case.Input radius).Bound
 
 /// The largest power-of-two fraction search: some radius that is certified, close to the largest.
 let private certifiedRadius (case: NetworkCase) =
@@ -171,7 +175,7 @@ let private rotation seed =
 let ``Proposition 6: an isometry is certified up to δ/√2 and loses its class beyond`` () =
     check 100 rotation (fun case ->
         let output = Network.evaluate context case.Network case.Input
-        let nearest = Propositions.topTwoGap output / sqrt 2.0
+        let nearest = Propositions.topTwoGap (EnclosedTensor.exact output) / sqrt 2.0
         // Looseness of the norm's certificate.
         Assert.That(keeps case (radius (nearest * (1.0 - 1e-8))), Is.True)
         Assert.That(keeps case (radius (nearest * (1.0 + 1e-8))), Is.False)
@@ -185,12 +189,15 @@ let ``Proposition 6: an isometry is certified up to δ/√2 and loses its class 
 let ``Proposition 6: at radius zero the class holds exactly where one output leads`` () =
     check 80 classifier (fun case ->
         let output = Network.evaluate context case.Network case.Input
-        Assert.That(keeps case (radius 0.0), Is.EqualTo(Propositions.topTwoGap output > 0.0)))
+        Assert.That(keeps case (radius 0.0), Is.EqualTo(Propositions.topTwoGap (EnclosedTensor.exact output) > 0.0)))
 
 [<Test>]
 let ``Proposition 6: a tie certifies nothing, and a single output everything`` () =
     let keeps values distance lipschitz =
-        Propositions.keepsClass (Tensor.vector values) (radius distance) (Bound.certified lipschitz)
+        Propositions.keepsClass
+            (EnclosedTensor.exact (Tensor.vector values))
+            (radius distance)
+            (Bound.certified lipschitz)
 
     Assert.That(keeps [| 1.0; 1.0; 0.0 |] 0.0 0.0, Is.False)
     Assert.That(keeps [| 1.0; 1.0; 0.0 |] 1e-300 1.0, Is.False)
@@ -209,7 +216,12 @@ let ``Proposition 6: outputs that are not numbers certify nothing`` () =
             [| infinity; infinity |]
         ] do
         let output = Tensor.vector values
-        Assert.That(Propositions.keepsClass output (radius 0.0) Bound.one, Is.False, $"{List.ofArray values}")
+
+        Assert.That(
+            Propositions.keepsClass (EnclosedTensor.exact output) (radius 0.0) Bound.one,
+            Is.False,
+            $"{List.ofArray values}"
+        )
 
 [<Test>]
 let ``Proposition 6: the threshold is not above δ/√2 in real arithmetic`` () =
@@ -218,7 +230,7 @@ let ``Proposition 6: the threshold is not above δ/√2 in real arithmetic`` () 
         let output = Tensor.vector [| second; first |]
         // Squares decide without a root: 2·ε² ≤ δ², in integers of 2^-62. Bisection finds the largest accepted ε.
         let accepted distance =
-            Propositions.keepsClass output (radius distance) Bound.one
+            Propositions.keepsClass (EnclosedTensor.exact output) (radius distance) Bound.one
 
         let rec bisect (low: float) (high: float) =
             let middle = low + (high - low) / 2.0
@@ -238,3 +250,17 @@ let ``Proposition 6: the threshold is not above δ/√2 in real arithmetic`` () 
         let gap = integer first - integer second
         // Entries below 2^-9 may lose bits beyond 2^-62; a unit in each operand covers that.
         Assert.That(2I * integer largest * integer largest <= (gap + 2I) * (gap + 2I), Is.True))
+
+[<Test>]
+let ``Proposition 6: an output that rounding may have reordered certifies no class`` () =
+    // The first output is 1 exactly and 0 in doubles; the second is 0.5.
+    let weights = Tensor.ofArray [ 2; 3 ] [| 1e16; 1.0; -1e16; 0.5; 0.0; 0.0 |]
+    let layer = Layer.dense weights (Tensor.vector [| 0.0; 0.0 |])
+
+    match Network.create [ 3 ] (Step("fc", layer)) with
+    | Error problem -> failwith problem
+    | Ok network ->
+        let output =
+            EnclosedTensor.evaluate context network (Tensor.vector [| 1.0; 1.0; 1.0 |])
+
+        Assert.That(Propositions.keepsClass output (radius 0.0) Bound.one, Is.False)

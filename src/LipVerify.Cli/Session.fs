@@ -45,13 +45,29 @@ module Session =
                         Report = report
                     }))
 
+    /// Refuses an output that would overwrite what it is made from.
+    let private protectInputs (settings: Settings) model =
+        let isSameFile a b =
+            a <> ""
+            && b <> ""
+            && IO.File.Exists a
+            && Path.GetFullPath a = Path.GetFullPath b
+
+        let sources =
+            [ Some model; settings.Input; settings.Architecture ] |> List.choose id
+
+        match settings.Output with
+        | Some output when List.exists (isSameFile output) sources ->
+            Error(Usage $"--output {output} would overwrite what the result is made from; name another file")
+        | _ -> Ok()
+
     /// Loads the model and prints its notices.
     let loadModel (settings: Settings) model =
-        ModelSource.load model settings.Architecture
+        protectInputs settings model
+        |> Result.bind (fun () -> ModelSource.load model settings.Architecture |> Result.mapError File)
         |> Result.map (fun loaded ->
             loaded.Notices |> List.iter (fun text -> Progress.say $"{model}: {text}")
             loaded.Network)
-        |> Result.mapError File
 
     /// Loads the nominal input of a network.
     let loadInput (settings: Settings) (network: Network) =

@@ -114,18 +114,32 @@ let zerosAfterAffine (output: Shape) = Tensor.create output 1.0
 /// Zero propagation through a sum: zero where every branch is.
 let zerosAfterSum (masks: Tensor list) = masks |> List.reduce (Tensor.map2 max)
 
-/// The gap `δ` between the two largest outputs; infinite for a single output.
-let topTwoGap (output: Tensor) =
-    match Tensor.values output |> Array.sortDescending |> List.ofArray with
-    | first :: second :: _ -> first - second
-    | _ -> Double.PositiveInfinity
+/// The gap `δ` between the two largest outputs, rounded downward and less what the enclosure leaves open; infinite for a single
+/// output. Negative where the enclosure does not decide which output is the largest.
+let topTwoGap (output: EnclosedTensor) =
+    let values = Tensor.values output.Value
+    let errors = Tensor.values output.Error
+    let top = values |> Array.indexed |> Array.maxBy snd |> fst
+    let least = Math.BitDecrement(values[top] - errors[top])
+
+    let rival i =
+        if errors[i] = 0.0 && errors[top] = 0.0 then
+            Math.BitDecrement(values[top] - values[i])
+        else
+            Math.BitDecrement(least - Rounding.addUp values[i] errors[i])
+
+    seq { 0 .. values.Length - 1 }
+    |> Seq.filter (fun i -> i <> top)
+    |> Seq.map rival
+    |> Seq.fold min Double.PositiveInfinity
 
 /// Proposition 6: inputs within `radius` keep the class of the nominal output if `radius·L ≤ δ/√2`.
 /// An output that is not a finite number certifies nothing.
-let keepsClass (output: Tensor) (radius: Radius) (lipschitz: Bound) =
+let keepsClass (output: EnclosedTensor) (radius: Radius) (lipschitz: Bound) =
     let threshold =
         Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
         |> Math.BitDecrement
 
-    Tensor.isFinite output
+    Tensor.isFinite output.Value
+    && Tensor.isFinite output.Error
     && Rounding.mulUp radius.Value lipschitz.Value <= threshold

@@ -120,7 +120,7 @@ let ``Proposition 6 holds up to the reference's certified radius`` () =
     withReference (fun context network input reference ->
         let digit = reference.GetProperty "8"
         let certified = digit.GetProperty("certified_radius").GetDouble()
-        let output = Network.evaluate context network input
+        let output = EnclosedTensor.evaluate context network input
 
         let keeps r =
             let r = radius r

@@ -96,7 +96,7 @@ let private demonstrate (settings: Settings) folder (context: Context) =
     |> Result.bind (fun network ->
         Session.loadInput settings network
         |> Result.bind (fun input ->
-            let output = Network.evaluate context network input
+            let output = EnclosedTensor.evaluate context network input
             let name = "samples/mnist/mnist-net.onnx"
 
             let globalReport =

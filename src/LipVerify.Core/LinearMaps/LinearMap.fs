@@ -1,5 +1,6 @@
 namespace LipVerify.Core
 
+open System
 open LipVerify.Compute
 
 /// A linear map between tensors: what the bounds need of a layer is what this module offers.
@@ -87,6 +88,19 @@ module LinearMap =
         | AveragePooling pooling -> pooling.Geometry.MaxOverlap + 1
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInColumn map + 1
+
+    /// A lower bound on the size of the entries that are not 0; infinite where all are.
+    let rec smallestEntry map =
+        let smallest (tensor: Tensor) =
+            (Double.PositiveInfinity, Tensor.values tensor)
+            ||> Array.fold (fun least entry -> if entry = 0.0 then least else min least (abs entry))
+
+        match map with
+        | Dense dense -> smallest dense.Weights
+        | Convolution convolution -> smallest convolution.Weights
+        | AveragePooling pooling -> 0.5 / float (pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel)
+        | Diagonal scale -> smallest scale
+        | Scaled(scale, map) -> smallest scale * smallestEntry map
 
     /// The `k` of `|fl(A x) − A x| ≤ γ_k |A||x|` for `apply` on this engine: at most `termsInRow`, less where it sums in blocks.
     let rec applyDepth (engine: IEngine) map batch =

@@ -41,18 +41,22 @@ let rec private sumsOfAbsoluteRows (engine: IEngine) absoluteMap (mask: Tensor) 
 let absoluteRowSums (engine: IEngine) map (x: Tensor) =
     sumsOfAbsoluteRows engine (LinearMap.absolute map) x
 
+/// `Σ_i |a_ij| r_i` for each column and a map that is its own absolute value, rounded upward.
+let rec private sumsOfAbsoluteColumns (engine: IEngine) absoluteMap (weights: Tensor) =
+    match absoluteMap with
+    | Scaled(scale, map) -> sumsOfAbsoluteColumns engine map (Tensor.map2 Rounding.mulUp scale weights)
+    | _ ->
+        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn absoluteMap + 2)
+
+        LinearMap.adjointTo engine absoluteMap weights
+        |> Tensor.map (Rounding.mulUp inflation)
+
 /// The row sums `Σ_j |a_ij| d_j` and the column sums `Σ_i |a_ij| r_i`, rounded upward, the latter up to products that
 /// underflow to 0 (at most `termsInColumn`, each below 2⁻¹⁰⁷⁴). `mask` holds 0 and 1, one an input; `weights` are
 /// non-negative, one an output.
 let absoluteSums (engine: IEngine) map (mask: Tensor) (weights: Tensor) =
     let absoluteMap = LinearMap.absolute map
-    let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn map + 2)
-
-    let columns =
-        LinearMap.adjointTo engine absoluteMap weights
-        |> Tensor.map (Rounding.mulUp inflation)
-
-    struct (sumsOfAbsoluteRows engine absoluteMap mask, columns)
+    struct (sumsOfAbsoluteRows engine absoluteMap mask, sumsOfAbsoluteColumns engine absoluteMap weights)
 
 /// Row norms of a map with explicit entries, by one application of `squares`, the map with entries `(2^e·a)²`.
 let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: (float -> float) -> LinearMap) mask =

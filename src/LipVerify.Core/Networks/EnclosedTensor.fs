@@ -51,8 +51,11 @@ module EnclosedTensor =
         let carried = RowNorms.absoluteRowSums engine map magnitudes
         let underflow = float (LinearMap.termsInRow map + 1) * Double.Epsilon
 
+        // With entries above the whisper every product of the second pass is a positive number, so a sum of 0 has no terms.
+        let mayVanish = LinearMap.smallestEntry map < whisper
+
         let bound carried (y: float) =
-            if carried = 0.0 then
+            if carried = 0.0 && not mayVanish then
                 Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y)
             else
                 Rounding.addUp (Rounding.addUp carried underflow) (Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y))
@@ -112,3 +115,15 @@ module EnclosedTensor =
             Value = value
             Error = Tensor.map2 Rounding.addUp (Tensor.map2 Rounding.addUp a.Error b.Error) rounding
         }
+
+    let rec private run (context: Context) enclosed node =
+        Context.check context
+
+        match node with
+        | Leaf placed -> apply context.Engine placed enclosed
+        | Chain nodes -> (enclosed, nodes) ||> List.fold (run context)
+        | Branches nodes -> nodes |> List.map (run context enclosed) |> List.reduce add
+
+    /// `f(x)` with its rounding error, for one input of the network's input shape, which is taken as exact.
+    let evaluate (context: Context) (network: Network) (input: Tensor) =
+        run context (exact (Tensor.reshape network.InputShape input)) network.Node

@@ -173,6 +173,7 @@ module Layer =
     /// The number of weights and biases; one that is shared by a channel counts once.
     let parameterCount layer =
         match layer with
+        | Affine(AveragePooling _, _) -> 0
         | Affine(map, bias) ->
             let scales, weights =
                 weights map

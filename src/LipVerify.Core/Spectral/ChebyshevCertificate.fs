@@ -171,7 +171,9 @@ let private chebyshev (context: Context) masked side deflation theta tau absolut
         4.0 / theta * applicationError
         + 16.0 * Rounding.unitRoundoff * (4.0 / theta * absoluteProduct + 3.0)
 
-    let draw = HostStorage(Gaussian.draw context.Seed (length + 1) (vectors * length))
+    let draw =
+        HostStorage(Gaussian.drawWith (OperatorHash.compute context.Seed masked) 0 (vectors * length))
+
     engine.MultiplyRows(draw, vectors, support.Storage, current)
 
     let start =

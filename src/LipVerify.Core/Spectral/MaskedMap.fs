@@ -48,6 +48,21 @@ module MaskedMap =
         LinearMap.adjoint engine masked.Map batch y x
         engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
 
+    /// An operator of at least the same norm whose map has no row scaling: `‖R diag(s) A D‖ = ‖R diag(|s|) A D‖`, with the products
+    /// of the diagonal factors rounded upward, so that none underflows to 0.
+    let rec mergeScales masked =
+        match masked.Map with
+        | Scaled(scale, map) ->
+            mergeScales
+                { masked with
+                    Map = map
+                    Rows = Tensor.map2 (fun r s -> Rounding.mulUp r (abs s)) masked.Rows scale
+                }
+        | Dense _
+        | Convolution _
+        | AveragePooling _
+        | Diagonal _ -> masked
+
     /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum). The second is 0 only
     /// for the zero operator.
     let absoluteNorms (engine: IEngine) masked =

@@ -175,6 +175,8 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
 /// `‖R A D‖` (Theorem 2): certified by Cholesky where a side has at most `smallSide` live coordinates, else by random vectors
 /// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`).
 let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
+    let masked = MaskedMap.mergeScales masked
+
     match masked.Map with
     | Diagonal scale -> diagonalNorm masked scale
     | _ ->

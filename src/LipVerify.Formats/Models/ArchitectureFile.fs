@@ -138,47 +138,109 @@ let private avgPool element =
         return AvgPool2d(window, ceilMode, countPadding)
     }
 
+/// The keys of each type of layer beside `type`.
+let private keys =
+    Map
+        [
+            "conv2d",
+            [
+                "name"
+                "in"
+                "out"
+                "kernel"
+                "stride"
+                "padding"
+                "dilation"
+                "groups"
+                "bias"
+            ]
+            "linear", [ "name"; "in"; "out"; "bias" ]
+            "batchnorm2d", [ "name"; "channels"; "eps" ]
+            "relu", []
+            "maxpool2d", [ "kernel"; "stride"; "padding"; "dilation"; "ceil_mode" ]
+            "avgpool2d", [ "kernel"; "stride"; "padding"; "ceil_mode"; "count_include_pad" ]
+            "adaptiveavgpool2d", [ "output" ]
+            "flatten", []
+            "dropout", []
+        ]
+
+/// A misspelt key must not silently leave a default in its place.
+let private requireKnownKeys what known (element: JsonElement) =
+    let unknown =
+        element.EnumerateObject()
+        |> Seq.map _.Name
+        |> Seq.tryFind (fun name -> not (List.contains name known))
+
+    match unknown with
+    | None -> Ok()
+    | Some name ->
+        let known = String.concat ", " known
+        Error $"\"{name}\" is not known for {what}; known are {known}"
+
+let private layerOf kind element =
+    match kind with
+    | "conv2d" -> conv2d element
+    | "linear" -> linear element
+    | "batchnorm2d" -> batchNorm element
+    | "relu" -> Ok ReluLayer
+    | "maxpool2d" -> maxPool element
+    | "avgpool2d" -> avgPool element
+    | "adaptiveavgpool2d" -> required "output" asPair element |> Result.map AdaptiveAvgPool2d
+    | "flatten" -> Ok Flatten
+    | _ -> Ok Dropout
+
 let private layer (element: JsonElement) =
     if element.ValueKind <> JsonValueKind.Object then
         Error "a layer must be an object"
     else
-        required "type" asText element
-        |> Result.bind (function
-            | "conv2d" -> conv2d element
-            | "linear" -> linear element
-            | "batchnorm2d" -> batchNorm element
-            | "relu" -> Ok ReluLayer
-            | "maxpool2d" -> maxPool element
-            | "avgpool2d" -> avgPool element
-            | "adaptiveavgpool2d" -> required "output" asPair element |> Result.map AdaptiveAvgPool2d
-            | "flatten" -> Ok Flatten
-            | "dropout" -> Ok Dropout
-            | other ->
-                Error
-                    $"\"type\" is \"{other}\"; known are conv2d, linear, batchnorm2d, relu, maxpool2d, avgpool2d, adaptiveavgpool2d, flatten, dropout")
+        result {
+            let! kind = required "type" asText element
+
+            match Map.tryFind kind keys with
+            | None ->
+                let known = keys.Keys |> String.concat ", "
+                return! Error $"\"type\" is \"{kind}\"; known are {known}"
+            | Some known ->
+                do! requireKnownKeys kind ("type" :: known) element
+                return! layerOf kind element
+        }
+
+let private positive (extents: int list) =
+    if not extents.IsEmpty && List.forall (fun extent -> extent > 0) extents then
+        Ok()
+    else
+        Error "the extents must be positive"
+
+let private layersOf name (value: JsonElement) =
+    if value.ValueKind = JsonValueKind.Array && value.GetArrayLength() > 0 then
+        Ok(value.EnumerateArray() |> Seq.indexed)
+    else
+        Error $"\"{name}\" must be an array of at least one layer"
 
 let private parse path (root: JsonElement) : Result<Architecture, LoadError> =
-    let fail place problem = Error(LoadError.at path place problem)
+    let at place outcome =
+        outcome |> Result.mapError (LoadError.at path place)
 
     if root.ValueKind <> JsonValueKind.Object then
-        fail "" "the description must be an object with \"input\" and \"layers\""
+        Error(LoadError.file path "the description must be an object with \"input\" and \"layers\"")
     else
-        match required "input" asInts root, tryProperty "layers" root with
-        | Error problem, _ -> fail "input" problem
-        | Ok input, _ when input.IsEmpty || List.exists (fun extent -> extent < 1) input ->
-            fail "input" "the extents must be positive"
-        | Ok input, Some layers when layers.ValueKind = JsonValueKind.Array ->
-            layers.EnumerateArray()
-            |> Seq.indexed
-            |> traverse (fun (index, element) ->
-                layer element |> Result.mapError (LoadError.at path $"layers[{index}]"))
-            |> Result.map (fun layers ->
+        result {
+            do! requireKnownKeys "an architecture" [ "input"; "layers" ] root |> at ""
+            let! input = required "input" asInts root |> at "input"
+            do! positive input |> at "input"
+            let! elements = required "layers" layersOf root |> at "layers"
+
+            let! layers =
+                elements
+                |> traverse (fun (index, element) -> layer element |> at $"layers[{index}]")
+
+            return
                 {
                     Name = string (Path.GetFileNameWithoutExtension path)
                     Input = input
                     Layers = List.ofArray layers
-                })
-        | Ok _, _ -> fail "layers" "must be an array of layers"
+                }
+        }
 
 /// Reads an architecture from a JSON file.
 let load (path: string) : Result<Architecture, LoadError> =

@@ -1,6 +1,7 @@
 namespace LipVerify.Formats
 
 open System
+open System.Collections.Generic
 open LipVerify.Core
 
 /// A network and what was noticed while it was loaded.
@@ -30,18 +31,43 @@ module ModelSource =
         | None when name.EndsWith(".json", StringComparison.OrdinalIgnoreCase) -> ArchitectureFile.load name
         | None -> Error(LoadError.file name $"no such architecture; known are {KnownArchitectures.names} and FILE.json")
 
-    /// Parameters of a state dict by name, with their shapes checked.
-    let private parameters (stateDict: StateDict) : ParameterSource =
+    /// Parameters of a state dict by name, with their shapes checked; `used` collects the names asked for.
+    let private parameters (stateDict: StateDict) (used: HashSet<string>) : ParameterSource =
         fun name shape ->
+            used.Add name |> ignore
+
             match stateDict.TryFind name with
             | None -> Error $"the file has no tensor \"{name}\""
             | Some tensor when tensor.Shape = shape -> Ok tensor
             | Some tensor ->
                 Error $"{name} should have shape {Shape.text shape}, but has {Shape.text tensor.Shape} in the file"
 
+    /// Tensors that no layer uses: the file belongs to another architecture. Batch counters of training are no parameters.
+    let private requireAllUsed (stateDict: StateDict) (used: HashSet<string>) =
+        let unused =
+            stateDict.Tensors
+            |> Seq.map fst
+            |> Seq.filter (fun name ->
+                not (
+                    used.Contains name
+                    || name.EndsWith("num_batches_tracked", StringComparison.Ordinal)
+                ))
+            |> List.ofSeq
+
+        match unused with
+        | [] -> Ok()
+        | first :: rest ->
+            let others = if rest.IsEmpty then "" else $" and {rest.Length} more"
+            Error $"the file holds \"{first}\"{others}, which the architecture does not use"
+
     let private fromStateDict (model: string) (stateDict: StateDict) (architecture: Architecture) =
-        Architecture.build (parameters stateDict) architecture
-        |> Result.map (fun network -> { Network = network; Notices = [] })
+        let used = HashSet<string>()
+
+        result {
+            let! network = Architecture.build (parameters stateDict used) architecture
+            do! requireAllUsed stateDict used
+            return { Network = network; Notices = [] }
+        }
         |> Result.mapError (LoadError.at model $"architecture {architecture.Name}")
 
     let private isOnnx (model: string) =

@@ -93,13 +93,24 @@ module Png =
 
             ReadOnlyMemory<byte> whole
 
+    /// Pictures of inputs are small or full of detail: one may take this many bytes, and 20 times those of its file.
+    let private plainAllowance = 4_194_304L
+
     /// Rows of samples, each with the number of its filter in front.
     let private inflate header chunks =
         let rowLength = int64 header.Width * int64 (samples header.Colours) + 1L
+        let size = int64 header.Height * rowLength
 
         match PngChunk.contents "IDAT" chunks with
         | [] -> Error "the picture has no pixels (IDAT)"
-        | parts -> Inflate.exactly Zlib (int64 header.Height * rowLength) (concatenate parts)
+        | parts ->
+            let compressed = concatenate parts
+
+            if size > plainAllowance + 20L * int64 compressed.Length then
+                Error
+                    $"{header.Width}×{header.Height} pixels from {compressed.Length} compressed bytes are too many; save the picture smaller"
+            else
+                Inflate.exactly Zlib size compressed
 
     let private expand header chunks pixels =
         result {

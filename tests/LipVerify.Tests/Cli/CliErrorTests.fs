@@ -97,6 +97,7 @@ let private mistakes: (string list * string list) list =
         // the output
         stateDict [ "--architecture"; "mnist-net"; "--output"; samples ], [ samples; "folder" ]
         stateDict [ "--architecture"; "mnist-net"; "--output"; "" ], [ "a file name is needed" ]
+        stateDict [ "--architecture"; "mnist-net"; "--output"; safetensors ], [ safetensors; "overwrite" ]
         stateDict [ "--architecture"; "mnist-net"; "--output"; "/nonexistent/folder/x" ], [ "/nonexistent/folder/x" ]
     ]
 

@@ -145,3 +145,17 @@ let ``outputs that rounding cannot lift above zero are exactly zero after a ReLU
 
         Assert.That(Tensor.values enclosed.Error, Is.All.Zero)
         Assert.That(Tensor.values enclosed.Value, Is.All.Zero)
+
+[<Test>]
+let ``products that underflow in the enclosure itself are not taken for zero`` () =
+    // The sum of a thousand products of 2^-1075 is 250·2^-1074·2: positive, though every product rounds to 0.
+    let n = 1000
+    let tiny, input = Math.ScaleB(1.0, -576), Math.ScaleB(1.0, -499)
+    let layer = Layer.linear (Dense(Dense.create (Tensor.create [ 1; n ] tiny)))
+
+    match Network.create [ n ] (Step("fc", layer)) with
+    | Error problem -> failwith problem
+    | Ok network ->
+        let enclosed = EnclosedTensor.evaluate context network (Tensor.create [ n ] input)
+        let upper = (Tensor.values (EnclosedTensor.upperEnd enclosed))[0]
+        Assert.That(upper, Is.GreaterThanOrEqualTo(500.0 * Double.Epsilon))

@@ -135,6 +135,35 @@ let ``maps at both ends of the range of doubles get a bound that holds`` () =
             let norm = (normOf (dense n n (Array.create (n * n) size))).Bound.Value
             Assert.That(norm, Is.GreaterThanOrEqualTo(float n * size), $"{n} × {n} of {size:R}")
 
+/// `diag(scales) A` with each scale the same for all rows.
+let private scaledBy scales map =
+    (map, scales)
+    ||> List.fold (fun map scale -> Scaled(Tensor.create [ LinearMap.outputs map ] scale, map))
+
+[<Test>]
+let ``factors that underflow one by one do not lower the norm`` () =
+    // Dense 3×3 with 1 on the diagonal and 1/4 elsewhere: the norm is 1.5.
+    let matrix size =
+        dense 3 3 (Array.init 9 (fun k -> if k % 4 = 0 then size else 0.25 * size))
+
+    for size, scales, slope in
+        [
+            1e-24, [ 1e-300; 1e300 ], 1.0
+            1e200, [ 1e-200 ], 1e-150
+            1e306, [ 1e-306 ], 1e-20
+            1e307, [ 2e-308 ], 1e-16
+            1e300, [ 1e-165; 1e-165 ], 1.0
+        ] do
+        let m =
+            { MaskedMap.whole (scaledBy scales (matrix size)) with
+                Rows = Tensor.create [ 3 ] slope
+            }
+
+        let exact = 1.5 * (List.fold (*) size (List.sort scales |> List.rev)) * slope
+        let norm = (Spectral.norm context m).Bound
+        Assert.That(norm.Rigor, Is.EqualTo Certified)
+        Assert.That(norm.Value, Is.GreaterThanOrEqualTo(exact * (1.0 - 1e-12)), $"{size} {scales} {slope}")
+
 [<Test>]
 let ``a zero operator has norm zero, certified`` () =
     check 60 operator (fun (_, m) ->

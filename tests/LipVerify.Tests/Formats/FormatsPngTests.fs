@@ -191,3 +191,19 @@ let ``many chunks are no burden`` () =
         |> valueOf
 
     Assert.That(picture, Is.EqualTo(image 3 2 1))
+
+[<Test>]
+let ``a small file does not unfold to a huge picture`` () =
+    let blank =
+        {
+            Width = 8000
+            Height = 8000
+            Channels = 1
+            Pixels = Array.zeroCreate (8000 * 8000)
+        }
+
+    let file = Png.write blank
+    let before = GC.GetAllocatedBytesForCurrentThread()
+    parse file |> shouldFail [ "8000×8000"; "too many" ]
+    // The file is copied a few times; the picture would take 64 MB, and 512 MB as a tensor.
+    Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(8 * file.Length + 1_000_000))

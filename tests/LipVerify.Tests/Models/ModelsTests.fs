@@ -163,6 +163,10 @@ let ``an architecture file gives the network it describes`` () =
         let normalised = 5.0 / sqrt (1.0 + 1e-5) + 1.0
         Assert.That(output[0], Is.EqualTo(4.0 * normalised + 1.0).Within 1e-12))
 
+[<TestCase("""{ "input": [1], "layers": [] }""", "at least one layer")>]
+[<TestCase("""{ "input": [1], "layers": [ { "type": "maxpool2d", "kernel": 2, "strides": 2 } ] }""",
+           "\"strides\" is not known")>]
+[<TestCase("""{ "input": [1], "layer": [ { "type": "relu" } ] }""", "\"layer\" is not known")>]
 [<TestCase("""{ "input": [1], "layers": [ { "type": "lstm" } ] }""", "layers[0]")>]
 [<TestCase("""{ "input": [1], "layers": [ { "type": "relu" }, { "type": "linear", "name": "a", "in": 1 } ] }""",
            "\"out\" is missing")>]
@@ -200,6 +204,38 @@ let ``no text in an architecture file makes the reader throw`` (position: int) (
         match ArchitectureFile.load path with
         | Ok architecture -> Architecture.build ones architecture |> ignore
         | Error error -> Assert.That(LoadError.text error, Does.Not.Contain "\n"))
+
+[<Test>]
+let ``a state dict with tensors that the architecture does not use is refused`` () =
+    let folder = Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid()}")
+    Directory.CreateDirectory folder |> ignore
+
+    try
+        let architecture = Path.Combine(folder, "net.json")
+        let shipped = TestContext.CurrentContext.TestDirectory
+
+        let rec above (folder: DirectoryInfo | null) =
+            match folder with
+            | null -> failwith "no samples above the tests"
+            | folder ->
+                let file =
+                    Path.Combine(folder.FullName, "samples", "mnist", "mnist-net.safetensors")
+
+                if File.Exists file then file else above folder.Parent
+
+        File.WriteAllText(
+            architecture,
+            """{ "input": [1,28,28], "layers": [ { "type": "conv2d", "name": "conv1", "in": 1, "out": 6, "kernel": 5 } ] }"""
+        )
+
+        let problem =
+            ModelSource.load (above (DirectoryInfo shipped)) (Some architecture)
+            |> problemOf
+
+        contains "conv2" problem
+        contains "does not use" problem
+    finally
+        Directory.Delete(folder, true)
 
 let private load shape preprocessing source =
     InputSource.load shape preprocessing source

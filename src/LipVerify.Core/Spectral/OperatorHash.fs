@@ -1,0 +1,40 @@
+/// A digest of an operator, from which the draws that certify it are made: nobody can shape weights after draws that change
+/// with every bit of the weights.
+module internal LipVerify.Core.OperatorHash
+
+open System
+open System.Runtime.InteropServices
+open System.Security.Cryptography
+open System.Text
+
+let private addValues (hash: IncrementalHash) (tensor: Tensor) =
+    hash.AppendData(MemoryMarshal.AsBytes(ReadOnlySpan(Tensor.values tensor)))
+
+let private addText (hash: IncrementalHash) (text: string) =
+    hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"))
+
+let rec private addMap (hash: IncrementalHash) map =
+    match map with
+    | Dense dense ->
+        addText hash $"dense {Shape.text dense.Weights.Shape}"
+        addValues hash dense.Weights
+    | Convolution convolution ->
+        addText hash $"convolution {convolution.Geometry}"
+        addValues hash convolution.Weights
+    | AveragePooling pooling -> addText hash $"average pooling {pooling.Geometry} {pooling.CountPadding}"
+    | Diagonal scale ->
+        addText hash $"diagonal {scale.Length}"
+        addValues hash scale
+    | Scaled(scale, map) ->
+        addText hash "scaled"
+        addValues hash scale
+        addMap hash map
+
+/// SHA-256 of the seed, the map and both diagonal factors.
+let compute (seed: int) (masked: MaskedMap) : byte[] =
+    use hash = IncrementalHash.CreateHash HashAlgorithmName.SHA256
+    hash.AppendData(Gaussian.keyOf seed)
+    addMap hash masked.Map
+    addValues hash masked.Rows
+    addValues hash masked.Columns
+    hash.GetHashAndReset()

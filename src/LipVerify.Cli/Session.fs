@@ -27,10 +27,13 @@ module Session =
     let private engine (settings: Settings) =
         try
             let engine = Engines.Create(settings.Engine, settings.Threads)
-            Engines.Notice |> Option.ofObj |> Option.iter Progress.say
             Ok engine
         with :? EngineUnavailableException as failure ->
             Error(Usage failure.Message)
+
+    /// Says which engine served, where it was not the one hoped for: behind the result, so that an error stays one line.
+    let private tellNotice () =
+        Engines.Notice |> Option.ofObj |> Option.iter Progress.say
 
     /// Runs `work` with an engine, progress on standard error and cancellation by Ctrl-C.
     let run (settings: Settings) (work: Context -> Result<unit, CommandError>) =
@@ -44,6 +47,7 @@ module Session =
                         Certification = settings.Certification
                         Report = report
                     }))
+        |> Result.map tellNotice
 
     /// Refuses an output that would overwrite what it is made from.
     let private protectInputs (settings: Settings) model =

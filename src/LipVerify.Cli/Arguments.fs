@@ -16,6 +16,7 @@ type BoundArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Method of M: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Certificate of F: string
 
     interface IArgParserTemplate with
         member argument.Usage =
@@ -25,6 +26,7 @@ type BoundArguments =
                 "radius of the ball around the input, in the 2-norm of the (preprocessed) input; not needed for global."
             | Method _ ->
                 "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
+            | Certificate _ -> "write a certificate to this file, for lipverify check."
 
 /// `lipverify demo`
 type DemoArguments =

@@ -28,6 +28,18 @@ type BoundArguments =
                 "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
+/// `lipverify check CERTIFICATE --model MODEL …`
+type CheckArguments =
+    | [<MainCommand; ExactlyOnce>] Certificate of CERTIFICATE: string
+    | [<Mandatory; Unique; EqualsAssignmentOrSpaced>] Model of MODEL: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Certificate _ -> "a certificate that lipverify bound --certificate wrote."
+            | Model _ ->
+                "the network that it is about: an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+
 /// `lipverify demo`
 type DemoArguments =
     | [<Hidden>] Placeholder
@@ -39,6 +51,7 @@ type DemoArguments =
 type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
+    | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
@@ -62,6 +75,7 @@ type Arguments =
             match argument with
             | Info _ -> "list the layers of a network."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
+            | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
             | Demo _ -> "bounds of the bundled network at several radii."
             | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
             | Input _ -> "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."

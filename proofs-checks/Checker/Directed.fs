@@ -36,13 +36,27 @@ let mulUp (a: float) (b: float) =
 /// `a·b` from below.
 let mulDown (a: float) (b: float) = -(mulUp -a b)
 
-/// `a / b` from above, for `b > 0`.
+/// `a / b` from above, for `a ≥ 0` and `b > 0`.
 let divUp (a: float) (b: float) =
-    if a = 0.0 then 0.0 else Math.BitIncrement(a / b)
+    let q = a / b
+
+    if a = 0.0 then
+        0.0
+    elif a >= tiny && Math.FusedMultiplyAdd(q, b, -a) >= 0.0 then
+        q
+    else
+        Math.BitIncrement q
 
 /// `√a` from above.
 let sqrtUp (a: float) =
-    if a = 0.0 then 0.0 else Math.BitIncrement(sqrt a)
+    let root = sqrt a
+
+    if a = 0.0 then
+        0.0
+    elif a >= tiny && Math.FusedMultiplyAdd(root, root, -a) >= 0.0 then
+        root
+    else
+        Math.BitIncrement root
 
 /// `a·2^exponent` from above, for `a ≥ 0`.
 let scaleUp (a: float) exponent =

@@ -49,14 +49,17 @@ let private windows numbers =
             refuse "a window of the network does not fit its input"
 
         let room = int room
-        let floor = room / stride + 1
-
-        // In ceil mode one more window may hang over the end, if it starts before the trailing padding.
+        // In ceil mode a last window may hang over the end; one that would start in the trailing padding is dropped.
         let count =
-            if ceil = 1 && room % stride <> 0 && floor * stride < input + padBefore then
-                floor + 1
+            if ceil = 0 then
+                room / stride + 1
             else
-                floor
+                let last = (room + stride - 1) / stride
+
+                if last * stride >= input + padBefore then
+                    last
+                else
+                    last + 1
 
         let tap window tap =
             window * stride - padBefore + tap * dilation

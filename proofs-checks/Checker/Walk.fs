@@ -8,6 +8,11 @@ open LipVerify.Checker.Network
 open LipVerify.Checker.Readers
 open LipVerify.Checker.SpectralClaim
 
+/// A statement that does not hold, after which the walk cannot go on.
+exception private Broken of string
+
+let private stop text = raise (Broken text)
+
 /// The inputs of a layer: nominal values, coordinates that may differ from zero, and the radius that was claimed.
 type private Domain =
     {
@@ -104,7 +109,7 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
 
             failure <- addUp failure claim.Failure
             claim
-        | _ -> refuse $"the certificate has no claim about layer {index} where one is due"
+        | _ -> stop $"the certificate has no claim about layer {index} where one is due"
 
     let verdict (claim: Claim) outcome =
         let text = $"layer {claim.Layer}: constant ≤ {claim.Lipschitz:R} ({claim.Method})"
@@ -125,7 +130,7 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
             not isGlobal
             && not (nominal |> Array.forall (fun x -> Double.IsFinite x.Lo && Double.IsFinite x.Hi))
         then
-            refuse "nominal values leave the range of doubles"
+            stop "not checked: nominal values leave the range of doubles"
 
         nominal
 
@@ -266,7 +271,7 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
         let product, _ = series 1.0 domain (flatten root)
 
         if not claims.IsEmpty then
-            refuse $"the certificate has a claim about layer {claims.Head.Layer} where none is due"
+            stop $"the certificate has a claim about layer {claims.Head.Layer} where none is due"
 
         say (follows certificate.Value product) $"the value {certificate.Value:R} is the product of the claims"
 
@@ -286,7 +291,7 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
         (certificate.Radius.IsNone = isGlobal
          && certificate.Input.IsNone = isGlobal
          && (not isGlobal || certificate.Definition = "uniform"))
-        $"it states a {certificate.Method} bound"
+        $"the bound is {certificate.Method}"
 
     let nominal =
         match input with
@@ -300,10 +305,13 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
 
             Array.map point values
 
-    Walker(certificate, say).Run
-        {
-            Nominal = nominal
-            Mask = Array.create size true
-            Radius = Option.defaultValue 0.0 certificate.Radius
-        }
-        root
+    try
+        Walker(certificate, say).Run
+            {
+                Nominal = nominal
+                Mask = Array.create size true
+                Radius = Option.defaultValue 0.0 certificate.Radius
+            }
+            root
+    with Broken text ->
+        say false text

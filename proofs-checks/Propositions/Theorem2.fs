@@ -20,7 +20,7 @@ let private slopesOf definition (case: MapCase) bias =
     |> Propositions.slopes definition
 
 let private bound definition (case: MapCase) bias =
-    Propositions.affineRelu context case.Map (slopesOf definition case bias) case.Ball
+    (Propositions.affineRelu context case.Map (slopesOf definition case bias) case.Ball).Bound
 
 let private mask (case: MapCase) = Tensor.values case.Ball.Mask
 let private center (case: MapCase) = Tensor.values case.Ball.Center
@@ -64,7 +64,7 @@ let ``Theorem 2: the bound is the largest singular value of R A D`` () =
             let slopes = slopesOf definition case bias
             let rows = masked (Tensor.values slopes) (matrix case.Map) (mask case)
             let exact = spectralNorm rows
-            let bound = Propositions.affineRelu context case.Map slopes case.Ball
+            let bound = (Propositions.affineRelu context case.Map slopes case.Ball).Bound
             Assert.That(bound.Value, Is.GreaterThanOrEqualTo(exact * (1.0 - singularError rows)))
             Assert.That(bound.Value, Is.LessThanOrEqualTo(exact * (1.0 + 1e-8)))
             Assert.That(bound.Rigor, Is.EqualTo Certified))
@@ -75,7 +75,7 @@ let ``Theorem 2: without a ReLU the bound is the norm of A D`` () =
         let whole = matrix case.Map
         let rows = masked (Array.create whole.Length 1.0) whole (mask case)
         let exact = spectralNorm rows
-        let bound = Propositions.affine context case.Map case.Ball
+        let bound = (Propositions.affine context case.Map case.Ball).Bound
         Assert.That(bound.Value, Is.GreaterThanOrEqualTo(exact * (1.0 - singularError rows)))
         Assert.That(bound.Value, Is.LessThanOrEqualTo(exact * (1.0 + 1e-8)))
         Assert.That(bound.Rigor, Is.EqualTo Certified))
@@ -117,7 +117,8 @@ let ``Theorem 2: one neuron attains the bound along D a`` () =
                 (Network.evaluate context (build [ row.Length ] [ Step("affine", Affine(map, bias)) ]) ball.Center)
                 ball
 
-        let bound = Propositions.affineRelu context map (Propositions.slopes Nominal y) ball
+        let bound =
+            (Propositions.affineRelu context map (Propositions.slopes Nominal y) ball).Bound
 
         let exact =
             slopes network center (knotPoints network center finish)
@@ -138,6 +139,6 @@ let ``Theorem 2: huge and tiny maps keep their bounds`` () =
                 masked (Array.create (LinearMap.outputs scaled) 1.0) (matrix scaled) (mask case)
 
             let exact = spectralNorm rows
-            let bound = (Propositions.affine context scaled case.Ball).Value
+            let bound = (Propositions.affine context scaled case.Ball).Bound.Value
             Assert.That(bound, Is.GreaterThanOrEqualTo(exact * (1.0 - singularError rows)))
             Assert.That(bound, Is.LessThanOrEqualTo(exact * (1.0 + 1e-8))))

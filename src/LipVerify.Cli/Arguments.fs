@@ -16,6 +16,7 @@ type BoundArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Method of M: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Certificate of F: string
 
     interface IArgParserTemplate with
         member argument.Usage =
@@ -25,6 +26,19 @@ type BoundArguments =
                 "radius of the ball around the input, in the 2-norm of the (preprocessed) input; not needed for global."
             | Method _ ->
                 "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
+            | Certificate _ -> "write a certificate to this file, for lipverify check."
+
+/// `lipverify check CERTIFICATE --model MODEL …`
+type CheckArguments =
+    | [<MainCommand; ExactlyOnce>] Certificate of CERTIFICATE: string
+    | [<Mandatory; Unique; EqualsAssignmentOrSpaced>] Model of MODEL: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Certificate _ -> "a certificate that lipverify bound --certificate wrote."
+            | Model _ ->
+                "the network that it is about: an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
 
 /// `lipverify demo`
 type DemoArguments =
@@ -37,6 +51,7 @@ type DemoArguments =
 type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
+    | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
@@ -60,6 +75,7 @@ type Arguments =
             match argument with
             | Info _ -> "list the layers of a network."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
+            | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
             | Demo _ -> "bounds of the bundled network at several radii."
             | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
             | Input _ -> "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."

@@ -25,10 +25,14 @@ let private commands =
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
         ]
+        "check",
+        [
+            "lipverify check certificate.json --model samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
+        ]
         "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
     ]
 
-let private commandNames = "info, bound or demo"
+let private commandNames = "info, bound, check or demo"
 
 let private parser =
     lazy
@@ -46,10 +50,13 @@ let private commandOf (argv: string[]) =
     argv
     |> Array.tryPick (fun word -> commands |> List.tryFind (fun (name, _) -> name = word))
 
-let private finish (outcome: Result<unit, CommandError>) =
+let private finishWith (outcome: Result<int, CommandError>) =
     match outcome with
-    | Ok() -> Exit.ok
+    | Ok code -> code
     | Error failure -> fail Exit.badInput (CommandError.text failure)
+
+let private finish (outcome: Result<unit, CommandError>) =
+    outcome |> Result.map (fun () -> Exit.ok) |> finishWith
 
 let private printHelp argv (text: string) =
     let examples =
@@ -92,21 +99,25 @@ let private version =
     |> Option.map (fun version -> version.ToString 3)
     |> Option.defaultValue "unknown"
 
-let private runCommand (arguments: ParseResults<Arguments>) : Result<unit, CommandError> =
+/// The exit code of a command that ran to its end.
+let private runCommand (arguments: ParseResults<Arguments>) : Result<int, CommandError> =
+    let completed = Result.map (fun () -> Exit.ok)
+
     Settings.ofArguments arguments
     |> Result.mapError Usage
     |> Result.bind (fun settings ->
         match arguments.TryGetSubCommand() with
-        | Some(Info info) -> InfoCommand.run settings info
-        | Some(Bound bound) -> BoundCommand.run settings bound
-        | Some(Demo _) -> DemoCommand.run settings
+        | Some(Info info) -> InfoCommand.run settings info |> completed
+        | Some(Bound bound) -> BoundCommand.run settings bound |> completed
+        | Some(Check check) -> CheckCommand.run settings check
+        | Some(Demo _) -> DemoCommand.run settings |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 
 let private execute (arguments: ParseResults<Arguments>) =
     if arguments.Contains Arguments.Version then
         Session.print $"lipverify {version}\n" |> finish
     else
-        runCommand arguments |> finish
+        runCommand arguments |> finishWith
 
 /// Argu takes a word that is no command for a stray argument.
 let private unknownCommand (argv: string[]) =

@@ -60,27 +60,21 @@ let slopes definition (y: PreActivations) =
 
 /// Theorem 2: `‖R A D‖` bounds the local Lipschitz constant of `x ↦ relu(A x + b)`; `slopes` is the diagonal of `R`.
 let affineRelu context map (slopes: Tensor) (ball: RestrictedBall) =
-    let norm =
-        Spectral.norm
-            context
-            {
-                Map = map
-                Rows = slopes
-                Columns = ball.Mask
-            }
-
-    norm.Bound
+    Spectral.norm
+        context
+        {
+            Map = map
+            Rows = slopes
+            Columns = ball.Mask
+        }
 
 /// The constant of a bare affine map over a restricted ball: `‖A D‖`.
 let affine context map (ball: RestrictedBall) =
-    let norm =
-        Spectral.norm
-            context
-            { MaskedMap.whole map with
-                Columns = ball.Mask
-            }
-
-    norm.Bound
+    Spectral.norm
+        context
+        { MaskedMap.whole map with
+            Columns = ball.Mask
+        }
 
 /// Theorem 3: max pooling has the constant `√n_max`, for `n_max` the most pooling regions that one input belongs to.
 let maxPooling (nMax: int) =

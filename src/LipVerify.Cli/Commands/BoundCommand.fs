@@ -1,9 +1,11 @@
 /// `lipverify bound`: one upper bound, layer by layer.
 module LipVerify.Cli.BoundCommand
 
+open System
 open System.Diagnostics
 open Argu
 open LipVerify.Core
+open LipVerify.Formats
 
 /// Computes a bound and times it; the output at the nominal input comes with it.
 let compute context model method definition (network: Network) input radius : BoundReport =
@@ -44,6 +46,17 @@ let private inputFor (settings: Settings) method network =
     else
         Session.loadInput settings network |> Result.map Some
 
+/// Writes the certificate of a bound where one was asked for.
+let private certify definition network (input: Tensor option) radius (report: BoundReport) path =
+    let certificate =
+        match report.Method, radius with
+        | "analytic", Some radius -> Certificate.local definition radius report.Result
+        | _ -> Certificate.``global`` report.Result
+
+    CertificateFile.write network (input |> Option.defaultWith (fun () -> Tensor.vector [||])) certificate
+    |> Result.mapError (fun problem -> Usage $"--certificate: {problem}")
+    |> Result.bind (fun bytes -> Files.write path (ReadOnlyMemory bytes) |> Result.mapError File)
+
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<unit, CommandError> =
     let model = arguments.GetResult BoundArguments.Model
@@ -59,8 +72,12 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
                 |> Result.bind (fun input ->
                     let report = compute context model method settings.Definition network input radius
 
-                    if settings.Json then
-                        JsonText.document (fun writer -> BoundReport.write writer report)
-                    else
-                        BoundReport.text report
-                    |> Session.deliver settings))))
+                    arguments.TryGetResult BoundArguments.Certificate
+                    |> Option.map (certify settings.Definition network input radius report)
+                    |> Option.defaultValue (Ok())
+                    |> Result.bind (fun () ->
+                        if settings.Json then
+                            JsonText.document (fun writer -> BoundReport.write writer report)
+                        else
+                            BoundReport.text report
+                        |> Session.deliver settings)))))

@@ -41,7 +41,7 @@ let private step (domain: Domain) lipschitz (nominal: EnclosedTensor) mask layer
     }
 
 /// The step of one stage with its line in the report, where the layer's constant promises no more than its radius does.
-let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz nominal mask =
+let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz witness nominal mask =
     let step = step domain lipschitz nominal mask []
 
     let line =
@@ -50,6 +50,7 @@ let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz nomina
             Name = layer.Name
             Kind = kind
             Lipschitz = lipschitz |> Bound.weaken domain.Ball.Radius.Rigor
+            Witness = witness
             RadiusIn = Some domain.Ball.Radius.Value
             RadiusOut = Some step.Output.Ball.Radius.Value
             Active = Tensor.countNonZero mask
@@ -73,19 +74,28 @@ let private affineStage context definition (domain: Domain) (layers: PlacedLayer
         let y =
             Propositions.affineUpperBound engine map (EnclosedTensor.upperEnd nominal) domain.Ball
 
-        let lipschitz =
+        let norm =
             Propositions.affineRelu context map (Propositions.slopes definition y) domain.Ball
 
         reported
             layer
             (kind + "+relu")
             domain
-            lipschitz
+            norm.Bound
+            (Witness.ofNorm context norm)
             (EnclosedTensor.rectify engine nominal)
             (Propositions.zerosAfterRelu y)
     else
-        let lipschitz = Propositions.affine context map domain.Ball
-        reported layer kind domain lipschitz nominal (Propositions.zerosAfterAffine nominal.Value.Shape)
+        let norm = Propositions.affine context map domain.Ball
+
+        reported
+            layer
+            kind
+            domain
+            norm.Bound
+            (Witness.ofNorm context norm)
+            nominal
+            (Propositions.zerosAfterAffine nominal.Value.Shape)
 
 /// A ReLU on its own is an affine-ReLU function with the identity as its matrix.
 let private reluStage context definition (domain: Domain) (layer: PlacedLayer) =
@@ -94,14 +104,15 @@ let private reluStage context definition (domain: Domain) (layer: PlacedLayer) =
     let y =
         Propositions.affineUpperBound context.Engine identity (EnclosedTensor.upperEnd domain.Nominal) domain.Ball
 
-    let lipschitz =
+    let norm =
         Propositions.affineRelu context identity (Propositions.slopes definition y) domain.Ball
 
     reported
         layer
         "relu"
         domain
-        lipschitz
+        norm.Bound
+        (Witness.ofNorm context norm)
         (EnclosedTensor.rectify context.Engine domain.Nominal)
         (Propositions.zerosAfterRelu y)
 
@@ -112,7 +123,8 @@ let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeo
         Propositions.zerosAfterMaxPooling context.Engine geometry domain.Ball.Mask
 
     let nominal = EnclosedTensor.apply context.Engine layer domain.Nominal
-    reported layer (Layer.kind layer.Layer) domain lipschitz nominal mask
+
+    reported layer (Layer.kind layer.Layer) domain lipschitz (Witness.deterministic PoolingOverlap) nominal mask
 
 let rec private stage context definition (domain: Domain) stage =
     Context.check context

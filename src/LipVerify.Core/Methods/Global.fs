@@ -2,13 +2,14 @@
 module LipVerify.Core.Global
 
 /// A layer's line: without a ball, every output may differ from zero.
-let private reported (layer: PlacedLayer) kind lipschitz size =
+let private reported (layer: PlacedLayer) kind lipschitz witness size =
     [
         {
             Index = layer.Index
             Name = layer.Name
             Kind = kind
             Lipschitz = lipschitz
+            Witness = witness
             RadiusIn = None
             RadiusOut = None
             Active = size
@@ -23,20 +24,25 @@ let rec private stage context stage =
     | AffineStage(layers, map, rectified) ->
         let layer = layers.Head
 
-        let lipschitz =
+        let lipschitz, witness =
             context
-            |> LayerContext.run layer (fun context -> (Spectral.norm context (MaskedMap.whole map)).Bound)
+            |> LayerContext.run layer (fun context ->
+                let norm = Spectral.norm context (MaskedMap.whole map)
+                norm.Bound, Witness.ofNorm context norm)
 
         let kind =
             Layer.kind layer.Layer
             + (if layers.Tail.IsEmpty then "" else "+diagonal")
             + (if rectified then "+relu" else "")
 
-        lipschitz, reported layer kind lipschitz (LinearMap.outputs map)
-    | ReluStage layer -> Bound.one, reported layer "relu" Bound.one (Shape.size layer.Output)
+        lipschitz, reported layer kind lipschitz witness (LinearMap.outputs map)
+    | ReluStage layer ->
+        Bound.one, reported layer "relu" Bound.one (Witness.deterministic Nonexpansive) (Shape.size layer.Output)
     | MaxPoolingStage(layer, geometry) ->
         let lipschitz = Propositions.maxPooling geometry.MaxOverlap
-        lipschitz, reported layer (Layer.kind layer.Layer) lipschitz geometry.OutputSize
+
+        lipschitz,
+        reported layer (Layer.kind layer.Layer) lipschitz (Witness.deterministic PoolingOverlap) geometry.OutputSize
     | SumStage branches ->
         let bounds, lines = branches |> List.map (series context) |> List.unzip
         Propositions.sumOfBranches bounds, List.concat lines

@@ -2,10 +2,11 @@ namespace LipVerify.Formats
 
 open System
 open System.Buffers.Binary
+open System.IO
 open System.Text.Json
 open LipVerify.Core
 
-/// Reads safetensors: a JSON header that places tensors in one block of bytes.
+/// Reads and writes safetensors: a JSON header that places tensors in one block of bytes.
 module Safetensors =
 
     /// The longest header, in bytes, as in the reference implementation.
@@ -164,3 +165,50 @@ module Safetensors =
             parseHeader source (int64 data.Length) header
             |> Result.bind (refuseOverlap source (int64 data.Length))
             |> Result.bind (traverse (readTensor source data))
+
+    let private writeHeader (metadata: (string * string) list) (tensors: (string * Tensor) list) =
+        use buffer = new MemoryStream()
+        use writer = new Utf8JsonWriter(buffer)
+        writer.WriteStartObject()
+
+        if not metadata.IsEmpty then
+            writer.WriteStartObject "__metadata__"
+            metadata |> List.iter (fun (key, value) -> writer.WriteString(key, value))
+            writer.WriteEndObject()
+
+        let mutable position = 0L
+
+        for name, tensor in tensors do
+            writer.WriteStartObject name
+            writer.WriteString("dtype", "F64")
+            writer.WriteStartArray "shape"
+            tensor.Shape |> List.iter writer.WriteNumberValue
+            writer.WriteEndArray()
+            writer.WriteStartArray "data_offsets"
+            writer.WriteNumberValue position
+            position <- position + 8L * int64 tensor.Length
+            writer.WriteNumberValue position
+            writer.WriteEndArray()
+            writer.WriteEndObject()
+
+        writer.WriteEndObject()
+        writer.Flush()
+        buffer.ToArray(), position
+
+    /// The bytes of a safetensors file of doubles, with texts for its metadata. The data starts at a multiple of 8 bytes.
+    /// Fails with `OverflowException` where they do not fit one array.
+    let write (metadata: (string * string) list) (tensors: (string * Tensor) list) : byte[] =
+        let header, dataLength = writeHeader metadata tensors
+        let padded = (header.Length + 7) / 8 * 8
+        let bytes = Array.zeroCreate<byte>(Checked.int (int64 (8 + padded) + dataLength))
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, int64 padded)
+        Array.fill bytes 8 padded (byte ' ')
+        header.CopyTo(bytes, 8)
+        let mutable position = 8 + padded
+
+        for _, tensor in tensors do
+            for value in Tensor.values tensor do
+                BinaryPrimitives.WriteDoubleLittleEndian(bytes.AsSpan position, value)
+                position <- position + 8
+
+        bytes

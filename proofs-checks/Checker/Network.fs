@@ -1,0 +1,276 @@
+/// The network as the lines of its canonical text describe it; linear maps become sparse rows.
+module LipVerify.Checker.Network
+
+open System
+open LipVerify.Checker.Directed
+open LipVerify.Checker.Readers
+
+/// `y_i = factor_i · Σ_j a_ij x_j`: the entries of each row by column.
+type Operator =
+    {
+        Inputs: int
+        Columns: int[][]
+        Values: float[][]
+        /// Exact reals in intervals, without negative numbers: 1, or 1/n of an average.
+        Factors: Interval[]
+    }
+
+type Layer =
+    /// The operator, then row scalings from the first to the last, then the bias.
+    | Affine of Operator * scales: float[] list * bias: float[] * isDiagonal: bool
+    | Relu
+    /// The inputs in each window.
+    | MaxPool of inputs: int * windows: int[][]
+    /// Values stay as they are.
+    | Skip
+
+type Node =
+    | Leaf of index: int * Layer
+    | Series of Node list
+    | Sum of Node list
+
+/// Entries beyond which the rows are not formed.
+let private entryLimit = 1L <<< 27
+
+/// Extents beyond which an axis is refused.
+let private extentLimit = 1 <<< 20
+
+/// Input positions of the taps of each window along an axis; outside the input they lie in the padding.
+let private windows numbers =
+    match numbers with
+    | [ input; kernel; stride; padBefore; padAfter; dilation; ceil ] when
+        List.forall (fun n -> n >= 1 && n < extentLimit) [ input; kernel; stride; dilation ]
+        && List.forall (fun n -> n >= 0 && n < extentLimit) [ padBefore; padAfter; ceil ]
+        ->
+        let room =
+            int64 (input + padBefore + padAfter) - int64 dilation * int64 (kernel - 1) - 1L
+
+        if room < 0L then
+            refuse "a window of the network does not fit its input"
+
+        let room = int room
+        // In ceil mode a last window may hang over the end; one that would start in the trailing padding is dropped.
+        let count =
+            if ceil = 0 then
+                room / stride + 1
+            else
+                let last = (room + stride - 1) / stride
+
+                if last * stride >= input + padBefore then
+                    last
+                else
+                    last + 1
+
+        let tap window tap =
+            window * stride - padBefore + tap * dilation
+
+        Array.init count (fun window -> Array.init kernel (tap window)), input, padBefore, padAfter
+    | _ -> refuse "an axis of the network is out of range"
+
+let private inside input position = position >= 0 && position < input
+
+let private dense outputs inputs (weights: float[]) =
+    if int64 outputs * int64 inputs <> int64 weights.Length then
+        refuse "a weight matrix has the wrong size"
+
+    {
+        Inputs = inputs
+        Columns = Array.create outputs [| 0 .. inputs - 1 |]
+        Values = Array.chunkBySize inputs weights
+        Factors = Array.create outputs (point 1.0)
+    }
+
+let private convolution inChannels outChannels groups rowAxis columnAxis (weights: float[]) =
+    let rows, height, _, _ = windows rowAxis
+    let columns, width, _, _ = windows columnAxis
+    let kh, kw = rows[0].Length, columns[0].Length
+
+    if groups < 1 || inChannels % groups <> 0 || outChannels % groups <> 0 then
+        refuse "the groups of a convolution do not divide its channels"
+
+    let perGroup = inChannels / groups
+
+    if int64 outChannels * int64 perGroup * int64 kh * int64 kw <> int64 weights.Length then
+        refuse "a convolution has the wrong number of weights"
+
+    let outputs = int64 outChannels * int64 rows.Length * int64 columns.Length
+
+    if outputs * int64 perGroup * int64 kh * int64 kw > entryLimit then
+        refuse "a convolution is too large for this checker"
+
+    let row channel (r: int[]) (c: int[]) =
+        [|
+            for k in 0 .. perGroup - 1 do
+                let input = channel / (outChannels / groups) * perGroup + k
+
+                for a in 0 .. kh - 1 do
+                    for b in 0 .. kw - 1 do
+                        if inside height r[a] && inside width c[b] then
+                            (input * height + r[a]) * width + c[b],
+                            weights[((channel * perGroup + k) * kh + a) * kw + b]
+        |]
+
+    let entries =
+        [|
+            for channel in 0 .. outChannels - 1 do
+                for r in rows do
+                    for c in columns do
+                        row channel r c
+        |]
+
+    {
+        Inputs = inChannels * height * width
+        Columns = entries |> Array.map (Array.map fst)
+        Values = entries |> Array.map (Array.map snd)
+        Factors = Array.create entries.Length (point 1.0)
+    }
+
+/// The inputs of each pooling window, and the number of its taps that a padded average counts.
+let private pooling channels rowAxis columnAxis =
+    let rows, height, top, bottom = windows rowAxis
+    let columns, width, left, right = windows columnAxis
+
+    let counted low high (taps: int[]) =
+        taps |> Array.filter (fun t -> t >= -low && t < high) |> Array.length
+
+    let all =
+        [|
+            for channel in 0 .. channels - 1 do
+                for r in rows do
+                    for c in columns do
+                        [|
+                            for a in r do
+                                for b in c do
+                                    if inside height a && inside width b then
+                                        (channel * height + a) * width + b
+                        |],
+                        counted top (height + bottom) r * counted left (width + right) c
+        |]
+
+    if channels < 1 || all |> Array.exists (fun (window, _) -> window.Length = 0) then
+        refuse "a pooling window is empty"
+
+    channels * height * width, all
+
+let private averagePooling channels rowAxis columnAxis padded =
+    let inputs, windows = pooling channels rowAxis columnAxis
+
+    let reciprocal n =
+        let up = divUp 1.0 (float n)
+
+        {
+            Lo = Math.BitDecrement(Math.BitDecrement up)
+            Hi = up
+        }
+
+    let reciprocal n =
+        if n = 1 then point 1.0 else reciprocal n
+
+    {
+        Inputs = inputs
+        Columns = windows |> Array.map fst
+        Values = windows |> Array.map (fun (window, _) -> Array.create window.Length 1.0)
+        Factors =
+            windows
+            |> Array.map (fun (window, counted) -> reciprocal (if padded then counted else window.Length))
+    }
+
+let private diagonal (values: float[]) =
+    {
+        Inputs = values.Length
+        Columns = Array.init values.Length (fun i -> [| i |])
+        Values = Array.map Array.singleton values
+        Factors = Array.create values.Length (point 1.0)
+    }
+
+/// Takes one line or tensor after the other.
+type private Cursor<'a>(items: 'a list, what: string) =
+    let mutable rest = items
+
+    member _.Next() =
+        match rest with
+        | first :: others ->
+            rest <- others
+            first
+        | [] -> refuse $"the network file has too few {what}"
+
+    member _.Finish() =
+        if not rest.IsEmpty then
+            refuse $"the network file has too many {what}"
+
+let private integers (words: string list) =
+    words
+    |> List.map (fun word ->
+        match Int32.TryParse word with
+        | true, value -> value
+        | _ -> refuse $"\"{word}\" in the network file is no integer")
+
+let private affine (tensors: Cursor<float[]>) scalings words =
+    let operator, isDiagonal =
+        match words with
+        | "dense" :: rest ->
+            match integers rest with
+            | [ outputs; inputs ] when outputs > 0 && inputs > 0 -> dense outputs inputs (tensors.Next()), false
+            | _ -> refuse "a dense layer is described wrongly"
+        | "conv2d" :: rest ->
+            match integers rest with
+            | inChannels :: outChannels :: groups :: axes when axes.Length = 14 && inChannels > 0 && outChannels > 0 ->
+                convolution inChannels outChannels groups (List.take 7 axes) (List.skip 7 axes) (tensors.Next()), false
+            | _ -> refuse "a convolution is described wrongly"
+        | "avgpool2d" :: rest ->
+            match integers rest with
+            | channels :: numbers when numbers.Length = 15 ->
+                averagePooling channels (List.take 7 numbers) (numbers |> List.skip 7 |> List.take 7) (numbers[14] = 1),
+                false
+            | _ -> refuse "an average pooling is described wrongly"
+        | "diagonal" :: _ -> diagonal (tensors.Next()), true
+        | _ -> refuse "the network file has a linear map that is not known"
+
+    let scales = List.init scalings (fun _ -> tensors.Next())
+    let bias = tensors.Next()
+
+    if
+        bias :: scales
+        |> List.exists (fun values -> values.Length <> operator.Columns.Length)
+    then
+        refuse "a bias or scaling has the wrong size"
+
+    Affine(operator, scales, bias, isDiagonal && scalings = 0)
+
+/// The network of a file, with the size of its input.
+let parse (lines: string list) (tensors: float[][]) : int * Node =
+    let lines = Cursor(lines, "lines")
+    let tensors = Cursor(List.ofArray tensors, "tensors")
+    let mutable index = -1
+
+    let leaf layer =
+        index <- index + 1
+        Leaf(index, layer)
+
+    let rec node () =
+        match lines.Next().Split ' ' |> List.ofArray with
+        | [ "series"; count ] -> Series(nodes count)
+        | [ "sum"; count ] when count <> "0" -> Sum(nodes count)
+        | "affine" :: scalings :: words -> leaf (affine tensors (integers [ scalings ]).Head words)
+        | [ "relu" ] -> leaf Relu
+        | "maxpool2d" :: words ->
+            match integers words with
+            | channels :: axes when axes.Length = 14 ->
+                let inputs, windows = pooling channels (List.take 7 axes) (List.skip 7 axes)
+                leaf (MaxPool(inputs, Array.map fst windows))
+            | _ -> refuse "a max pooling is described wrongly"
+        | "reshape" :: _
+        | [ "identity" ] -> leaf Skip
+        | line -> refuse $"a layer of kind {line.Head} is not covered by this checker"
+
+    and nodes count =
+        List.init (integers [ count ]).Head (fun _ -> node ())
+
+    match lines.Next().Split ' ' |> List.ofArray with
+    | "input" :: extents ->
+        let size = integers extents |> List.fold (*) 1
+        let root = node ()
+        lines.Finish()
+        tensors.Finish()
+        size, root
+    | _ -> refuse "the network file does not start with its input"

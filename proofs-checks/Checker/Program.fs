@@ -1,0 +1,41 @@
+/// `lipverify-checker CERTIFICATE NETWORK [INPUT]`: one verdict a statement on standard output. Exit code 0 if all hold, 1 if
+/// one does not, 2 if a file cannot be read.
+module LipVerify.Checker.Program
+
+open System
+open LipVerify.Checker.Readers
+
+/// Checks the files and gives the exit code.
+let run (certificateFile: string) (networkFile: string) (inputFile: string option) (write: string -> unit) =
+    let mutable accepted = true
+
+    let say holds (text: string) =
+        accepted <- accepted && holds
+        write ((if holds then "holds     " else "REJECTED  ") + text)
+
+    try
+        let certificate = readFile certificateFile |> readCertificate
+        let network = readFile networkFile |> readNetwork
+        let input = inputFile |> Option.map (readFile >> readInput)
+        Walk.check certificate network input say
+
+        write (
+            if accepted then
+                $"accepted: the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}"
+            else
+                "rejected"
+        )
+
+        if accepted then 0 else 1
+    with Unreadable problem ->
+        Console.Error.WriteLine $"lipverify-checker: {problem}"
+        2
+
+[<EntryPoint>]
+let main argv =
+    match List.ofArray argv with
+    | [ certificate; network ] -> run certificate network None Console.WriteLine
+    | [ certificate; network; input ] -> run certificate network (Some input) Console.WriteLine
+    | _ ->
+        Console.Error.WriteLine "usage: lipverify-checker CERTIFICATE NETWORK [INPUT]"
+        2

@@ -1,0 +1,81 @@
+/// `lipverify check`: hands a certificate, the network and the input to the checker, a program of its own.
+module LipVerify.Cli.CheckCommand
+
+open System
+open System.Diagnostics
+open System.IO
+open Argu
+open LipVerify.Core
+open LipVerify.Formats
+
+/// The checker lies beside this program.
+let private checker =
+    Path.Combine(AppContext.BaseDirectory, "lipverify-checker.dll")
+
+let private runtime () =
+    match Environment.ProcessPath with
+    | null -> "dotnet"
+    | path when Path.GetFileNameWithoutExtension path = "dotnet" -> path
+    | _ -> "dotnet"
+
+let private runChecker (files: string list) : Result<string * int, CommandError> =
+    let start = ProcessStartInfo(runtime (), checker :: files)
+    start.RedirectStandardOutput <- true
+    start.RedirectStandardError <- true
+
+    match Process.Start start with
+    | null -> Error(Usage "the checker does not start")
+    | running ->
+        use running = running
+        let problem = running.StandardError.ReadToEndAsync()
+        let output = running.StandardOutput.ReadToEnd()
+        running.WaitForExit()
+
+        match running.ExitCode with
+        | 0
+        | 1 -> Ok(output, running.ExitCode)
+        | _ -> Error(Usage(problem.Result.Trim()))
+
+let private writeFile path (bytes: byte[]) =
+    Files.write path (ReadOnlyMemory bytes) |> Result.mapError CommandError.File
+
+/// Writes what the checker reads into a folder, the exact doubles of the network and the input, and runs it.
+let private checkIn (folder: string) certificate network (input: Tensor option) =
+    let networkFile = Path.Combine(folder, "network.safetensors")
+    let inputFile = Path.Combine(folder, "input.npy")
+
+    let inputWritten =
+        match input with
+        | Some input -> writeFile inputFile (Npy.write input) |> Result.map (fun () -> [ inputFile ])
+        | None -> Ok []
+
+    inputWritten
+    |> Result.bind (fun inputs ->
+        writeFile networkFile (CanonicalNetwork.write network)
+        |> Result.bind (fun () -> runChecker (certificate :: networkFile :: inputs)))
+
+let private inTemporaryFolder work =
+    let folder = Directory.CreateTempSubdirectory "lipverify-check-"
+
+    try
+        work folder.FullName
+    finally
+        folder.Delete true
+
+let private loadInput (settings: Settings) network =
+    match settings.Input with
+    | None -> Ok None
+    | Some _ -> Session.loadInput settings network |> Result.map Some
+
+/// Runs the command and gives the checker's exit code.
+let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<int, CommandError> =
+    let certificate = arguments.GetResult CheckArguments.Certificate
+
+    Session.loadModel settings (arguments.GetResult CheckArguments.Model)
+    |> Result.bind (fun network ->
+        loadInput settings network
+        |> Result.bind (fun input ->
+            inTemporaryFolder (fun folder -> checkIn folder certificate network input)
+            |> Result.bind (fun (output, code) ->
+                Session.deliver { settings with Json = false } output
+                |> Result.map (fun () -> code))))

@@ -1,0 +1,79 @@
+/// Writes certificates in the format `lipverify/certificate/1` (docs/certificates.md).
+module LipVerify.Formats.CertificateFile
+
+open System
+open System.IO
+open System.Text.Json
+open LipVerify.Core
+
+let private options = JsonWriterOptions(Indented = true, NewLine = "\n")
+
+let private optionalNumber (writer: Utf8JsonWriter) (name: string) (value: float option) =
+    match value with
+    | Some value -> writer.WriteNumber(name, value)
+    | None -> writer.WriteNull name
+
+let private writeClaim (writer: Utf8JsonWriter) (layer: LayerBound) =
+    writer.WriteStartObject()
+    writer.WriteNumber("layer", layer.Index)
+    writer.WriteNumber("lipschitz", layer.Lipschitz.Value)
+    optionalNumber writer "radiusIn" layer.RadiusIn
+    optionalNumber writer "radiusOut" layer.RadiusOut
+    writer.WriteString("method", Certificate.witnessLabel layer.Witness.Method)
+    writer.WriteNumber("failureProbability", layer.Witness.Failure)
+
+    match layer.Witness.Seed with
+    | Some seed -> writer.WriteNumber("seed", seed)
+    | None -> writer.WriteNull "seed"
+
+    writer.WriteEndObject()
+
+let private writeDocument (writer: Utf8JsonWriter) network input (certificate: Certificate) =
+    let bound = certificate.Result.Bound
+    writer.WriteStartObject()
+    writer.WriteString("schema", "lipverify/certificate/1")
+    writer.WriteString("network", CanonicalNetwork.hash network)
+
+    match certificate.Radius with
+    | Some _ -> writer.WriteString("input", CanonicalNetwork.inputHash input)
+    | None -> writer.WriteNull "input"
+
+    writer.WriteString("norm", "2")
+
+    writer.WriteString(
+        "definition",
+        match certificate.Definition with
+        | Nominal -> "nominal"
+        | Uniform -> "uniform"
+    )
+
+    writer.WriteString("method", Certificate.methodName certificate)
+    optionalNumber writer "radius" (certificate.Radius |> Option.map _.Value)
+    writer.WriteNumber("value", bound.Value)
+    writer.WriteString("rigor", Rigor.label bound.Rigor)
+    writer.WriteNumber("failureProbability", Rigor.failureProbability bound.Rigor)
+    writer.WriteStartArray "claims"
+    certificate.Result.Layers |> List.iter (writeClaim writer)
+    writer.WriteEndArray()
+    writer.WriteEndObject()
+
+let private isFinite (certificate: Certificate) =
+    let values (layer: LayerBound) =
+        layer.Lipschitz.Value :: Option.toList layer.RadiusIn
+        @ Option.toList layer.RadiusOut
+
+    certificate.Result.Bound.Value :: List.collect values certificate.Result.Layers
+    |> List.forall Double.IsFinite
+
+/// The bytes of a certificate for `network` at `input` (which only a local bound speaks of): the same for the same bound.
+/// A bound that overflowed certifies nothing.
+let write (network: Network) (input: Tensor) (certificate: Certificate) : Result<byte[], string> =
+    if isFinite certificate then
+        use buffer = new MemoryStream()
+        use writer = new Utf8JsonWriter(buffer, options)
+        writeDocument writer network input certificate
+        writer.Flush()
+        buffer.WriteByte(byte '\n')
+        Ok(buffer.ToArray())
+    else
+        Error "the bound is not finite, so there is nothing to certify"

@@ -1,0 +1,394 @@
+/// Certificates against the independent checker: what the engine writes is accepted, what was changed is rejected.
+module LipVerify.Tests.CertificateTests
+
+open System
+open System.IO
+open System.Text.Json.Nodes
+open NUnit.Framework
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Formats
+open LipVerify.Propositions
+
+/// Statements that the checker rejects; `Error` where it cannot read the files.
+let private rejections (network: Network) (input: Tensor) (certificate: byte[]) : Result<string list, string> =
+    let rejected = ResizeArray<string>()
+
+    try
+        let file = CanonicalNetwork.write network |> LipVerify.Checker.Readers.readNetwork
+        let input = Npy.write input |> LipVerify.Checker.Readers.readInput
+
+        LipVerify.Checker.Walk.check
+            (LipVerify.Checker.Readers.readCertificate certificate)
+            file
+            (Some input)
+            (fun holds text ->
+                if not holds then
+                    rejected.Add text)
+
+        Ok(List.ofSeq rejected)
+    with LipVerify.Checker.Readers.Unreadable problem ->
+        Error problem
+
+let private analytic definition network input radius =
+    Analytic.bound Generators.context definition network input radius
+    |> Certificate.local definition radius
+
+/// The certificates of a network by every method and definition; none where the bound overflows.
+let private certificates network input radius =
+    [
+        analytic Nominal network input radius
+        analytic Uniform network input radius
+        Global.bound Generators.context network |> Certificate.``global``
+    ]
+    |> List.choose (CertificateFile.write network input >> Result.toOption)
+
+let private shouldBeAccepted network input (certificate: byte[]) =
+    match rejections network input certificate with
+    | Ok [] -> ()
+    | Ok(first :: _) -> Assert.Fail first
+    | Error problem -> Assert.Fail problem
+
+let private shouldBeRejected what network input (certificate: byte[]) =
+    match rejections network input certificate with
+    | Ok [] ->
+        Assert.Fail(
+            $"accepted although changed: {what}\n"
+            + Text.Encoding.UTF8.GetString certificate
+        )
+    | Ok _
+    | Error _ -> ()
+
+[<Test>]
+let ``Every certificate of a random network is accepted`` () =
+    Generators.check 300 Generators.network (fun case ->
+        certificates case.Network case.Input case.Radius
+        |> List.iter (shouldBeAccepted case.Network case.Input))
+
+[<Test>]
+let ``The same bound gives the same bytes`` () =
+    Generators.check 30 Generators.network (fun case ->
+        let write () =
+            certificates case.Network case.Input case.Radius
+
+        Assert.That((write () = write ())))
+
+/// A certificate with one change, from its text.
+let private changed (certificate: byte[]) (change: JsonObject -> unit) =
+    let root = JsonNode.Parse(ReadOnlySpan certificate) |> nonNull |> _.AsObject()
+    change root
+    Text.Encoding.UTF8.GetBytes(root.ToJsonString())
+
+let private claims (root: JsonObject) : JsonArray =
+    match root["claims"] with
+    | null -> failwith "no claims"
+    | node -> node.AsArray()
+
+let private claim (root: JsonObject) (i: int) : JsonObject =
+    match (claims root)[i] with
+    | null -> failwith "no claim"
+    | node -> node.AsObject()
+
+let private number (node: JsonNode | null) = (nonNull node).GetValue<float>()
+
+/// Relative changes well above the rounding of products and the looseness of Cholesky certificates (1e-9).
+let private factors = [ 1.0 - 1e-6; 1.0 + 1e-6 ]
+
+/// Every number of a certificate that is a radius, a claim or the value, changed by a factor; 0 stays 0.
+let private numbersChanged isChain (certificate: byte[]) =
+    let multiply factor (owner: JsonObject) (name: string) =
+        match owner[name] with
+        | null -> ()
+        | node -> owner[name] <- JsonValue.Create(factor * number node)
+
+    let root = JsonNode.Parse(ReadOnlySpan certificate) |> nonNull |> _.AsObject()
+
+    let isChanged (owner: JsonObject) (name: string) =
+        match owner[name] with
+        | null -> false
+        | node -> number node > 1e-250
+
+    // A changed claim shows in the radius behind it, if that is not 0, and in the value, if that is a product in which no
+    // factor is 0; in a sum its branch may be negligible. Where it does not show, it may well be true.
+    let shows claim name =
+        name <> "lipschitz"
+        || isChanged claim "radiusOut"
+        || isChain && isChanged root "value"
+
+    [
+        for factor in factors do
+            for name in [ "value"; "radius" ] do
+                if isChanged root name then
+                    $"{name} × {factor:R}", changed certificate (fun root -> multiply factor root name)
+
+            for i in 0 .. (claims root).Count - 1 do
+                for name in [ "lipschitz"; "radiusIn"; "radiusOut" ] do
+                    if isChanged (claim root i) name && shows (claim root i) name then
+                        $"{name} of claim {i} × {factor:R}",
+                        changed certificate (fun root -> multiply factor (claim root i) name)
+    ]
+
+let rec private isChain node =
+    match node with
+    | Leaf _ -> true
+    | Chain nodes -> List.forall isChain nodes
+    | Branches _ -> false
+
+[<Test>]
+let ``A changed number is rejected`` () =
+    Generators.check 60 Generators.network (fun case ->
+        for certificate in certificates case.Network case.Input case.Radius do
+            let root = JsonNode.Parse(ReadOnlySpan certificate) |> nonNull |> _.AsObject()
+
+            // A network without maps has the constant 1 whatever the radius.
+            if (claims root).Count > 0 then
+                for what, certificate in numbersChanged (isChain case.Network.Node) certificate do
+                    shouldBeRejected what case.Network case.Input certificate)
+
+/// A chain with every kind of stage, and an input near which slopes lie strictly between 0 and 1.
+let private example =
+    let draw = Generators.Draw 7
+
+    let axis input kernel padding =
+        WindowAxis(input, kernel, 1, padding, padding)
+
+    let convolution = ConvolutionGeometry(2, 3, axis 8 3 1, axis 8 3 1)
+
+    let pooling =
+        PoolingGeometry(3, WindowAxis(8, 3, 2, 1, 1), WindowAxis(8, 3, 2, 1, 1))
+
+    let average = PoolingGeometry(3, WindowAxis(4, 2, 2), WindowAxis(4, 2, 2))
+
+    let tensor shape =
+        Tensor.ofArray shape (draw.Gaussians(Shape.size shape))
+
+    let layers =
+        [
+            Layer.convolution convolution (tensor [ 3; 2; 3; 3 ]) (tensor [ 3 ])
+            Layer.affine (Diagonal(tensor [ 3; 8; 8 ])) (tensor [ 3; 8; 8 ])
+            Relu
+            Layer.maxPooling pooling
+            Layer.linear (AveragePooling(AveragePooling.create average true))
+            Reshape [ 12 ]
+            Layer.dense (tensor [ 9; 12 ]) (tensor [ 9 ])
+            Relu
+            Layer.dense (tensor [ 4; 9 ]) (tensor [ 4 ])
+        ]
+
+    let network =
+        layers
+        |> List.mapi (fun i layer -> Step(string i, layer))
+        |> Series
+        |> Network.create [ 2; 8; 8 ]
+
+    match network with
+    | Ok network -> network, tensor [ 2; 8; 8 ]
+    | Error problem -> failwith problem
+
+let private radius = Radius.create 0.05 |> Result.toOption |> Option.get
+
+let private exampleCertificate definition =
+    let network, input = example
+
+    match analytic definition network input radius |> CertificateFile.write network input with
+    | Ok bytes -> bytes
+    | Error problem -> failwith problem
+
+/// Changes of a certificate that leave nothing else as it was written.
+let private changes: (string * (JsonObject -> unit)) list =
+    let set (name: string) (value: JsonNode | null) (root: JsonObject) = root[name] <- value
+
+    let text (value: string) : JsonNode =
+        JsonValue.Create value |> nonNull :> JsonNode
+
+    let real (value: float) : JsonNode = JsonValue.Create value :> JsonNode
+
+    [
+        "network hash", set "network" (text (String('0', 64)))
+        "input hash", set "input" (text (String('0', 64)))
+        "input left out", set "input" null
+        "schema", set "schema" (text "lipverify/certificate/2")
+        "norm", set "norm" (text "inf")
+        "definition nominal → uniform", set "definition" (text "uniform")
+        "method", set "method" (text "global")
+        "radius left out", set "radius" null
+        "rigor", set "rigor" (text "probabilistic")
+        "failure probability", set "failureProbability" (real 1e-9)
+        "value negative", set "value" (real -1.0)
+        "unknown field", set "note" (text "trust me")
+        "field left out", (fun root -> root.Remove "value" |> ignore)
+        "first claim removed", (fun root -> (claims root).RemoveAt 0)
+        "last claim removed", (fun root -> (claims root).RemoveAt((claims root).Count - 1))
+        "claim repeated", (fun root -> (claims root).Add((claim root 0).DeepClone()))
+        "claims exchanged",
+        (fun root ->
+            let first = (claim root 0).DeepClone()
+            (claims root).RemoveAt 0
+            (claims root).Insert(1, first))
+        "layer of a claim", (fun root -> claim root 0 |> set "layer" (JsonValue.Create 1))
+        "failure probability of a claim", (fun root -> claim root 0 |> set "failureProbability" (real 1e-9))
+        "seed of a claim", (fun root -> claim root 0 |> set "seed" (JsonValue.Create 1))
+        "radii of a claim left out",
+        (fun root ->
+            claim root 0 |> set "radiusIn" null
+            claim root 0 |> set "radiusOut" null)
+        for method in
+            [
+                "absolute"
+                "zero"
+                "diagonal"
+                "maxpool"
+                "nonexpansive"
+                "chebyshev"
+                "magic"
+            ] do
+            $"method of a claim: cholesky → {method}", (fun root -> claim root 0 |> set "method" (text method))
+        "method of a claim: maxpool → cholesky", (fun root -> claim root 1 |> set "method" (text "cholesky"))
+    ]
+
+[<Test>]
+let ``The example is accepted, and rejected after any one change`` () =
+    let network, input = example
+    let certificate = exampleCertificate Nominal
+    shouldBeAccepted network input certificate
+
+    for what, change in changes do
+        shouldBeRejected what network input (changed certificate change)
+
+    for what, certificate in numbersChanged true certificate do
+        shouldBeRejected what network input certificate
+
+[<Test>]
+let ``A uniform bound is a nominal one`` () =
+    let network, input = example
+
+    changed (exampleCertificate Uniform) (fun root -> root["definition"] <- JsonValue.Create "nominal")
+    |> shouldBeAccepted network input
+
+/// Lowers one claim and makes all radii and the value follow from the claims again.
+let private loweredConsistently i (root: JsonObject) =
+    let mutable radius = number root["radius"]
+    let mutable value = 1.0
+
+    for k in 0 .. (claims root).Count - 1 do
+        let claim = claim root k
+
+        let constant = number claim["lipschitz"] * (if k = i then 1.0 - 1e-6 else 1.0)
+
+        claim["lipschitz"] <- JsonValue.Create constant
+        claim["radiusIn"] <- JsonValue.Create radius
+        radius <- Math.BitIncrement(radius * constant)
+        claim["radiusOut"] <- JsonValue.Create radius
+        value <- Math.BitIncrement(value * constant)
+
+    root["value"] <- JsonValue.Create value
+
+[<Test>]
+let ``A claim lowered by 1e-6 is refuted even where everything else follows from it`` () =
+    let network, input = example
+    let certificate = exampleCertificate Nominal
+    changed certificate (loweredConsistently -1) |> shouldBeAccepted network input
+
+    for i in 0..4 do
+        match changed certificate (loweredConsistently i) |> rejections network input with
+        | Ok [ only ] -> Assert.That(only, Does.Contain "constant ≤")
+        | other -> Assert.Fail $"claim {i}: {other}"
+
+[<Test>]
+let ``Another network or input is rejected`` () =
+    let network, input = example
+    let certificate = exampleCertificate Nominal
+    let nudged = Tensor.map (fun x -> Math.BitIncrement x) input
+    shouldBeRejected "input" network nudged certificate
+
+    let other =
+        Network.create [ 2; 8; 8 ] (Series [ Step("relu", Relu); Step("flat", Reshape [ 128 ]) ])
+
+    match other with
+    | Ok other -> shouldBeRejected "network" other input certificate
+    | Error problem -> failwith problem
+
+[<Test>]
+let ``A random certificate is not accepted unchecked`` () =
+    let network, input = example
+
+    let random (root: JsonObject) =
+        let claim = claim root 0
+        claim["method"] <- JsonValue.Create "chebyshev"
+        claim["failureProbability"] <- JsonValue.Create 1e-10
+        claim["seed"] <- JsonValue.Create 1
+        root["failureProbability"] <- JsonValue.Create 1e-10
+        root["rigor"] <- JsonValue.Create "probabilistic"
+
+    match changed (exampleCertificate Nominal) random |> rejections network input with
+    | Ok [ only ] -> Assert.That(only, Does.Contain "not checked: a random certificate")
+    | other -> Assert.Fail $"{other}"
+
+[<Test>]
+let ``A truncated certificate is unreadable, and never anything else`` () =
+    let network, input = example
+    let certificate = exampleCertificate Nominal
+
+    for length in 0..7 .. certificate.Length - 3 do
+        match rejections network input certificate[.. length - 1] with
+        | Error _ -> ()
+        | Ok _ -> Assert.Fail $"{length} bytes were read"
+
+[<TestCase "null">]
+[<TestCase "[]">]
+[<TestCase "{}">]
+[<TestCase "\"\\ud800\"">]
+[<TestCase "{\"schema\": 1e999}">]
+let ``A hostile certificate is unreadable`` (text: string) =
+    let network, input = example
+
+    match rejections network input (Text.Encoding.UTF8.GetBytes text) with
+    | Error problem -> Assert.That(problem, Does.Not.Contain "\n")
+    | Ok _ -> Assert.Fail "read"
+
+[<Test>]
+let ``A deeply nested certificate is unreadable`` () =
+    let network, input = example
+    let text = String('[', 100_000)
+
+    match rejections network input (Text.Encoding.UTF8.GetBytes text) with
+    | Error _ -> ()
+    | Ok _ -> Assert.Fail "read"
+
+[<Test>]
+let ``The published MNIST network's certificates are accepted within a minute`` () =
+    let rec above (folder: DirectoryInfo | null) =
+        match folder with
+        | null -> None
+        | folder ->
+            let candidate = Path.Combine(folder.FullName, "shared", "data", "mnist-net")
+
+            if Directory.Exists candidate then
+                Some candidate
+            else
+                above folder.Parent
+
+    match above (DirectoryInfo TestContext.CurrentContext.TestDirectory) with
+    | None -> Assert.Ignore "../shared is not here"
+    | Some folder ->
+        let load result =
+            match result with
+            | Ok value -> value
+            | Error error -> failwith (LoadError.text error)
+
+        let network =
+            (ModelSource.load (Path.Combine(folder, "mnist-net.ckpt")) (Some "mnist-net")
+             |> load)
+                .Network
+
+        let input =
+            InputSource.load network.InputShape Preprocessing.mnist (Path.Combine(folder, "8.png"))
+            |> load
+
+        let radius = Radius.create 0.1 |> Result.toOption |> Option.get
+        let certificates = certificates network input radius
+        let clock = Diagnostics.Stopwatch.StartNew()
+        List.iter (shouldBeAccepted network input) certificates
+        TestContext.Out.WriteLine $"{certificates.Length} certificates in {clock.Elapsed.TotalSeconds:F1} s"
+        Assert.That(certificates, Has.Length.EqualTo 3)
+        Assert.That(clock.Elapsed.TotalSeconds, Is.LessThan 60.0)

@@ -1,0 +1,51 @@
+/// `bound --certificate` and `check` from the command line.
+module LipVerify.Tests.CliCertificateTests
+
+open System
+open System.IO
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+let private inTemporaryFile (work: string -> unit) =
+    let path = Path.GetTempFileName()
+
+    try
+        work path
+    finally
+        File.Delete path
+
+let private check path =
+    run [ "check"; path; "--model"; onnx; "--input"; eight; "--preprocess"; "mnist" ]
+
+[<Test>]
+let ``A certificate is written, the same bytes each time, and accepted`` () =
+    inTemporaryFile (fun path ->
+        let write () =
+            let outcome = run (bound [ "--radius"; "0.1"; "--certificate"; path ])
+            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+            File.ReadAllBytes path
+
+        Assert.That((write () = write ()))
+        let outcome = check path
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Output + outcome.Error)
+        Assert.That(outcome.Output, Does.Contain "accepted: the nominal Lipschitz constant is at most "))
+
+[<Test>]
+let ``A certificate with a smaller value is rejected with exit code 1`` () =
+    inTemporaryFile (fun path ->
+        run (bound [ "--method"; "global"; "--certificate"; path ]) |> ignore
+        File.WriteAllText(path, (File.ReadAllText path).Replace("\"value\": 57", "\"value\": 56"))
+        let outcome = check path
+        Assert.That(outcome.ExitCode, Is.EqualTo 1)
+        Assert.That(outcome.Output, Does.EndWith("rejected\n").And.Contain "REJECTED  the value 56"))
+
+[<TestCase "">]
+[<TestCase "{\"schema\": ">]
+[<TestCase "{}">]
+let ``A file that is no certificate gives exit code 2 and one line`` (text: string) =
+    inTemporaryFile (fun path ->
+        File.WriteAllText(path, text)
+        let outcome = check path
+        Assert.That(outcome.ExitCode, Is.EqualTo 2)
+        Assert.That(outcome.Output, Is.Empty)
+        Assert.That(lines outcome.Error, Has.Exactly(1).Items))

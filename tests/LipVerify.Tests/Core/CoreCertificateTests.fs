@@ -192,3 +192,22 @@ let ``an operator beyond deterministic certificates is refused by the layer's na
         Assert.Fail "the layer was certified"
     with :? Spectral.NotCertifiableException as failure ->
         Assert.That(failure.Message, Does.Contain("layer 0 (wide)").And.Contain("14400"))
+
+[<Test>]
+let ``a Gram matrix that rounds downward all the way does not lower the certificate`` () =
+    // A million squares 1 + 2^-40 + 2^-82: behind a partial sum of 8192 each addition loses the small part.
+    let count = 1_000_000
+    let entry = 1.0 + Math.ScaleB(1.0, -41)
+    let column = Dense(Dense.create (Tensor.create [ count; 1 ] entry))
+    let exact = float count * (1.0 + Math.ScaleB(1.0, -40))
+
+    let enclosure =
+        CholeskyCertificate.largestGramEigenvalue
+            context
+            (MaskedMap.whole column)
+            Gram.Columns
+            [| 0 |]
+            (exact * (1.0 + 1e-9))
+
+    Assert.That(enclosure.Estimate, Is.LessThan(exact * (1.0 - 1e-13)), "rounding was not downward")
+    Assert.That(enclosure.Upper, Is.GreaterThan exact)

@@ -221,7 +221,6 @@ let private chebyshev (context: Context) masked side deflation theta tau absolut
         else
             let best = min best (bound ())
 
-            // A bound that was finite and is no more has met the end of double precision.
             if finished best || k >= limit then
                 struct (best, k)
             else

@@ -73,7 +73,7 @@ module Tridiagonal =
         let rec bisect low high =
             let middle = 0.5 * (low + high)
 
-            if high - low <= 1e-15 * high || middle <= low || middle >= high then
+            if high - low <= 1e-15 * high || not (middle > low && middle < high) then
                 high
             elif (pivots t middle).IsSome then
                 bisect low middle

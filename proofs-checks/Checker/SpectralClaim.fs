@@ -254,7 +254,7 @@ let prove (operator: Operator) (factors: float[]) (mask: bool[]) method (c: floa
     let c = Math.ScaleB(c, exponent)
 
     match method with
-    | "chebyshev" -> NotChecked "a random certificate, which this checker does not replay"
+    | "lanczos" -> NotChecked "a random certificate, which this checker does not replay"
     | "zero" when matrix.Rows.Length > 0 -> Refuted "the operator is not zero"
     | "zero"
     | "cholesky"

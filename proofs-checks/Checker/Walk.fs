@@ -50,14 +50,24 @@ let private rowFactors (operator: Operator) (scales: float[] list) =
 /// Proposition 4: `ε·‖D a_i‖` from above.
 let private reach (operator: Operator) (factors: float[]) (mask: bool[]) radius =
     Array.init factors.Length (fun i ->
-        let mutable squares = 0.0
+        // The root of a single square is not rounded.
+        let norm =
+            if operator.Columns[i].Length = 1 then
+                if mask[operator.Columns[i][0]] then
+                    abs (operator.Values[i][0])
+                else
+                    0.0
+            else
+                let mutable squares = 0.0
 
-        for k in 0 .. operator.Columns[i].Length - 1 do
-            if mask[operator.Columns[i][k]] then
-                let a = operator.Values[i][k]
-                squares <- addUp squares (mulUp a a)
+                for k in 0 .. operator.Columns[i].Length - 1 do
+                    if mask[operator.Columns[i][k]] then
+                        let a = operator.Values[i][k]
+                        squares <- addUp squares (mulUp a a)
 
-        mulUp radius (mulUp factors[i] (sqrtUp squares)))
+                sqrtUp squares
+
+        mulUp radius (mulUp factors[i] norm))
 
 /// Theorem 1; it grows with the nominal value.
 let private slope isUniform nominal reach =
@@ -99,7 +109,7 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
                 say (not isGlobal && follows radiusIn radius) $"layer {index}: radius in {radiusIn:R}"
                 say (follows radiusOut (mulUp radiusIn claim.Lipschitz)) $"layer {index}: radius out {radiusOut:R}"
 
-            let isRandom = claim.Method = "chebyshev"
+            let isRandom = claim.Method = "lanczos"
 
             say
                 (claim.Seed.IsSome = isRandom

@@ -39,7 +39,7 @@ module Certificate =
     let witnessLabel method =
         match method with
         | SpectralNorm Spectral.CholeskyCertificate -> "cholesky"
-        | SpectralNorm Spectral.ChebyshevCertificate -> "chebyshev"
+        | SpectralNorm Spectral.LanczosCertificate -> "lanczos"
         | SpectralNorm Spectral.AbsoluteNorms -> "absolute"
         | SpectralNorm Spectral.Zero -> "zero"
         | SpectralNorm Spectral.DiagonalMaximum -> "diagonal"

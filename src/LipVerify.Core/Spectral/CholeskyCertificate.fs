@@ -12,11 +12,28 @@ type Enclosure =
         Estimate: float
     }
 
+/// Lanczos steps on an explicit matrix at most.
+let private maxSteps = 100
+
 /// The largest eigenvalue by Lanczos on the explicit matrix: much cheaper for large `n`, but not always converged.
 let private byLanczos (context: Context) n (gram: float[]) =
     let explicit = MaskedMap.whole (Dense(Dense.create (Tensor.ofArray [ n; n ] gram)))
+    let draws = Gaussian.draw context.Seed n n
+    let lanczos = Lanczos(context, explicit, Gram.Columns, 1.0, 1, draws)
 
-    sqrt (Lanczos.largest context explicit Gram.Columns 1e-14 100).Value
+    // The Gram matrix of a Gram matrix: its eigenvalues are squares.
+    let rec go before =
+        for _ in 1..8 do
+            lanczos.Step()
+
+        let ritz = lanczos.Ritz
+
+        if ritz <= before * (1.0 + 1e-15) || lanczos.Steps >= maxSteps then
+            sqrt ritz
+        else
+            go ritz
+
+    go 0.0
 
 /// Above this size Lanczos estimates first.
 let private eigensolverSide = 300

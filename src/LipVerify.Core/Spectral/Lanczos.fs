@@ -3,186 +3,104 @@ namespace LipVerify.Core
 open System
 open LipVerify.Compute
 
-/// Ritz values and how far they may be from eigenvalues.
-[<NoComparison; NoEquality>]
-type RitzPairs =
-    {
-        /// Ritz values, descending.
-        Values: float[]
-        /// `‖G v − θ v‖` of each Ritz vector `v`, from the recurrence.
-        Residuals: float[]
-        /// Coefficients of the Ritz vectors in the basis, one row a vector, in the order of the values.
-        Coefficients: float[]
-    }
-
-/// Lanczos iteration with full reorthogonalisation for the largest eigenvalues of `G = MᵀM` or `M Mᵀ`. When the basis is
-/// full it is restarted with the best Ritz vectors (thick restart). Ritz values approach eigenvalues from below.
-type LanczosProcess(context: Context, masked: MaskedMap, side: Gram.Side) =
-    /// Doubles that the basis may take.
-    let basisBudget = 1 <<< 28
-
+/// The three-term recurrence of Lanczos for `G = MᵀM` or `M Mᵀ`, for several start vectors side by side and without
+/// reorthogonalisation: `G q_j = β_j q_{j+1} + α_j q_j + β_{j−1} q_{j−1}` up to rounding, of which `StepErrors` holds bounds.
+/// The operator is scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1.
+type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProduct: float, count: int, draws: float[]) =
     let engine = context.Engine
     let struct (length, otherLength) = Gram.lengths side masked
-    let support = Gram.support side masked
-    let dimension = Tensor.countNonZero support
-    let capacity = basisBudget / length |> max 24 |> min 400 |> min dimension
-    let basis = engine.Allocate(Checked.(*) (capacity + 1) length)
-    let projected = Array.zeroCreate<float>(capacity * capacity)
-    let work = engine.Allocate length
-    let other = engine.Allocate otherLength
-    let mutable size = 0
-    let mutable applications = 0
-    let mutable beta = 0.0
 
-    let norm (v: Storage) = sqrt (engine.Dot(v, 0, v, 0, v.Length))
+    let block () =
+        engine.Allocate(Checked.(*) count length)
 
-    let store index factor =
-        engine.Copy(work, 0, basis, index * length, length)
-        engine.Scale(factor, basis, index * length, length)
+    let other = engine.Allocate(Checked.(*) count otherLength)
+    let mutable previous = block ()
+    let mutable current = block ()
+    let mutable next = block ()
+    let matrices = Array.init count (fun _ -> Tridiagonal.empty ())
+    let errors = Array.init count (fun _ -> ResizeArray<float>())
 
-    /// Orthogonalises `work` against the basis, twice, and returns the coefficients.
-    let orthogonalise () =
-        let total = Array.zeroCreate<float> size
-        let coefficients = engine.Allocate size
-        let pass = Array.zeroCreate<float> size
-        let w = MatrixView.Of(work, length)
-        let v = MatrixView.Of(basis, length)
-        let c = MatrixView.Of(coefficients, size)
+    /// Relative to `absoluteProduct`.
+    let applicationError = Rounding.gamma (Gram.depth engine masked count)
 
-        for _ in 1..2 do
-            engine.MatrixMultiply(false, true, 1, size, length, 1.0, w, v, 0.0, c)
-            engine.MatrixMultiply(false, false, 1, length, size, -1.0, c, v, 1.0, w)
-            coefficients.CopyTo(0, pass)
+    /// Norms are computed as if the vectors were scaled by no less than this: a smaller remainder counts as an error.
+    let least = Math.ScaleB(1.0, -400)
 
-            for i in 0 .. size - 1 do
-                total[i] <- total[i] + pass[i]
+    let norm (v: Storage) i =
+        sqrt (engine.Dot(v, i * length, v, i * length, length))
 
-        total
+    /// Makes vector `i` a unit vector and returns the factor that it had.
+    let normalise (v: Storage) i =
+        let size = norm v i
+
+        if size > least then
+            engine.Scale(1.0 / size, v, i * length, length)
+            size
+        else
+            engine.Scale(0.0, v, i * length, length)
+            least
+
+    /// Products and sums of the recurrence err by at most 2u each, relative to what goes into them; the rest of the factor is
+    /// to spare. The last term outweighs underflow and remainders that were dropped.
+    let stepError alpha before beta =
+        let sizes = absoluteProduct + abs alpha + before + beta
+
+        (applicationError * absoluteProduct + 16.0 * Rounding.unitRoundoff * sizes)
+        * (1.0 + 1e-6)
+        + 4.0 * least
 
     do
-        let start = HostStorage(Gaussian.draw context.Seed length length)
-        engine.MultiplyRows(start, 1, (Gram.indicator support).Storage, work)
-        beta <- norm work
+        engine.Copy(HostStorage draws, 0, current, 0, draws.Length)
+        engine.MultiplyRows(current, count, (Gram.indicator (Gram.support side masked)).Storage, current)
 
-    /// Applications of `G` so far.
-    member _.Applications = applications
+    let starts = Array.init count (normalise current)
 
-    /// Basis vectors at present.
-    member _.Size = size
+    /// `‖g_i‖` of the start vectors, up to rounding.
+    member _.StartNorms = starts
 
-    /// True once the basis spans everything that can be reached: Ritz values are eigenvalues, up to rounding.
-    member _.IsInvariant =
-        size = dimension || (size > 0 && beta <= 1e-14 * abs projected[0])
+    /// `1 + γ`: no computed unit vector is longer.
+    member _.UnitNorm = 1.0 + Rounding.gamma (length + 16)
 
-    /// True when the next step needs a restart first.
-    member _.IsFull = size = capacity
+    /// `T` of each start vector.
+    member _.Matrices = matrices
 
-    /// One application of `G`: the basis grows by one vector. Must not be called on an invariant or full lanczos.
+    /// Bounds on `‖G q_j − β_j q_{j+1} − α_j q_j − β_{j−1} q_{j−1}‖` for each start vector, one a step.
+    member _.StepErrors = errors
+
+    /// The vectors `q_{k+1}` after `k` steps, one a row.
+    member _.Vectors = current
+
+    /// Steps done.
+    member _.Steps = errors[0].Count
+
+    /// The largest Ritz value: an eigenvalue of `G` is not below it, but for rounding.
+    member _.Ritz = matrices |> Seq.map Tridiagonal.largestEigenvalue |> Seq.max
+
+    /// One step: applies `G` to one vector of each start.
     member _.Step() =
         Context.check context
-        store size (1.0 / beta)
-        size <- size + 1
-        engine.Copy(basis, (size - 1) * length, work, 0, length)
-        Gram.multiply engine masked side 1 work other
-        applications <- applications + 1
-        let coefficients = orthogonalise ()
+        engine.Copy(current, 0, next, 0, current.Length)
+        Gram.multiply engine masked side count next other
 
-        for i in 0 .. size - 1 do
-            projected[i * capacity + size - 1] <- coefficients[i]
-            projected[(size - 1) * capacity + i] <- coefficients[i]
+        for i in 0 .. count - 1 do
+            let t = matrices[i]
+            let first = i * length
+            let alpha = engine.Dot(next, first, current, first, length)
 
-        beta <- norm work
-
-    /// The Ritz pairs of the present basis.
-    member lanczos.Ritz() : RitzPairs =
-        let block =
-            Array.init (size * size) (fun k -> projected[k / size * capacity + k % size])
-
-        let ascending = engine.SymmetricEigen(size, HostStorage block, true)
-
-        let rows =
-            Array.init size (fun i -> block[(size - 1 - i) * size .. (size - i) * size - 1])
-
-        let remainder = if lanczos.IsInvariant then 0.0 else beta
-
-        {
-            Values = Array.rev ascending
-            Residuals = rows |> Array.map (fun row -> remainder * abs row[size - 1])
-            Coefficients = Array.concat rows
-        }
-
-    /// The first `count` Ritz vectors, one a row.
-    member _.Vectors(ritz: RitzPairs, count: int) : Storage =
-        let vectors = engine.Allocate(Checked.(*) count length)
-        let coefficients = MatrixView.Of(HostStorage ritz.Coefficients, size)
-
-        engine.MatrixMultiply(
-            false,
-            false,
-            count,
-            length,
-            size,
-            1.0,
-            coefficients,
-            MatrixView.Of(basis, length),
-            0.0,
-            MatrixView.Of(vectors, length)
-        )
-
-        vectors
-
-    /// Keeps the best half of the Ritz vectors and goes on from there.
-    member lanczos.Restart() =
-        let ritz = lanczos.Ritz()
-        let kept = max 1 (size / 2)
-        engine.Copy(lanczos.Vectors(ritz, kept), 0, basis, 0, kept * length)
-        Array.fill projected 0 projected.Length 0.0
-
-        for i in 0 .. kept - 1 do
-            projected[i * capacity + i] <- ritz.Values[i]
-
-        size <- kept
-
-/// The largest Ritz value of a converged iteration.
-type Ritz =
-    {
-        /// The largest Ritz value: never above the largest eigenvalue, but for rounding.
-        Value: float
-        /// Residual of its Ritz vector: some eigenvalue is this near.
-        Error: float
-        /// Applications of `G`.
-        Applications: int
-    }
-
-/// Estimates of largest eigenvalues by a Lanczos process that runs until it has converged.
-module Lanczos =
-
-    /// The largest eigenvalue of `MᵀM` or `M Mᵀ` to the relative `tolerance`, or as far as `maxApplications` reach: an
-    /// estimate, not a bound.
-    let largest (context: Context) (masked: MaskedMap) side tolerance maxApplications =
-        let lanczos = LanczosProcess(context, masked, side)
-
-        let rec go () =
-            lanczos.Step()
-            let last = lanczos.IsInvariant || lanczos.Applications >= maxApplications
-
-            if not (last || lanczos.IsFull || lanczos.Size % 8 = 0) then
-                go ()
-            else
-                let ritz = lanczos.Ritz()
-                let error = ritz.Residuals[0]
-                context.Report $"Lanczos: {lanczos.Applications} applications, Ritz value {ritz.Values[0]:G6}"
-
-                if last || error <= tolerance * ritz.Values[0] then
-                    {
-                        Value = max 0.0 ritz.Values[0]
-                        Error = error
-                        Applications = lanczos.Applications
-                    }
+            let before =
+                if Tridiagonal.size t = 0 then
+                    0.0
                 else
-                    if lanczos.IsFull then
-                        lanczos.Restart()
+                    Seq.last t.OffDiagonal
 
-                    go ()
+            engine.AddScaled(-alpha, current, first, next, first, length)
+            engine.AddScaled(-before, previous, first, next, first, length)
+            let beta = normalise next i
+            t.Diagonal.Add alpha
+            t.OffDiagonal.Add beta
+            errors[i].Add(stepError alpha before beta)
 
-        go ()
+        let free = previous
+        previous <- current
+        current <- next
+        next <- free

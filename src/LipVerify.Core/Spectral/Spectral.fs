@@ -7,9 +7,9 @@ open System
 type Method =
     /// METHODS 4a: a Cholesky factorisation proves it.
     | CholeskyCertificate
-    /// METHODS 4b and 4c: random vectors prove it, except with the failure probability.
-    | ChebyshevCertificate
-    /// METHODS 4d, `√(‖M‖₁‖M‖_∞)`: where it is tight, and where no other certificate closes.
+    /// METHODS 4b: random vectors prove it, except with the failure probability.
+    | LanczosCertificate
+    /// METHODS 4c, `√(‖M‖₁‖M‖_∞)`: where it is tight, and where no other certificate closes.
     | AbsoluteNorms
     /// The operator is zero.
     | Zero
@@ -88,7 +88,7 @@ let private byCholesky context masked side live absoluteProduct =
         Applications = 0
     }
 
-let private byChebyshev (context: Context) masked side absoluteProduct =
+let private byLanczos (context: Context) masked side absoluteProduct =
     let failure = context.Certification.FailureProbability
 
     let tolerance =
@@ -96,7 +96,7 @@ let private byChebyshev (context: Context) masked side absoluteProduct =
         |> Option.defaultWith (fun () -> defaultTolerance masked)
 
     let certificate =
-        ChebyshevCertificate.largestGramEigenvalue context masked side absoluteProduct tolerance failure
+        LanczosCertificate.largestGramEigenvalue context masked side absoluteProduct tolerance failure
 
     {
         Bound =
@@ -105,7 +105,7 @@ let private byChebyshev (context: Context) masked side absoluteProduct =
                 Rigor = Probabilistic failure
             }
         Attained = sqrt certificate.Attained
-        Method = ChebyshevCertificate
+        Method = LanczosCertificate
         Applications = certificate.Applications
     }
 
@@ -117,7 +117,7 @@ let private scaledNorm (context: Context) masked ceiling =
     if live.Length <= smallSide then
         byCholesky context masked side live absoluteProduct
     elif not context.Certification.Deterministic then
-        byChebyshev context masked side absoluteProduct
+        byLanczos context masked side absoluteProduct
     elif live.Length <= largestCertifiableSide then
         byCholesky context masked side live absoluteProduct
     else
@@ -131,7 +131,7 @@ let private scaledNorm (context: Context) masked ceiling =
 let private ceilingTolerance = 1e-8
 
 /// `‖M‖` of an operator that is not zero. `columnNorm` and `rowNorm` bound `‖M‖₁` and `‖M‖_∞`, which also gives the
-/// ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4d.
+/// ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4c.
 let private operatorNorm (context: Context) masked columnNorm rowNorm =
     let ceiling = Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm)
 

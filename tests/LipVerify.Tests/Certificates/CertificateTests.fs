@@ -239,7 +239,7 @@ let private changes: (string * (JsonObject -> unit)) list =
                 "diagonal"
                 "maxpool"
                 "nonexpansive"
-                "chebyshev"
+                "lanczos"
                 "magic"
             ] do
             $"method of a claim: cholesky → {method}", (fun root -> claim root 0 |> set "method" (text method))
@@ -314,7 +314,7 @@ let ``A random certificate is not accepted unchecked`` () =
 
     let random (root: JsonObject) =
         let claim = claim root 0
-        claim["method"] <- JsonValue.Create "chebyshev"
+        claim["method"] <- JsonValue.Create "lanczos"
         claim["failureProbability"] <- JsonValue.Create 1e-10
         claim["seed"] <- JsonValue.Create 1
         root["failureProbability"] <- JsonValue.Create 1e-10

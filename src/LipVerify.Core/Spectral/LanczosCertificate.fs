@@ -1,0 +1,152 @@
+/// METHODS section 4b: an upper bound on the spectral norm of a large operator that holds except with a chosen
+/// probability over random vectors drawn here.
+///
+/// Let `w` be a unit eigenvector of the largest eigenvalue `λ1` of `G`, and `q_1, …, q_{k+1}` what Lanczos computed from a
+/// standard normal `g`: `G Q = Q T + β_k q_{k+1} e_kᵀ + F`. Then `z = Qᵀw` satisfies `zᵀ(λ1 I − T) = β_k⟨w,q_{k+1}⟩e_kᵀ + wᵀF`.
+/// Where `λ1` exceeds `B > λ_max(T)`, the column `φ = (BI − T)⁻¹e_1 > 0` bounds that of `λ1`, and
+/// `|⟨w,g⟩| = ‖g‖·|z_1| ≤ ‖g‖·(β_k φ_k + Σ_j ‖F e_j‖ φ_j)`. But `|⟨w,g⟩| ≤ τ` has a probability of at most `τ√(2/π)`.
+module LipVerify.Core.LanczosCertificate
+
+open System
+
+/// What was proved about the largest eigenvalue of `G`, and what it took.
+type Certificate =
+    {
+        /// Upper bound, except with the failure probability.
+        Upper: float
+        /// The best Ritz value: a lower end, up to rounding.
+        Attained: float
+        /// Vectors that `G` was applied to.
+        Applications: int
+    }
+
+/// Steps after which the bound is taken as it is.
+let private maxSteps = 1000
+
+/// The bound is looked at every so many steps.
+let private lookEvery = 2
+
+/// `√(π/2)·δ^{1/b}`, rounded down: `b` vectors all have `|⟨w,g⟩| ≤ τ` with a probability of at most `δ`.
+let private threshold count failure =
+    Math.Pow(failure, 1.0 / float count) * sqrt (Math.PI / 2.0) * (1.0 - 1e-12)
+
+/// What `λ1 ≥ candidate` would leave for `|⟨w,g⟩|`: by the length of the recurrence, and by its rounding.
+[<Struct>]
+type private Remainder = { Truncation: float; Rounding: float }
+
+/// The remainders of start vector `i`; none if the candidate is not above all Ritz values.
+let private remainder (lanczos: Lanczos) i candidate =
+    let t = lanczos.Matrices[i]
+
+    Tridiagonal.resolventColumn t candidate
+    |> Option.map (fun column ->
+        let start = Rounding.mulUp lanczos.StartNorms[i] lanczos.UnitNorm
+        let last = Rounding.mulUp (Seq.last t.OffDiagonal) (Array.last column)
+
+        // Normalising g errs by 2u.
+        let rounding =
+            (4.0 * Rounding.unitRoundoff, Seq.zip lanczos.StepErrors[i] column)
+            ||> Seq.fold (fun sum (error, entry) -> Rounding.addUp sum (Rounding.mulUp error entry))
+
+        {
+            Truncation = Rounding.mulUp start (Rounding.mulUp lanczos.UnitNorm last)
+            Rounding = Rounding.mulUp start rounding
+        })
+
+/// True where every start vector contradicts `λ1 ≥ candidate`, unless all of them have `|⟨w,g⟩| ≤ τ`.
+let private isProved (lanczos: Lanczos) tau candidate =
+    Seq.init lanczos.Matrices.Length (fun i -> remainder lanczos i candidate)
+    |> Seq.forall (fun remainder ->
+        match remainder with
+        | Some r -> Rounding.addUp r.Truncation r.Rounding <= tau
+        | None -> false)
+
+/// True where rounding alone stands in the way, so that further steps would not help.
+let private isDrowned (lanczos: Lanczos) tau candidate =
+    Seq.init lanczos.Matrices.Length (fun i -> remainder lanczos i candidate)
+    |> Seq.exists (fun remainder ->
+        match remainder with
+        | Some r -> r.Rounding > tau
+        | None -> false)
+
+/// The least bound that is found proved above the Ritz value; `ceiling` bounds `λ1` anyway.
+let private leastProved (lanczos: Lanczos) tau ritz ceiling =
+    let rec bisect low high proved steps =
+        let excess = sqrt (low * high)
+        let candidate = ritz * (1.0 + excess)
+
+        if steps = 0 then
+            proved
+        elif isProved lanczos tau candidate then
+            bisect low excess (min proved candidate) (steps - 1)
+        else
+            bisect excess high proved (steps - 1)
+
+    if ceiling > ritz && ritz > 0.0 then
+        bisect 1e-15 (ceiling / ritz - 1.0) ceiling 40
+    else
+        ceiling
+
+/// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness, and whether rounding kept them from it.
+let private attempt (context: Context) masked side absoluteProduct looseness count failure =
+    let struct (length, _) = Gram.lengths side masked
+    let key = OperatorHash.compute context.Seed masked
+    let draws = Gaussian.drawWith key 0 (Checked.(*) count length)
+    let lanczos = Lanczos(context, masked, side, absoluteProduct, count, draws)
+    let tau = threshold count failure
+
+    let rec go () =
+        lanczos.Step()
+        let last = lanczos.Steps = maxSteps
+
+        if not last && lanczos.Steps % lookEvery <> 0 then
+            go ()
+        else
+            let ritz = lanczos.Ritz
+            let target = ritz * looseness
+            let isDrowned = isDrowned lanczos tau target
+            context.Report $"spectral norm: {lanczos.Steps} Lanczos steps, Ritz value {ritz:G6}"
+
+            if last || isDrowned || isProved lanczos tau target then
+                let certificate =
+                    {
+                        Upper = leastProved lanczos tau ritz absoluteProduct
+                        Attained = ritz
+                        Applications = count * lanczos.Steps
+                    }
+
+                struct (certificate, isDrowned)
+            else
+                go ()
+
+    go ()
+
+/// The better of two certificates of one operator.
+let private better a b =
+    {
+        Upper = min a.Upper b.Upper
+        Attained = max a.Attained b.Attained
+        Applications = a.Applications + b.Applications
+    }
+
+/// Vectors of the attempts and their shares of the failure probability: two take the fewest applications, more leave more room
+/// for rounding.
+let private attempts = [ 2, 0.98; 4, 0.01; 8, 0.01 ]
+
+/// Bounds the largest eigenvalue of `G`, for an operator scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1, aiming at a
+/// relative looseness `tolerance` of its square root. A tolerance below what rounding or 1000 steps allow is not reached.
+let largestGramEigenvalue (context: Context) masked side absoluteProduct tolerance failure =
+    let looseness = (1.0 + tolerance) * (1.0 + tolerance) * (1.0 - 1e-14)
+
+    let rec go index attempts =
+        let context = Context.forComputation index context
+        let count, share = List.head attempts
+
+        let struct (certificate, isDrowned) =
+            attempt context masked side absoluteProduct looseness count (share * failure)
+
+        match attempts with
+        | _ :: (_ :: _ as rest) when isDrowned -> better certificate (go (index + 1) rest)
+        | _ -> certificate
+
+    go 0 attempts

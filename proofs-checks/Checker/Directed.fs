@@ -105,3 +105,59 @@ let multiply nonNegative x =
 
 /// The largest absolute value in an interval.
 let magnitude x = max (abs x.Lo) (abs x.Hi)
+
+/// A sum of products, of which only the rounding of error terms is lost: a plain sum from above may exceed the engine's bound,
+/// where few terms cancel.
+[<Struct>]
+type Sum =
+    {
+        High: float
+        Low: float
+        Magnitude: float
+        Terms: int
+    }
+
+module Sum =
+    let zero =
+        {
+            High = 0.0
+            Low = 0.0
+            Magnitude = 0.0
+            Terms = 0
+        }
+
+    /// The sum and `a·b`.
+    let add a b sum =
+        if a = 0.0 || b = 0.0 then
+            sum
+        else
+            let p = a * b
+            let high = sum.High + p
+
+            {
+                High = high
+                Low = sum.Low + (sumError sum.High p high + Math.FusedMultiplyAdd(a, b, -p))
+                Magnitude = sum.Magnitude + abs p
+                Terms = sum.Terms + 1
+            }
+
+    /// The exact sum from above. `n` terms and their error terms, at most `(n + 1)u` of the magnitudes, lose `2(n + 2)²u²` of them
+    /// to rounding, and less than `2⁻¹⁰⁷²` each to underflow.
+    let upper sum =
+        let n = float sum.Terms
+        let lost = (n + 2.0) * (n + 2.0) * Math.ScaleB(sum.Magnitude, -104)
+        let lost = if n = 0.0 then 0.0 else lost + n * Math.ScaleB(1.0, -1071)
+        let value = addUp sum.High (addUp sum.Low lost)
+
+        if Double.IsNaN value then
+            Double.PositiveInfinity
+        else
+            value
+
+    /// The exact sum from below.
+    let lower sum =
+        -(upper
+            { sum with
+                High = -sum.High
+                Low = -sum.Low
+            })

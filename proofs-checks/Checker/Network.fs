@@ -1,20 +1,25 @@
-/// The network as the lines of its canonical text describe it; linear maps become sparse rows.
+/// The network as the lines of its canonical text describe it; linear maps give their sparse rows.
 module LipVerify.Checker.Network
 
 open System
 open LipVerify.Checker.Directed
 open LipVerify.Checker.Readers
 
-/// `y_i = factor_i · Σ_j a_ij x_j`: the entries of each row by column.
+/// `y_i = factor_i · Σ_j a_ij x_j`. Rows are formed when they are asked for, so that only what is asked for takes memory.
+[<NoEquality; NoComparison>]
 type Operator =
     {
         Inputs: int
-        Columns: int[][]
-        Values: float[][]
+        Outputs: int
+        /// Upper bound on the number of entries of all rows.
+        Entries: float
+        /// The entries `(j, a_ij)` of row `i`.
+        Row: int -> struct (int * float)[]
         /// Exact reals in intervals, without negative numbers: 1, or 1/n of an average.
-        Factors: Interval[]
+        Factor: int -> Interval
     }
 
+[<NoEquality; NoComparison>]
 type Layer =
     /// The operator, then row scalings from the first to the last, then the bias.
     | Affine of Operator * scales: float[] list * bias: float[] * isDiagonal: bool
@@ -24,13 +29,14 @@ type Layer =
     /// Values stay as they are.
     | Skip
 
+[<NoEquality; NoComparison>]
 type Node =
     | Leaf of index: int * Layer
     | Series of Node list
     | Sum of Node list
 
-/// Entries beyond which the rows are not formed.
-let private entryLimit = 1L <<< 27
+/// Outputs beyond which a map is refused.
+let private outputLimit = 1 <<< 27
 
 /// Extents beyond which an axis is refused.
 let private extentLimit = 1 <<< 20
@@ -69,16 +75,23 @@ let private windows numbers =
 
 let private inside input position = position >= 0 && position < input
 
+let private one = point 1.0
+
 let private dense outputs inputs (weights: float[]) =
     if int64 outputs * int64 inputs <> int64 weights.Length then
         refuse "a weight matrix has the wrong size"
 
     {
         Inputs = inputs
-        Columns = Array.create outputs [| 0 .. inputs - 1 |]
-        Values = Array.chunkBySize inputs weights
-        Factors = Array.create outputs (point 1.0)
+        Outputs = outputs
+        Entries = float weights.Length
+        Row = fun i -> Array.init inputs (fun j -> struct (j, weights[i * inputs + j]))
+        Factor = fun _ -> one
     }
+
+/// Number and position of the taps that lie inside the input, for each window.
+let private insideTaps input (windows: int[][]) =
+    windows |> Array.map (Array.indexed >> Array.filter (snd >> inside input))
 
 let private convolution inChannels outChannels groups rowAxis columnAxis (weights: float[]) =
     let rows, height, _, _ = windows rowAxis
@@ -93,36 +106,37 @@ let private convolution inChannels outChannels groups rowAxis columnAxis (weight
     if int64 outChannels * int64 perGroup * int64 kh * int64 kw <> int64 weights.Length then
         refuse "a convolution has the wrong number of weights"
 
-    let outputs = int64 outChannels * int64 rows.Length * int64 columns.Length
+    let positions = float rows.Length * float columns.Length
 
-    if outputs * int64 perGroup * int64 kh * int64 kw > entryLimit then
-        refuse "a convolution is too large for this checker"
+    if float outChannels * positions > float outputLimit then
+        refuse "a convolution has too many outputs"
 
-    let row channel (r: int[]) (c: int[]) =
-        [|
-            for k in 0 .. perGroup - 1 do
-                let input = channel / (outChannels / groups) * perGroup + k
+    let rowTaps, columnTaps = insideTaps height rows, insideTaps width columns
 
-                for a in 0 .. kh - 1 do
-                    for b in 0 .. kw - 1 do
-                        if inside height r[a] && inside width c[b] then
-                            (input * height + r[a]) * width + c[b],
-                            weights[((channel * perGroup + k) * kh + a) * kw + b]
-        |]
+    let row i =
+        let channel = i / (rows.Length * columns.Length)
+        let r = rowTaps[i / columns.Length % rows.Length]
+        let c = columnTaps[i % columns.Length]
+        let entries = Array.zeroCreate (perGroup * r.Length * c.Length)
+        let mutable filled = 0
 
-    let entries =
-        [|
-            for channel in 0 .. outChannels - 1 do
-                for r in rows do
-                    for c in columns do
-                        row channel r c
-        |]
+        for k in 0 .. perGroup - 1 do
+            let input = channel / (outChannels / groups) * perGroup + k
+
+            for tapRow, y in r do
+                for tapColumn, x in c do
+                    let weight = weights[((channel * perGroup + k) * kh + tapRow) * kw + tapColumn]
+                    entries[filled] <- struct ((input * height + y) * width + x, weight)
+                    filled <- filled + 1
+
+        entries
 
     {
         Inputs = inChannels * height * width
-        Columns = entries |> Array.map (Array.map fst)
-        Values = entries |> Array.map (Array.map snd)
-        Factors = Array.create entries.Length (point 1.0)
+        Outputs = outChannels * rows.Length * columns.Length
+        Entries = float weights.Length * positions
+        Row = row
+        Factor = fun _ -> one
     }
 
 /// The inputs of each pooling window, and the number of its taps that a padded average counts.
@@ -163,24 +177,27 @@ let private averagePooling channels rowAxis columnAxis padded =
             Hi = up
         }
 
-    let reciprocal n =
-        if n = 1 then point 1.0 else reciprocal n
+    let reciprocal n = if n = 1 then one else reciprocal n
 
     {
         Inputs = inputs
-        Columns = windows |> Array.map fst
-        Values = windows |> Array.map (fun (window, _) -> Array.create window.Length 1.0)
-        Factors =
-            windows
-            |> Array.map (fun (window, counted) -> reciprocal (if padded then counted else window.Length))
+        Outputs = windows.Length
+        Entries = windows |> Array.sumBy (fun (window, _) -> float window.Length)
+        Row = fun i -> fst windows[i] |> Array.map (fun j -> struct (j, 1.0))
+        Factor =
+            fun i ->
+                let window, counted = windows[i]
+                reciprocal (if padded then counted else window.Length)
     }
 
-let private diagonal (values: float[]) =
+/// A diagonal matrix.
+let diagonal (values: float[]) =
     {
         Inputs = values.Length
-        Columns = Array.init values.Length (fun i -> [| i |])
-        Values = Array.map Array.singleton values
-        Factors = Array.create values.Length (point 1.0)
+        Outputs = values.Length
+        Entries = float values.Length
+        Row = fun i -> [| struct (i, values[i]) |]
+        Factor = fun _ -> one
     }
 
 /// Takes one line or tensor after the other.
@@ -229,10 +246,7 @@ let private affine (tensors: Cursor<float[]>) scalings words =
     let scales = List.init scalings (fun _ -> tensors.Next())
     let bias = tensors.Next()
 
-    if
-        bias :: scales
-        |> List.exists (fun values -> values.Length <> operator.Columns.Length)
-    then
+    if bias :: scales |> List.exists (fun values -> values.Length <> operator.Outputs) then
         refuse "a bias or scaling has the wrong size"
 
     Affine(operator, scales, bias, isDiagonal && scalings = 0)

@@ -19,9 +19,15 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
         let input = inputFile |> Option.map (readFile >> readInput)
         Walk.check certificate network input say
 
+        let chance =
+            if certificate.Failure > 0.0 then
+                $"; if a claim were false, this would be said with a probability of at most {certificate.Failure:R}"
+            else
+                ""
+
         write (
             if accepted then
-                $"accepted: the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}"
+                $"accepted: the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}{chance}"
             else
                 "rejected"
         )

@@ -30,13 +30,21 @@ let private apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
     if x.Length <> operator.Inputs then
         refuse "a layer of the network does not fit the one before"
 
-    Array.init bias.Length (fun i ->
-        let mutable sum = point 0.0
+    Array.Parallel.init bias.Length (fun i ->
+        let mutable low = Sum.zero
+        let mutable high = Sum.zero
 
-        for k in 0 .. operator.Columns[i].Length - 1 do
-            sum <- add sum (scale (operator.Values[i][k]) (x[operator.Columns[i][k]]))
+        for struct (j, a) in operator.Row i do
+            low <- Sum.add a (if a > 0.0 then x[j].Lo else x[j].Hi) low
+            high <- Sum.add a (if a > 0.0 then x[j].Hi else x[j].Lo) high
 
-        let product = multiply operator.Factors[i] sum
+        let product =
+            multiply
+                (operator.Factor i)
+                {
+                    Lo = Sum.lower low
+                    Hi = Sum.upper high
+                }
 
         (product, scales)
         ||> List.fold (fun y (s: float[]) -> scale s[i] y)
@@ -44,28 +52,24 @@ let private apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
 
 /// Upper bounds on the absolute row factors: averages and scalings.
 let private rowFactors (operator: Operator) (scales: float[] list) =
-    operator.Factors
-    |> Array.mapi (fun i factor -> (factor.Hi, scales) ||> List.fold (fun size s -> mulUp size (abs s[i])))
+    Array.init operator.Outputs (fun i ->
+        ((operator.Factor i).Hi, scales)
+        ||> List.fold (fun size s -> mulUp size (abs s[i])))
 
 /// Proposition 4: `ε·‖D a_i‖` from above.
 let private reach (operator: Operator) (factors: float[]) (mask: bool[]) radius =
-    Array.init factors.Length (fun i ->
-        // The root of a single square is not rounded.
+    Array.Parallel.init factors.Length (fun i ->
+        let live = operator.Row i |> Array.filter (fun struct (j, _) -> mask[j])
+
+        // The root of a single square needs no rounding.
         let norm =
-            if operator.Columns[i].Length = 1 then
-                if mask[operator.Columns[i][0]] then
-                    abs (operator.Values[i][0])
-                else
-                    0.0
-            else
-                let mutable squares = 0.0
-
-                for k in 0 .. operator.Columns[i].Length - 1 do
-                    if mask[operator.Columns[i][k]] then
-                        let a = operator.Values[i][k]
-                        squares <- addUp squares (mulUp a a)
-
-                sqrtUp squares
+            match live with
+            | [| struct (_, a) |] -> abs a
+            | _ ->
+                (Sum.zero, live)
+                ||> Array.fold (fun sum struct (_, a) -> Sum.add a a sum)
+                |> Sum.upper
+                |> sqrtUp
 
         mulUp radius (mulUp factors[i] norm))
 
@@ -162,7 +166,8 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
             else
                 Array.map3 (fun y r factor -> mulUp (slope isUniform y.Hi r) factor) nominal rise factors
 
-        prove operator weights domain.Mask claim.Method claim.Lipschitz |> verdict claim
+        prove operator weights domain.Mask claim.Method claim.Failure claim.Lipschitz
+        |> verdict claim
 
         claim.Lipschitz,
         {
@@ -190,16 +195,7 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
                 Nominal = Array.map rectify domain.Nominal
             }
         else
-            let size = domain.Mask.Length
-
-            let identity =
-                {
-                    Inputs = size
-                    Columns = Array.init size (fun i -> [| i |])
-                    Values = Array.create size [| 1.0 |]
-                    Factors = Array.create size (point 1.0)
-                }
-
+            let identity = diagonal (Array.create domain.Mask.Length 1.0)
             affine index domain identity [] domain.Nominal true
 
     let maxPool index (domain: Domain) inputs (windows: int[][]) =
@@ -253,7 +249,11 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
             let rec fuse scales nominal rest =
                 match rest with
                 | Leaf(_, Affine(diagonal, _, bias, true)) :: rest ->
-                    let scale = diagonal.Values |> Array.map Array.head
+                    let scale =
+                        Array.init diagonal.Outputs (fun i ->
+                            let struct (_, value) = (diagonal.Row i)[0]
+                            value)
+
                     fuse (scales @ [ scale ]) (apply diagonal [] bias nominal) rest
                 | Leaf(_, Relu) :: rest -> affine index domain operator scales nominal true, rest
                 | rest -> affine index domain operator scales nominal false, rest
@@ -290,6 +290,17 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
              && certificate.Rigor = (if failure > 0.0 then "probabilistic" else "certified"))
             $"the value is {certificate.Rigor}, with failure probability {certificate.Failure:R}"
 
+/// Entries of a map beyond which it is not checked: they may take 32 bytes each.
+let private entryLimit = 1 <<< 27
+
+/// The indices of maps that are too large, with their entries.
+let rec private oversized node =
+    match node with
+    | Leaf(index, Affine(operator, _, _, _)) when operator.Entries > float entryLimit -> [ index, operator.Entries ]
+    | Leaf _ -> []
+    | Series nodes
+    | Sum nodes -> List.collect oversized nodes
+
 /// Checks everything that a certificate states about a network and an input; `say` receives each verdict.
 let check (certificate: Certificate) (lines, tensors, networkHash) input say =
     say (certificate.Network = networkHash) "the certificate is about this network"
@@ -315,13 +326,22 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
 
             Array.map point values
 
+    let excess = oversized root
+
+    for index, entries in excess do
+        say
+            false
+            $"layer {index}: not checked: its map has {entries:F0} entries, and this checker takes {entryLimit} at most"
+
+    let domain =
+        {
+            Nominal = nominal
+            Mask = Array.create size true
+            Radius = Option.defaultValue 0.0 certificate.Radius
+        }
+
     try
-        Walker(certificate, say).Run
-            {
-                Nominal = nominal
-                Mask = Array.create size true
-                Radius = Option.defaultValue 0.0 certificate.Radius
-            }
-            root
+        if excess.IsEmpty then
+            Walker(certificate, say).Run domain root
     with Broken text ->
         say false text

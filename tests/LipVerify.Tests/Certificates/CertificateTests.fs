@@ -196,7 +196,9 @@ let private exampleCertificate definition =
 
 /// Changes of a certificate that leave nothing else as it was written.
 let private changes: (string * (JsonObject -> unit)) list =
-    let set (name: string) (value: JsonNode | null) (root: JsonObject) = root[name] <- value
+    // A node has one parent, and a change is made more than once.
+    let set (name: string) (value: JsonNode | null) (root: JsonObject) =
+        root[name] <- value |> Option.ofObj |> Option.map _.DeepClone() |> Option.toObj
 
     let text (value: string) : JsonNode =
         JsonValue.Create value |> nonNull :> JsonNode
@@ -308,20 +310,151 @@ let ``Another network or input is rejected`` () =
     | Ok other -> shouldBeRejected "network" other input certificate
     | Error problem -> failwith problem
 
-[<Test>]
-let ``A random certificate is not accepted unchecked`` () =
-    let network, input = example
-
-    let random (root: JsonObject) =
+/// The certificate of the example with its first claim called random, and everything that follows from that.
+let private withRandomClaim =
+    changed (exampleCertificate Nominal) (fun root ->
         let claim = claim root 0
         claim["method"] <- JsonValue.Create "lanczos"
         claim["failureProbability"] <- JsonValue.Create 1e-10
         claim["seed"] <- JsonValue.Create 1
         root["failureProbability"] <- JsonValue.Create 1e-10
-        root["rigor"] <- JsonValue.Create "probabilistic"
+        root["rigor"] <- JsonValue.Create "probabilistic")
 
-    match changed (exampleCertificate Nominal) random |> rejections network input with
-    | Ok [ only ] -> Assert.That(only, Does.Contain "not checked: a random certificate")
+[<Test>]
+let ``A random claim is replayed with draws of the checker's own`` () =
+    let network, input = example
+    shouldBeAccepted network input withRandomClaim
+
+    match changed withRandomClaim (loweredConsistently 0) |> rejections network input with
+    | Ok [ only ] -> Assert.That(only, Does.Contain "constant ≤")
+    | other -> Assert.Fail $"{other}"
+
+[<Test>]
+let ``A certificate with a random claim is rejected after any one change`` () =
+    let network, input = example
+
+    let ofRandomClaim: (string * (JsonObject -> unit)) list =
+        let set (name: string) (value: JsonNode | null) root = (claim root 0)[name] <- value
+
+        [
+            "no seed", set "seed" null
+            "failure probability 0", set "failureProbability" (JsonValue.Create 0.0)
+            "failure probability 1", set "failureProbability" (JsonValue.Create 1.0)
+            "smaller failure probability", set "failureProbability" (JsonValue.Create 1e-11)
+            "called cholesky", set "method" (JsonValue.Create "cholesky")
+            "rigor", (fun root -> root["rigor"] <- JsonValue.Create "certified")
+        ]
+
+    // Those of the general list that would change a random claim, or the rigor of the whole, into what it is already.
+    let unchanged =
+        [
+            "rigor"
+            "seed of a claim"
+            "failure probability of a claim"
+            "method of a claim: cholesky → lanczos"
+        ]
+
+    for what, change in
+        List.filter (fun (what, _) -> not (List.contains what unchanged)) changes
+        @ ofRandomClaim do
+        shouldBeRejected what network input (changed withRandomClaim change)
+
+    for what, certificate in numbersChanged true withRandomClaim do
+        shouldBeRejected what network input certificate
+
+[<Test>]
+let ``The seed of a random claim says how the engine drew, and binds nothing`` () =
+    let network, input = example
+
+    changed withRandomClaim (fun root -> (claim root 0)["seed"] <- JsonValue.Create 2)
+    |> shouldBeAccepted network input
+
+[<Test>]
+let ``Behind radius 0 a claim still has to be true`` () =
+    let network, input = example
+    let radius = Radius.create 0.0 |> Result.toOption |> Option.get
+    let bound = analytic Nominal network input radius
+
+    match CertificateFile.write network input bound with
+    | Error problem -> Assert.Fail problem
+    | Ok certificate ->
+        let last = bound.Result.Layers.Length - 1
+
+        let scaled factor =
+            changed certificate (fun root ->
+                let claim = claim root last
+                claim["lipschitz"] <- JsonValue.Create(factor * number claim["lipschitz"]))
+
+        Assert.That(bound.Result.Layers[last].Lipschitz.Value, Is.GreaterThan 0.0)
+        shouldBeAccepted network input certificate
+        shouldBeRejected "claim lowered behind radius 0" network input (scaled (1.0 - 1e-6))
+        // A larger constant holds as well, and 0 times it is 0.
+        shouldBeAccepted network input (scaled 2.0)
+
+let private network shape layers =
+    match
+        layers
+        |> List.mapi (fun i layer -> Step(string i, layer))
+        |> Series
+        |> Network.create shape
+    with
+    | Ok network -> network
+    | Error problem -> failwith problem
+
+let private convolution (draw: Generators.Draw) inChannels outChannels size =
+    let axis = WindowAxis(size, 3, 1, 1, 1)
+    let geometry = ConvolutionGeometry(inChannels, outChannels, axis, axis)
+    let weights = draw.Gaussians(outChannels * inChannels * 9)
+
+    Layer.convolution
+        geometry
+        (Tensor.ofArray [ outChannels; inChannels; 3; 3 ] weights)
+        (Tensor.ofArray [ outChannels ] (draw.Gaussians outChannels))
+
+[<Test>]
+let ``Claims with sides of 2560 and 4096 are accepted, and rejected if 1 % lower`` () =
+    let draw = Generators.Draw 11
+
+    let network =
+        network [ 10; 16; 16 ] [ convolution draw 10 16 16; convolution draw 16 16 16 ]
+
+    let input = Tensor.ofArray [ 10; 16; 16 ] (draw.Gaussians 2560)
+
+    match
+        Global.bound Generators.context network
+        |> Certificate.``global``
+        |> CertificateFile.write network input
+    with
+    | Error problem -> Assert.Fail problem
+    | Ok certificate ->
+        let text = Text.Encoding.UTF8.GetString certificate
+        Assert.That(text, Does.Contain("\"cholesky\"").And.Contain "\"lanczos\"")
+        shouldBeAccepted network input certificate
+
+        for i in 0..1 do
+            let lowered (root: JsonObject) =
+                let lower (owner: JsonObject) (name: string) =
+                    owner[name] <- JsonValue.Create(0.99 * number owner[name])
+
+                lower (claim root i) "lipschitz"
+                lower root "value"
+
+            match changed certificate lowered |> rejections network input with
+            | Ok [ only ] -> Assert.That(only, Does.Contain "constant ≤")
+            | other -> Assert.Fail $"claim {i}: {other}"
+
+[<Test>]
+let ``A network that is too large is refused before anything is formed`` () =
+    let network = network [ 64; 64; 64 ] [ convolution (Generators.Draw 3) 64 64 64 ]
+    let input = Tensor.create [ 64; 64; 64 ] 0.0
+
+    let certificate =
+        $"""{{"schema": "lipverify/certificate/1", "network": "{CanonicalNetwork.hash network}", "input": null, "norm": "2",
+"definition": "uniform", "method": "global", "radius": null, "value": 9e9, "rigor": "certified", "failureProbability": 0, "claims": [
+{{"layer": 0, "lipschitz": 9e9, "radiusIn": null, "radiusOut": null, "method": "absolute", "failureProbability": 0, "seed": null}}]}}"""
+
+    match rejections network input (Text.Encoding.UTF8.GetBytes certificate) with
+    | Ok [ only ] -> Assert.That(only, Does.Contain "layer 0: not checked: its map has 150994944 entries")
     | other -> Assert.Fail $"{other}"
 
 [<Test>]

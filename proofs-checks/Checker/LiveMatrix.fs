@@ -1,0 +1,118 @@
+/// The part of a scaled and masked map that its norm depends on, as a sparse matrix.
+module LipVerify.Checker.LiveMatrix
+
+open System
+open System.Threading.Tasks
+open LipVerify.Checker.Directed
+open LipVerify.Checker.Network
+
+/// Row `i` has the entries at the positions `Starts[i] .. Starts[i + 1] − 1` of the other two arrays.
+type Matrix =
+    {
+        ColumnCount: int
+        Starts: int[]
+        Indices: int[]
+        Values: float[]
+    }
+
+    member matrix.RowCount = matrix.Starts.Length - 1
+
+/// The entries of `A` that matter under consecutive indices of rows and columns, with the row factors `ρ` that are not zero.
+/// Since `‖diag(ρ) A D‖` does not fall when a factor grows, upper bounds on the factors stand for them.
+let live (operator: Operator) (factors: float[]) (mask: bool[]) : Matrix * float[] =
+    let number = Array.create operator.Inputs -1
+    let indices = Array.zeroCreate<int>(int operator.Entries)
+    let values = Array.zeroCreate<float> indices.Length
+    let starts = ResizeArray [ 0 ]
+    let kept = ResizeArray<float>()
+    let mutable columns = 0
+    let mutable filled = 0
+
+    for i in 0 .. factors.Length - 1 do
+        if factors[i] > 0.0 then
+            for struct (j, a) in operator.Row i do
+                if mask[j] && a <> 0.0 then
+                    if number[j] < 0 then
+                        number[j] <- columns
+                        columns <- columns + 1
+
+                    indices[filled] <- number[j]
+                    values[filled] <- a
+                    filled <- filled + 1
+
+            if filled > starts[starts.Count - 1] then
+                starts.Add filled
+                kept.Add factors[i]
+
+    {
+        ColumnCount = columns
+        Starts = starts.ToArray()
+        Indices = indices
+        Values = values
+    },
+    kept.ToArray()
+
+/// `diag(ρ) A`, each entry rounded to nearest.
+let weighted (matrix: Matrix) (factors: float[]) =
+    let values = Array.zeroCreate<float> matrix.Starts[matrix.RowCount]
+
+    for i in 0 .. factors.Length - 1 do
+        for k in matrix.Starts[i] .. matrix.Starts[i + 1] - 1 do
+            values[k] <- factors[i] * matrix.Values[k]
+
+    { matrix with Values = values }
+
+/// The transposed matrix; the indices of each of its rows ascend.
+let transpose (matrix: Matrix) =
+    let count = matrix.Starts[matrix.RowCount]
+    let starts = Array.zeroCreate<int>(matrix.ColumnCount + 1)
+
+    for k in 0 .. count - 1 do
+        let j = matrix.Indices[k]
+        starts[j + 1] <- starts[j + 1] + 1
+
+    for j in 0 .. matrix.ColumnCount - 1 do
+        starts[j + 1] <- starts[j + 1] + starts[j]
+
+    let next = Array.copy starts
+    let indices = Array.zeroCreate<int> count
+    let values = Array.zeroCreate<float> count
+
+    for i in 0 .. matrix.RowCount - 1 do
+        for k in matrix.Starts[i] .. matrix.Starts[i + 1] - 1 do
+            let j = matrix.Indices[k]
+            indices[next[j]] <- i
+            values[next[j]] <- matrix.Values[k]
+            next[j] <- next[j] + 1
+
+    {
+        ColumnCount = matrix.RowCount
+        Starts = starts
+        Indices = indices
+        Values = values
+    }
+
+/// Entries of the longest row.
+let longestRow (matrix: Matrix) =
+    matrix.Starts |> Array.pairwise |> Array.map (fun (a, b) -> b - a) |> Array.max
+
+/// `‖diag(ρ) A‖₁ · ‖diag(ρ) A‖_∞` from above: at least `‖|diag(ρ) A|‖²`.
+let absoluteProduct (matrix: Matrix) (factors: float[]) =
+    let columns = Array.zeroCreate<float> matrix.ColumnCount
+    let mutable largestRow = 0.0
+
+    for i in 0 .. matrix.RowCount - 1 do
+        let mutable sum = 0.0
+
+        for k in matrix.Starts[i] .. matrix.Starts[i + 1] - 1 do
+            let size = abs matrix.Values[k]
+            let j = matrix.Indices[k]
+            sum <- addUp sum size
+            columns[j] <- addUp columns[j] (mulUp factors[i] size)
+
+        largestRow <- max largestRow (mulUp factors[i] sum)
+
+    mulUp largestRow (Array.max columns)
+
+/// Runs the work of all rows on all cores.
+let inParallel count (work: int -> unit) = Parallel.For(0, count, work) |> ignore

@@ -106,15 +106,18 @@ let multiply nonNegative x =
 /// The largest absolute value in an interval.
 let magnitude x = max (abs x.Lo) (abs x.Hi)
 
-/// A sum of products, of which only the rounding of error terms is lost: a plain sum from above may exceed the engine's bound,
+/// A sum of products that is known almost to twice the precision: rounded step by step it might exceed the engine's own bound
 /// where few terms cancel.
 [<Struct>]
 type Sum =
     {
         High: float
         Low: float
+        /// `Σ|a·b|`, and the number of terms.
         Magnitude: float
         Terms: int
+        /// What was lost before the terms were added.
+        Lost: float
     }
 
 module Sum =
@@ -124,6 +127,7 @@ module Sum =
             Low = 0.0
             Magnitude = 0.0
             Terms = 0
+            Lost = 0.0
         }
 
     /// The sum and `a·b`.
@@ -134,20 +138,36 @@ module Sum =
             let p = a * b
             let high = sum.High + p
 
-            {
+            { sum with
                 High = high
                 Low = sum.Low + (sumError sum.High p high + Math.FusedMultiplyAdd(a, b, -p))
                 Magnitude = sum.Magnitude + abs p
                 Terms = sum.Terms + 1
             }
 
-    /// The exact sum from above. `n` terms and their error terms, at most `(n + 1)u` of the magnitudes, lose `2(n + 2)²u²` of them
-    /// to rounding, and less than `2⁻¹⁰⁷²` each to underflow.
-    let upper sum =
+    /// A bound on the distance of `High + Low` from the exact sum: `n` terms and their error terms, at most `(n + 1)u` of the
+    /// magnitudes, lose `2(n + 2)²u²` of them to rounding, and less than `2⁻¹⁰⁷²` each to underflow.
+    let private lost sum =
         let n = float sum.Terms
-        let lost = (n + 2.0) * (n + 2.0) * Math.ScaleB(sum.Magnitude, -104)
-        let lost = if n = 0.0 then 0.0 else lost + n * Math.ScaleB(1.0, -1071)
-        let value = addUp sum.High (addUp sum.Low lost)
+
+        if sum.Terms = 0 then
+            sum.Lost
+        else
+            (n + 2.0) * (n + 2.0) * Math.ScaleB(sum.Magnitude, -104)
+            + n * Math.ScaleB(1.0, -1071)
+            |> addUp sum.Lost
+
+    /// `a` times the sum.
+    let times a sum =
+        { zero with
+            Lost = mulUp (abs a) (lost sum)
+        }
+        |> add a sum.High
+        |> add a sum.Low
+
+    /// The exact sum from above.
+    let upper sum =
+        let value = addUp sum.High (addUp sum.Low (lost sum))
 
         if Double.IsNaN value then
             Double.PositiveInfinity

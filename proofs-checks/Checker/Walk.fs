@@ -26,29 +26,48 @@ type private Domain =
 let private follows (value: float) (derived: float) =
     value >= derived && value <= derived * (1.0 + 1e-12) + 1e-300
 
+/// `s·y` for the lower and the upper end of `y`.
+let private timesBoth s (low, high) =
+    if s = 1.0 then low, high
+    elif s > 0.0 then Sum.times s low, Sum.times s high
+    else Sum.times s high, Sum.times s low
+
+/// `A x + b`, after the row factors and scalings.
 let private apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
     if x.Length <> operator.Inputs then
         refuse "a layer of the network does not fit the one before"
 
+    let factored i (low, high) =
+        let factor = operator.Factor i
+
+        if factor.Lo = factor.Hi then
+            timesBoth factor.Lo (low, high)
+        else
+            let product =
+                multiply
+                    factor
+                    {
+                        Lo = Sum.lower low
+                        Hi = Sum.upper high
+                    }
+
+            Sum.add 1.0 product.Lo Sum.zero, Sum.add 1.0 product.Hi Sum.zero
+
     Array.Parallel.init bias.Length (fun i ->
-        let mutable low = Sum.zero
-        let mutable high = Sum.zero
+        let row = operator.Row i
 
-        for struct (j, a) in operator.Row i do
-            low <- Sum.add a (if a > 0.0 then x[j].Lo else x[j].Hi) low
-            high <- Sum.add a (if a > 0.0 then x[j].Hi else x[j].Lo) high
+        let ends atPositive atNegative =
+            (Sum.zero, row)
+            ||> Array.fold (fun sum struct (j, a) -> Sum.add a ((if a > 0.0 then atPositive else atNegative) x[j]) sum)
 
-        let product =
-            multiply
-                (operator.Factor i)
-                {
-                    Lo = Sum.lower low
-                    Hi = Sum.upper high
-                }
+        let low, high =
+            (factored i (ends _.Lo _.Hi, ends _.Hi _.Lo), scales)
+            ||> List.fold (fun y (s: float[]) -> timesBoth s[i] y)
 
-        (product, scales)
-        ||> List.fold (fun y (s: float[]) -> scale s[i] y)
-        |> fun y -> add y (point bias[i]))
+        {
+            Lo = Sum.add 1.0 bias[i] low |> Sum.lower
+            Hi = Sum.add 1.0 bias[i] high |> Sum.upper
+        })
 
 /// Upper bounds on the absolute row factors: averages and scalings.
 let private rowFactors (operator: Operator) (scales: float[] list) =

@@ -6,8 +6,8 @@ open System.Runtime.Intrinsics
 open LipVerify.Checker.Directed
 open LipVerify.Checker.LiveMatrix
 
-/// A larger side is not factorised: the factor takes 576 MB at this one.
-let sideLimit = 12_000
+/// A larger side is not factorised: the factor takes 1.1 GB at this one.
+let sideLimit = 16_384
 
 /// `Σ_{k<n} a_k b_k` in 16 interleaved sums.
 let private dot (a: float[]) (b: float[]) n =

@@ -36,8 +36,8 @@ type NotCertifiableException(reason: string) =
 /// Up to this many live coordinates on the smaller side the norm is certified by Cholesky.
 let smallSide = 3100
 
-/// The same where a deterministic certificate is insisted on: three matrices of this side take 3.5 GB.
-let largestCertifiableSide = 12_000
+/// The same where a deterministic certificate is insisted on: three matrices of this side take 6.4 GB.
+let largestCertifiableSide = 16_384
 
 /// Inputs above which an operator counts as large.
 let private largeOperator = 100_000

@@ -16,15 +16,16 @@ type Attainment =
 [<ReferenceEquality>]
 type LowerBound =
     {
-        /// The bound, rounded downward: the slope is at least this in real arithmetic.
+        /// The bound, rounded downward.
         Value: float
-        /// What it promises: `Certified`, since the rounding of the slope is enclosed.
+        /// What it promises. `Certified`: the rounding of the slope is enclosed. `Numerical`: the slope was computed in double
+        /// precision, on a network so deep and wide that its enclosure is of no use.
         Rigor: Rigor
         /// Where the slope is attained.
         Attainment: Attainment
     }
 
-/// Slopes as lower bounds, with their rounding enclosed. No lower bound exceeds the constant, whatever the scale of the
+/// Slopes as lower bounds, with their rounding enclosed. No certified lower bound exceeds the constant, whatever the scale of the
 /// network, the offset of the input or the radius.
 module LowerBound =
 
@@ -69,6 +70,35 @@ module LowerBound =
         else
             let change = IncrementEnclosure.derivative context network x v
             slope (IncrementEnclosure.normDown change) length (Along(x, v))
+
+    /// Outputs that differ by less than this relative to their size may owe the difference to rounding.
+    let private cancellation = 1e-6
+
+    /// `between`, or where its enclosure takes off more than half, the slope as computed, unless cancellation may have made it.
+    /// Enclosures assume that all roundings conspire, which on networks of many wide layers makes them useless.
+    let attained (context: Context) (network: Network) (x: Tensor) (y: Tensor) : LowerBound =
+        let certified = between context network x y
+
+        let outputs =
+            Points.outputs context network (Array.append (Tensor.values x) (Tensor.values y))
+            |> Array.splitInto 2
+
+        let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
+        let change = norm (Array.map2 (-) outputs[0] outputs[1])
+        let computed = (1.0 - cancellation) * change / Vectors.distanceUp x y
+
+        if
+            Double.IsFinite computed
+            && change > cancellation * (norm outputs[0] + norm outputs[1])
+            && certified.Value < 0.5 * computed
+        then
+            {
+                Value = computed
+                Rigor = Numerical
+                Attainment = Between(x, y)
+            }
+        else
+            certified
 
     /// `c + d`, rounded towards `c`.
     let private towards (center: float) (displacement: float) =

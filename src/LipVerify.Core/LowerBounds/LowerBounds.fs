@@ -1,4 +1,5 @@
-/// Lower bounds on local Lipschitz constants over a restricted ball: slopes that are attained there, certified (METHODS section 8).
+/// Lower bounds on local Lipschitz constants over a restricted ball: slopes that are attained there (METHODS section 8).
+/// They are certified, except on networks so deep and wide that enclosures are of no use: there they are numerical.
 module LipVerify.Core.LowerBounds
 
 open System
@@ -42,9 +43,9 @@ let private certify context (search: SlopeAscent.Search) (ball: RestrictedBall) 
         let ray = Tensor.ofArray search.Network.InputShape displacement
 
         LowerBound.max
-            (LowerBound.between context search.Network x ball.Center)
+            (LowerBound.attained context search.Network x ball.Center)
             (LowerBound.along context search.Network ball.Center ray)
-    | _ -> LowerBound.between context search.Network x (LowerBound.inside ball ends[1])
+    | _ -> LowerBound.attained context search.Network x (LowerBound.inside ball ends[1])
 
 let private largest bounds =
     bounds |> Seq.fold LowerBound.max LowerBound.none
@@ -169,7 +170,7 @@ let sampling (context: Context) definition (network: Network) (ball: RestrictedB
 
     match best with
     | None -> LowerBound.none
-    | Some(_, x, y) -> LowerBound.between context network (LowerBound.inside ball x) (LowerBound.inside ball y)
+    | Some(_, x, y) -> LowerBound.attained context network (LowerBound.inside ball x) (LowerBound.inside ball y)
 
 /// The best that all searches find: sampling, gradient ascent, and the Jacobian at the centre where the network is differentiable
 /// there. What bounds the nominal constant bounds the uniform one too.

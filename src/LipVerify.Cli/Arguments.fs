@@ -40,6 +40,20 @@ type CheckArguments =
             | Model _ ->
                 "the network that it is about: an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
 
+/// `lipverify attack MODEL …`
+type AttackArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Attack of A: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Clip of RANGE: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Attack _ ->
+                "fgsm, ifgsm (fast gradient sign, once or iterated), gradient (ascent towards each class), pgd (projected descent, DDN), cw (Carlini & Wagner) or all (default). With --output F.npy or F.png the nearest adversarial input is saved."
+            | Clip _ -> "keep pixels in the range LOW,HIGH, before normalisation: 0,1 for pictures (no limit)."
+
 /// `lipverify demo`
 type DemoArguments =
     | [<Hidden>] Placeholder
@@ -52,6 +66,7 @@ type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
     | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
+    | [<CliPrefix(CliPrefix.None)>] Attack of ParseResults<AttackArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
@@ -76,6 +91,7 @@ type Arguments =
             | Info _ -> "list the layers of a network."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
             | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
+            | Attack _ -> "adversarial inputs: upper bounds on the least perturbation that changes the class."
             | Demo _ -> "bounds of the bundled network at several radii."
             | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
             | Input _ -> "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."

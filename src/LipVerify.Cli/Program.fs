@@ -29,10 +29,16 @@ let private commands =
         [
             "lipverify check certificate.json --model samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
         ]
+        "attack",
+        [
+            "lipverify attack samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --clip 0,1"
+            "lipverify attack samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --attack pgd --output adversarial.npy"
+            "lipverify attack zoo:cifar10-net --input random --attack cw --json"
+        ]
         "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
     ]
 
-let private commandNames = "info, bound, check or demo"
+let private commandNames = "info, bound, check, attack or demo"
 
 let private parser =
     lazy
@@ -110,6 +116,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
         | Some(Check check) -> CheckCommand.run settings check
+        | Some(Attack attack) -> AttackCommand.run settings attack |> completed
         | Some(Demo _) -> DemoCommand.run settings |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 

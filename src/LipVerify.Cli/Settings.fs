@@ -57,6 +57,12 @@ module Settings =
         |> Result.bind Radius.create
         |> Result.mapError (fun _ -> $"--radius must be a finite number that is not negative, not \"{text}\"")
 
+    /// The least and the largest pixel value of `--clip`.
+    let clip (text: string) =
+        match numbers "--clip" text with
+        | Ok [ low; high ] when Double.IsFinite low && Double.IsFinite high && low < high -> Ok(low, high)
+        | _ -> Error $"--clip must be two numbers LOW,HIGH with LOW below HIGH, not \"{text}\""
+
     let private definition text =
         match text with
         | "nominal" -> Ok Nominal

@@ -131,3 +131,60 @@ let ``Proposition 6 holds up to the reference's certified radius`` () =
         Assert.That(Propositions.topTwoGap output, Is.EqualTo(digit.GetProperty("top2_gap").GetDouble()).Within 1e-9)
         Assert.That(keeps (certified * 0.9999))
         Assert.That(not (keeps (certified * 1.0001))))
+
+/// A figure file beside the reference.
+let private figures name =
+    match shared () with
+    | None -> failwith "called without ../shared"
+    | Some folder -> JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "reference", name))).RootElement
+
+/// The reference's ascent took 32 starts of 400 steps; its figures are rounded to four places.
+let private asGoodAs (expected: float) =
+    Is.GreaterThanOrEqualTo(expected - 2e-2)
+
+[<Test>]
+let ``gradient ascent reaches the lower bounds of the reference`` () =
+    withReference (fun context network input _ ->
+        let ascent = (figures "tight.json").GetProperty "gradient_ascent_lower"
+
+        List.iter2
+            (fun r expected ->
+                let ball = RestrictedBall.whole input (radius r)
+
+                let reached =
+                    LowerBounds.gradientAscent context Nominal network ball Effort.thorough
+
+                Assert.That(reached.Value, asGoodAs expected, $"radius {r}"))
+            (floats (ascent.GetProperty "radii"))
+            (floats (ascent.GetProperty "slope")))
+
+[<Test>]
+let ``the formal Jacobian at the digit 8 is no lower bound, since pooling windows tie`` () =
+    withReference (fun context network input _ ->
+        match NominalJacobian.lowerBound context network (RestrictedBall.whole input (radius 0.001)) with
+        | Ok bound -> failwith $"{bound.Value} is not a bound at a kink"
+        | Error kinks ->
+            Assert.That(
+                kinks
+                |> List.map (fun kink -> Layer.kind kink.Layer.Layer)
+                |> Seq.contains "maxpool2d"
+            ))
+
+[<Test>]
+let ``attacks come at least as close as the published ones`` () =
+    withReference (fun context network input _ ->
+        let published = (figures "published.json").GetProperty "adversarial_mnist_8"
+
+        for attack, name in
+            [
+                FastGradientSign, "fgsm"
+                IteratedFastGradientSign, "ifgsm"
+                GradientAscent, "gradient_ascent"
+                ProjectedDescent, "carlini_wagner"
+                CarliniWagner, "carlini_wagner"
+            ] do
+            match Attacks.run context attack network input None AttackEffort.thorough with
+            | None -> failwith $"{name} found nothing"
+            | Some example ->
+                let expected = published.GetProperty(name).GetDouble()
+                Assert.That(example.Distance, Is.LessThanOrEqualTo expected, Attack.name attack))

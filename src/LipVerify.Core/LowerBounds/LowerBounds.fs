@@ -1,212 +1,189 @@
-/// Lower bounds on local Lipschitz constants: slopes that were attained at points of the ball (METHODS section 8).
-/// They are evaluated in double precision, so they hold up to rounding.
+/// Lower bounds on local Lipschitz constants over a restricted ball: slopes that are attained there (METHODS section 8).
+/// They are certified, except on networks so deep and wide that enclosures are of no use: there they are numerical.
 module LipVerify.Core.LowerBounds
 
 open System
-open LipVerify.Compute
 
-/// An attained slope and the point of the ball that attains it.
-[<ReferenceEquality>]
-type Attained =
+/// Search looks at rounded outputs. Below this size a displacement is lost in them, and a search at this size stands in for
+/// the smaller ball: pieces meet at the centre of the ball, so that directions keep their slopes.
+let private smallestSearch (center: float[]) =
+    1e-8 * max 1.0 (center |> Array.fold (fun best c -> max best (abs c)) 0.0)
+
+/// How many of the best candidates are certified.
+let private finalists = 3
+
+let private search definition (network: Network) (ball: RestrictedBall) : SlopeAscent.Search =
+    let center = Tensor.values ball.Center
+
     {
-        /// The slope.
-        Value: float
-        /// `x`, for which the slope is `‖f(x) − f(x0)‖ / ‖x − x0‖` (nominal) or `‖J(x) D‖` (uniform).
-        Witness: Tensor
+        Network = network
+        Center = center
+        Mask = Tensor.values ball.Mask
+        Radius = max ball.Radius.Value (smallestSearch center)
+        Ends =
+            match definition with
+            | Nominal -> 1
+            | Uniform -> 2
     }
 
-let private length (v: ReadOnlySpan<float>) =
-    Numerics.Tensors.TensorPrimitives.Norm v
+/// The candidate as a certified slope: against the centre also as a limit along its ray, which rounding spoils least.
+let private certify context (search: SlopeAscent.Search) (ball: RestrictedBall) (candidate: SlopeAscent.Candidate) =
+    let n = search.Center.Length
+    let shrink = ball.Radius.Value / search.Radius
 
-let private row (values: float[]) size index =
-    ReadOnlySpan(values, index * size, size)
+    let ends =
+        candidate.Displacements
+        |> Array.map (fun d -> shrink * d)
+        |> Array.chunkBySize n
 
-/// Displacements from the centre, uniform in the ball: a normal direction, a radius with density `r^(n−1)`.
-let private displacements seed stream (ball: RestrictedBall) count =
+    let x = LowerBound.inside ball ends[0]
+
+    match ends with
+    | [| displacement |] ->
+        let ray = Tensor.ofArray search.Network.InputShape displacement
+
+        LowerBound.max
+            (LowerBound.attained context search.Network x ball.Center)
+            (LowerBound.along context search.Network ball.Center ray)
+    | _ -> LowerBound.attained context search.Network x (LowerBound.inside ball ends[1])
+
+let private largest bounds =
+    bounds |> Seq.fold LowerBound.max LowerBound.none
+
+/// Short pairs along the top right singular vectors of the Jacobians at the ends of a pair: their slopes are norms of pieces.
+let private shortPairs
+    context
+    (search: SlopeAscent.Search)
+    (candidate: SlopeAscent.Candidate)
+    : SlopeAscent.Candidate[] =
+    let n = search.Center.Length
+    let ends = candidate.Displacements |> Array.chunkBySize n
+    let middle = Array.map2 (fun a b -> 0.5 * (a + b)) ends[0] ends[1]
+    let places = Array.append ends [| middle |]
+
+    let vectors =
+        places
+        |> Array.collect (Array.map2 (+) search.Center)
+        |> Points.topSingularVectors context search.Network search.Mask 30
+
+    Array.allPairs (Array.indexed places) [| 1e-1; 1e-2; 1e-3; 1e-4 |]
+    |> Array.map (fun ((index, place), length) ->
+        let half = 0.5 * length * search.Radius
+        let v = Array.sub vectors (index * n) n
+
+        // Pairs are drawn inwards, to stay inside the ball.
+        let around sign =
+            Array.map2 (fun p u -> (1.0 - length) * p + sign * half * u) place v
+
+        {
+            Slope = candidate.Slope
+            Displacements = Array.append (around 1.0) (around -1.0)
+        })
+
+/// Slopes that gradient ascent reaches: against the centre for the nominal definition, between any two inputs of the ball for the
+/// uniform one. The same seed gives the same bound.
+let gradientAscent (context: Context) definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
+    if ball.Radius.Value = 0.0 || Tensor.countNonZero ball.Mask = 0 then
+        LowerBound.none
+    else
+        let search = search definition network ball
+
+        let best = SlopeAscent.run context search effort |> Array.truncate finalists
+
+        let candidates =
+            match definition with
+            | Nominal -> best
+            | Uniform -> Array.append best (best |> Array.collect (shortPairs context search))
+
+        candidates |> Seq.map (certify context search ball) |> largest
+
+/// Displacements uniform in the ball: a normal direction, a distance with density `r^(n−1)`.
+let private uniform context (ball: RestrictedBall) first count =
     let mask = Tensor.values ball.Mask
-    let size = mask.Length
     let dimension = max 1 (Tensor.countNonZero ball.Mask)
-    let values = Gaussian.draw seed stream (count * size)
-    let random = Random(seed + 7919 * stream)
+    let size = mask.Length
+    let values = Gaussian.draw context.Seed (3_000_000 + first) (count * size)
+    let random = Random(context.Seed + 7919 * (first + 1))
 
     for i in 0 .. values.Length - 1 do
         values[i] <- values[i] * mask[i % size]
 
-    for index in 0 .. count - 1 do
-        let norm = length (row values size index)
+    Points.normalise size values
 
-        let radius =
+    for index in 0 .. count - 1 do
+        let distance =
             ball.Radius.Value * Math.Pow(random.NextDouble(), 1.0 / float dimension)
 
         for i in index * size .. (index + 1) * size - 1 do
-            values[i] <- if norm > 0.0 then values[i] * radius / norm else 0.0
+            values[i] <- distance * values[i]
 
     values
 
-let private shifted (ball: RestrictedBall) (displacement: float[]) =
+/// Samples that are drawn together.
+let private samplesAtOnce = 256
+
+/// The largest slope between samples drawn uniformly from the ball and the centre (nominal), or between neighbouring samples
+/// (uniform), out of `count`. Memory does not grow with `count`.
+let sampling (context: Context) definition (network: Network) (ball: RestrictedBall) count : LowerBound =
     let center = Tensor.values ball.Center
-    displacement |> Array.mapi (fun i d -> center[i % center.Length] + d)
+    let size = center.Length
+    let nominal = Points.outputs context network center
+    let m = nominal.Length
 
-/// Slopes `‖f(x) − f(x0)‖ / ‖x − x0‖` of a batch, 0 where `x = x0`; displacements are those of the rounded points.
-let private slopes (outputs: float[]) (nominal: float[]) (points: float[]) (center: float[]) count =
-    let difference (values: float[]) (origin: float[]) index =
-        Array.init origin.Length (fun i -> values[index * origin.Length + i] - origin[i])
+    let slope (a: float[]) (b: float[]) (x: float[]) (y: float[]) =
+        let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
+        let slope = norm (Array.map2 (-) a b) / norm (Array.map2 (-) x y)
+        if Double.IsFinite slope then slope else 0.0
 
-    Array.init count (fun index ->
-        let moved = difference points center index
-        let changed = difference outputs nominal index
-        let distance = length (ReadOnlySpan moved)
-
-        struct ((if distance > 0.0 then
-                     length (ReadOnlySpan changed) / distance
-                 else
-                     0.0),
-                moved,
-                changed))
-
-let private best (ball: RestrictedBall) (values: float[]) (points: float[]) =
-    let winner = values |> Array.indexed |> Array.maxBy snd |> fst
-    let size = ball.Center.Length
-
-    {
-        Value = values[winner]
-        Witness = Tensor.ofArray ball.Center.Shape points[winner * size .. (winner + 1) * size - 1]
-    }
-
-let private nominalOutput (context: Context) network (ball: RestrictedBall) =
-    (Linearization.at context network 1 ball.Center.Storage).Value
-    |> Tensor.ofStorage network.OutputShape
-    |> Tensor.values
-
-/// The largest slope over `count` points drawn uniformly from the ball (nominal definition).
-let sampling (context: Context) (network: Network) (ball: RestrictedBall) count : Attained =
-    let points = displacements context.Seed 1 ball count |> shifted ball
-    let outputs = (Linearization.at context network count (HostStorage points)).Value
-    let values = Tensor.ofStorage [ outputs.Length ] outputs |> Tensor.values
-
-    let slopes =
-        slopes values (nominalOutput context network ball) points (Tensor.values ball.Center) count
-
-    best ball (slopes |> Array.map (fun struct (slope, _, _) -> slope)) points
-
-/// Projected gradient ascent on the slope `‖f(x) − f(x0)‖ / ‖x − x0‖` from `starts` random points of the ball. Each start
-/// has its own step, which grows on success and shrinks on failure.
-let gradientAscent (context: Context) (network: Network) (ball: RestrictedBall) starts steps : Attained =
-    let size = ball.Center.Length
-    let center = Tensor.values ball.Center
-    let mask = Tensor.values ball.Mask
-    let nominal = nominalOutput context network ball
-    let step = Array.create starts 0.5
-
-    /// Slopes at the points and their gradients `Jᵀv/(‖v‖‖δ‖) − ‖v‖δ/‖δ‖³` with `v = f(x) − f(x0)`, `δ = x − x0`.
-    let look (points: float[]) =
-        let linear = Linearization.at context network starts (HostStorage points)
-        let outputs = Tensor.ofStorage [ linear.Value.Length ] linear.Value |> Tensor.values
-        let slopes = slopes outputs nominal points center starts
-        let directions = slopes |> Array.collect (fun struct (_, _, v) -> v)
-        let pulled = linear.Pullback(HostStorage directions)
-        let pulled = Tensor.ofStorage [ pulled.Length ] pulled |> Tensor.values
-
-        let gradient =
-            Array.init (starts * size) (fun k ->
-                let struct (slope, moved, v) = slopes[k / size]
-                let m = length (ReadOnlySpan moved)
-                let n = length (ReadOnlySpan v)
-
-                if m = 0.0 || n = 0.0 then
-                    0.0
-                else
-                    mask[k % size] * (pulled[k] / (n * m) - slope * moved[k % size] / (m * m)))
-
-        struct (slopes |> Array.map (fun struct (slope, _, _) -> slope), gradient)
-
-    /// The next point along the gradient: a step relative to the radius, back into the ball.
-    let advance (points: float[]) (gradient: float[]) =
-        let next = Array.zeroCreate points.Length
-
-        for index in 0 .. starts - 1 do
-            let norm = length (row gradient size index)
-
-            let scale =
-                if norm > 0.0 then
-                    step[index] * ball.Radius.Value / norm
-                else
-                    0.0
-
-            let moved =
-                Array.init size (fun i -> points[index * size + i] - center[i] + scale * gradient[index * size + i])
-
-            let shrink =
-                ball.Radius.Value
-                / max ball.Radius.Value (length (ReadOnlySpan moved) * (1.0 + 1e-12))
-
-            for i in 0 .. size - 1 do
-                next[index * size + i] <- center[i] + shrink * moved[i]
-
-        next
-
-    let rec climb remaining (points: float[]) (values: float[]) (gradient: float[]) =
+    let bestOf first =
         Context.check context
+        let count = min samplesAtOnce (count - first)
+        let displacements = uniform context ball first count |> Array.chunkBySize size
+        let points = displacements |> Array.map (Array.map2 (+) center)
 
-        if remaining = 0 then
-            best ball values points
+        let outputs =
+            Points.outputs context network (Array.concat points) |> Array.chunkBySize m
+
+        let slopes =
+            match definition with
+            | Nominal -> Array.map2 (fun x y -> slope y nominal x center) points outputs
+            | Uniform -> Array.init (count - 1) (fun i -> slope outputs[i] outputs[i + 1] points[i] points[i + 1])
+
+        if slopes.Length = 0 then
+            None
         else
-            let candidates = advance points gradient
-            let struct (reached, gradients) = look candidates
-            let improved = Array.map2 (>) reached values
+            let winner = slopes |> Array.indexed |> Array.maxBy snd |> fst
 
-            for index in 0 .. starts - 1 do
-                step[index] <-
-                    if improved[index] then
-                        min 1.0 (1.5 * step[index])
-                    else
-                        0.5 * step[index]
+            match definition with
+            | Nominal -> Some(slopes[winner], displacements[winner], Array.zeroCreate size)
+            | Uniform -> Some(slopes[winner], displacements[winner], displacements[winner + 1])
 
-            let choose (fresh: float[]) (old: float[]) =
-                Array.init old.Length (fun k ->
-                    if improved[k * starts / old.Length] then
-                        fresh[k]
-                    else
-                        old[k])
+    let best =
+        seq { 0..samplesAtOnce .. count - 1 }
+        |> Seq.choose bestOf
+        |> Seq.fold
+            (fun best next ->
+                match best, next with
+                | Some(old, _, _), (fresh, _, _) when old >= fresh -> best
+                | _ -> Some next)
+            None
 
-            climb (remaining - 1) (choose candidates points) (choose reached values) (choose gradients gradient)
+    match best with
+    | None -> LowerBound.none
+    | Some(_, x, y) -> LowerBound.attained context network (LowerBound.inside ball x) (LowerBound.inside ball y)
 
-    if ball.Radius.Value = 0.0 then
-        { Value = 0.0; Witness = ball.Center }
-    else
-        let points = displacements context.Seed 2 ball starts |> shifted ball
-        let struct (values, gradient) = look points
-        climb steps points values gradient
+/// The best that all searches find: sampling, gradient ascent, and the Jacobian at the centre where the network is differentiable
+/// there. What bounds the nominal constant bounds the uniform one too.
+let best (context: Context) definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
+    let jacobian =
+        NominalJacobian.lowerBound context network ball
+        |> Result.defaultValue LowerBound.none
 
-/// The largest `‖J(x) D‖` over `count` points drawn from the ball (uniform definition), each from below by `iterations`
-/// steps of power iteration.
-let jacobianSampling (context: Context) (network: Network) (ball: RestrictedBall) count iterations : Attained =
-    let size = ball.Center.Length
-    let points = displacements context.Seed 3 ball count |> shifted ball
-    let linear = Linearization.at context network count (HostStorage points)
+    [
+        yield jacobian
+        yield gradientAscent context Nominal network ball effort
 
-    let normalised (v: Storage) =
-        let restricted = context.Engine.Allocate v.Length
-        context.Engine.MultiplyRows(v, count, ball.Mask.Storage, restricted)
-        let values = Array.copy (Tensor.values (Tensor.ofStorage [ v.Length ] restricted))
-
-        for index in 0 .. count - 1 do
-            let norm = length (row values size index)
-
-            for i in index * size .. (index + 1) * size - 1 do
-                values[i] <- if norm > 0.0 then values[i] / norm else 0.0
-
-        HostStorage values
-
-    let rec iterate remaining (v: HostStorage) =
-        let pushed = linear.Pushforward v
-
-        if remaining = 0 then
-            let values = Tensor.values (Tensor.ofStorage [ pushed.Length ] pushed)
-            let outputs = values.Length / count
-            Array.init count (fun index -> length (row values outputs index))
-        else
-            iterate (remaining - 1) (normalised (linear.Pullback pushed))
-
-    let start = normalised (HostStorage(Gaussian.draw context.Seed 4 (count * size)))
-    best ball (iterate iterations start) points
+        if definition = Uniform then
+            yield gradientAscent context Uniform network ball effort
+    ]
+    |> largest

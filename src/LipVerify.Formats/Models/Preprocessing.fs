@@ -60,8 +60,12 @@ module Preprocessing =
         else
             Ok { Mean = mean; Deviation = deviation }
 
-    /// The normalised tensor, or why the statistics do not fit its channels.
-    let apply preprocessing (input: Tensor) : Result<Tensor, string> =
+    /// The tensor that `change mean deviation` makes of each value, or why the statistics do not fit its channels.
+    let private channelwise
+        (change: float -> float -> float -> float)
+        preprocessing
+        (input: Tensor)
+        : Result<Tensor, string> =
         let channels = List.tryHead input.Shape |> Option.defaultValue 1
 
         let spread what (statistics: float list) =
@@ -82,6 +86,14 @@ module Preprocessing =
 
                 return
                     Tensor.values input
-                    |> Array.mapi (fun i x -> (x - mean[i / perChannel]) / deviation[i / perChannel])
+                    |> Array.mapi (fun i x -> change mean[i / perChannel] deviation[i / perChannel] x)
                     |> Tensor.ofArray input.Shape
             }
+
+    /// The normalised tensor, or why the statistics do not fit its channels.
+    let apply preprocessing (input: Tensor) : Result<Tensor, string> =
+        channelwise (fun mean deviation x -> (x - mean) / deviation) preprocessing input
+
+    /// The tensor whose normalisation this is, up to rounding, or why the statistics do not fit its channels.
+    let undo preprocessing (normalised: Tensor) : Result<Tensor, string> =
+        channelwise (fun mean deviation x -> x * deviation + mean) preprocessing normalised

@@ -176,6 +176,28 @@ module Png =
 
             Ok(Tensor.ofArray [ channels; image.Height; image.Width ] (Array.init (channels * area) level))
 
+    /// The picture of a tensor `1 × height × width` (grey) or `3 × height × width` (RGB) of levels, rounded to integers from 0 to
+    /// 255; none for other shapes.
+    let ofTensor (levels: Tensor) : Image option =
+        match levels.Shape with
+        | [ (1 | 3) as channels; height; width ] ->
+            let values, area = Tensor.values levels, height * width
+
+            let sample i =
+                Math.Round values[i % channels * area + i / channels]
+                |> max 0.0
+                |> min 255.0
+                |> byte
+
+            Some
+                {
+                    Width = width
+                    Height = height
+                    Channels = channels
+                    Pixels = Array.init (channels * area) sample
+                }
+        | _ -> None
+
     /// `load`, then `toTensor`.
     let loadTensor (path: string) : Result<Tensor, LoadError> =
         load path |> Result.bind (toTensor path)

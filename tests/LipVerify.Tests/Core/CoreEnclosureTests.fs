@@ -3,6 +3,7 @@ module LipVerify.Tests.CoreEnclosureTests
 
 open System
 open LipVerify.Core
+open LipVerify.Tests.DyadicNumbers
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
 open NUnit.Framework

@@ -7,6 +7,7 @@ open LipVerify.Core
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
 open LipVerify.Tests.CoreSpectralTests
+open LipVerify.Tests.DyadicNumbers
 open NUnit.Framework
 
 let private tridiagonal (diagonal: float[]) (offDiagonal: float[]) =

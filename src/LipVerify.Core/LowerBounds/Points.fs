@@ -1,0 +1,99 @@
+/// Many points of a network at once, in batches that fit into memory. Points are rows of one array.
+module LipVerify.Core.Points
+
+open System
+open LipVerify.Compute
+
+/// Values that one batch may keep alive: a quarter of a gigabyte.
+let private valuesAtOnce = 1 <<< 25
+
+/// How many points fit into one batch.
+let private rowsAtOnce (network: Network) =
+    let values =
+        Network.layers network
+        |> List.sumBy (fun layer -> int64 (Shape.size layer.Output))
+
+    int (max 1L (int64 valuesAtOnce / (int64 (Shape.size network.InputShape) + values)))
+
+let private host (storage: Storage) =
+    Tensor.values (Tensor.ofStorage [ storage.Length ] storage)
+
+/// Runs `work first count rows` on consecutive batches of `group`s of points.
+let private inBatches (network: Network) group (points: float[]) (work: int -> int -> HostStorage -> unit) =
+    let size = Shape.size network.InputShape
+    let count = points.Length / size
+    let atOnce = max group (rowsAtOnce network / group * group)
+
+    for first in 0..atOnce .. count - 1 do
+        let rows = min atOnce (count - first)
+
+        let part =
+            if rows = count then
+                points
+            else
+                Array.sub points (first * size) (rows * size)
+
+        work first rows (HostStorage part)
+
+/// `f(x)` at each point, one row a point.
+let outputs (context: Context) (network: Network) (points: float[]) : float[] =
+    let size = Shape.size network.OutputShape
+    let all = Array.zeroCreate (points.Length / Shape.size network.InputShape * size)
+
+    inBatches network 1 points (fun first rows part ->
+        let batch = Tensor.ofStorage (rows :: network.InputShape) part
+        let values = Network.evaluateBatch context network batch |> Tensor.values
+        Array.blit values 0 all (first * size) values.Length)
+
+    all
+
+/// The outputs at each point, and `J(x)ᵀ w` for the rows `w` that `weigh` makes of them: from the number of the first point of a
+/// batch and the outputs of the batch to as many rows `w`. Points of one `group` of neighbours come in one batch.
+let pull (context: Context) (network: Network) group (points: float[]) (weigh: int -> float[] -> float[]) =
+    let size = Shape.size network.OutputShape
+    let all = Array.zeroCreate (points.Length / Shape.size network.InputShape * size)
+    let pulled = Array.zeroCreate points.Length
+
+    inBatches network group points (fun first rows part ->
+        let linear = Linearization.at context network rows part
+        let values = host linear.Value
+        let back = linear.Pullback(HostStorage(weigh first values)) |> host
+        Array.blit values 0 all (first * size) values.Length
+        Array.blit back 0 pulled (first * Shape.size network.InputShape) back.Length)
+
+    struct (all, pulled)
+
+/// Divides each row of the given size by its norm; rows of zeros stay.
+let normalise size (rows: float[]) =
+    for first in 0..size .. rows.Length - 1 do
+        let norm = Vectors.norm (ReadOnlySpan(rows, first, size))
+
+        if norm > 0.0 && Double.IsFinite norm then
+            for i in first .. first + size - 1 do
+                rows[i] <- rows[i] / norm
+
+/// Approximations of the top right singular vectors of `J(x) D` at each point, by power iteration from random vectors.
+let topSingularVectors (context: Context) (network: Network) (mask: float[]) iterations (points: float[]) : float[] =
+    let size = mask.Length
+    let vectors = Array.zeroCreate points.Length
+
+    let restricted (rows: float[]) =
+        let rows = Array.mapi (fun i v -> v * mask[i % size]) rows
+        normalise size rows
+        rows
+
+    inBatches network 1 points (fun first rows part ->
+        let linear = Linearization.at context network rows part
+
+        let step (v: float[]) _ =
+            Context.check context
+            let next = linear.Pushforward(HostStorage v) |> linear.Pullback |> host
+            restricted next
+
+        let start =
+            restricted (Gaussian.draw context.Seed (1_000_000 + first) (rows * size))
+
+        let last = (start, seq { 1..iterations }) ||> Seq.fold step
+        Array.blit last 0 vectors (first * size) last.Length)
+
+    vectors

@@ -95,7 +95,7 @@ module AttackEffort =
         }
 
     /// Products that one attack may take, roughly.
-    let private budget = 3e11
+    let private budget = 1.5e11
 
     /// `thorough` where the network is small, and less as it grows.
     let fitting (network: Network) =

@@ -14,7 +14,7 @@ type Effort =
 module Effort =
 
     /// Enough to settle on small networks: a few seconds on a network of 10⁵ to 10⁶ products.
-    let thorough = { Starts = 48; Rounds = 8; Steps = 40 }
+    let thorough = { Starts = 72; Rounds = 8; Steps = 40 }
 
     /// Products in one evaluation of the network.
     let internal products (network: Network) =
@@ -27,18 +27,18 @@ module Effort =
             | Reshape _
             | Identity -> 0.0)
 
-    /// Products that a search may take: about a minute of two cores.
-    let private budget = 3e11
+    /// Products that a search may take: about half a minute of two cores.
+    let private budget = 1.5e11
 
     /// `thorough` where the network is small, and less as it grows, down to some dozen evaluations.
     let fitting (network: Network) =
-        let points = budget / max 1.0 (products network)
+        let affordable = budget / max 1.0 (products network)
 
-        if points >= 15_360.0 then
+        [
             thorough
-        elif points >= 2_000.0 then
+            { Starts = 32; Rounds = 5; Steps = 32 }
             { Starts = 24; Rounds = 4; Steps = 20 }
-        elif points >= 400.0 then
-            { Starts = 10; Rounds = 2; Steps = 20 }
-        else
-            { Starts = 4; Rounds = 1; Steps = 10 }
+            { Starts = 10; Rounds = 2; Steps = 10 }
+        ]
+        |> List.tryFind (fun effort -> float (effort.Starts * effort.Rounds * effort.Steps) <= affordable)
+        |> Option.defaultValue { Starts = 4; Rounds = 1; Steps = 8 }

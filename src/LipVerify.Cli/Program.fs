@@ -25,6 +25,16 @@ let private commands =
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
         ]
+        "certify",
+        [
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits --preprocess mnist --csv radii.csv"
+        ]
+        "curve",
+        [
+            "lipverify curve samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radii 0.001:7:30 --csv curve.csv --plot curve.svg --html curve.html"
+            "lipverify curve zoo:mnist-net --input random --radii 0.001:10:20:log --methods global,analytic --csv curve.csv"
+        ]
         "check",
         [
             "lipverify check certificate.json --model samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
@@ -32,7 +42,7 @@ let private commands =
         "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
     ]
 
-let private commandNames = "info, bound, check or demo"
+let private commandNames = "info, bound, certify, curve, check or demo"
 
 let private parser =
     lazy
@@ -109,6 +119,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         match arguments.TryGetSubCommand() with
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
+        | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
         | Some(Check check) -> CheckCommand.run settings check
         | Some(Demo _) -> DemoCommand.run settings |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))

@@ -120,6 +120,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
         | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
+        | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check
         | Some(Demo _) -> DemoCommand.run settings |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))

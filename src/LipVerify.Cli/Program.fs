@@ -39,7 +39,7 @@ let private commands =
         [
             "lipverify check certificate.json --model samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
         ]
-        "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
+        "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
 let private commandNames = "info, bound, certify, curve, check or demo"
@@ -122,7 +122,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
         | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check
-        | Some(Demo _) -> DemoCommand.run settings |> completed
+        | Some(Demo demo) -> DemoCommand.run settings demo |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 
 let private execute (arguments: ParseResults<Arguments>) =

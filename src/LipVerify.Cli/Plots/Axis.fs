@@ -105,7 +105,7 @@ module Axis =
 
         let labelled digit =
             if decades <= 0.7 then true
-            elif decades <= 2.2 then digit = 2 || digit = 5
+            elif decades <= 2.6 then digit = 2 || digit = 5
             else false
 
         [

@@ -131,3 +131,29 @@ let ``Proposition 6 holds up to the reference's certified radius`` () =
         Assert.That(Propositions.topTwoGap output, Is.EqualTo(digit.GetProperty("top2_gap").GetDouble()).Within 1e-9)
         Assert.That(keeps (certified * 0.9999))
         Assert.That(not (keeps (certified * 1.0001))))
+
+[<Test>]
+let ``Certified radii agree with the reference and with the closed form`` () =
+    withReference (fun context network input reference ->
+        let digit = reference.GetProperty "8"
+
+        let found outcome =
+            match outcome with
+            | Ok(found: CertifiedRadius) -> found
+            | Error problem -> failwith problem
+
+        let analytic = CertifiedRadius.analytic context Nominal network input |> found
+
+        let expected = digit.GetProperty("certified_radius").GetDouble()
+        Assert.That(analytic.Radius, Is.EqualTo(expected).Within 1e-6)
+        Assert.That(analytic.NotShownAt.Value, Is.EqualTo(expected).Within 1e-6)
+        Assert.That((analytic.Rigor = Certified))
+
+        let overall = CertifiedRadius.``global`` context network input |> found
+
+        let closed =
+            digit.GetProperty("top2_gap").GetDouble()
+            / (sqrt 2.0 * reference.GetProperty("global").GetDouble())
+
+        Assert.That(overall.Radius, Is.EqualTo(closed).Within(closed * tolerance))
+        Assert.That((overall.Rigor = Certified)))

@@ -84,16 +84,16 @@ module Axis =
                 major (value k) (general (value k))
         ]
 
-    /// Powers of ten: written out where all are short, else as powers.
-    let private decadeLabel written decade =
-        let value = decimalOf 1 decade
+    /// `digit·10^decade`, written out where all labels of the axis are short, else as a power.
+    let private decimalLabel written digit decade =
+        let value = decimalOf digit decade
 
         if written then
             major value (plain value)
         else
             {
                 Value = value
-                Label = Some "10"
+                Label = Some(if digit = 1 then "10" else $"{digit}·10")
                 Exponent = Some decade
             }
 
@@ -111,18 +111,16 @@ module Axis =
         [
             for decade in first..last do
                 if decade % stride = 0 then
-                    decadeLabel written decade
+                    decimalLabel written 1 decade
                 elif stride > 1 then
                     minor (decimalOf 1 decade)
 
                 if stride = 1 then
                     for digit in 2..9 do
-                        let value = decimalOf digit decade
-
                         if labelled digit then
-                            major value (general value)
+                            decimalLabel written digit decade
                         else
-                            minor value
+                            minor (decimalOf digit decade)
         ]
 
     let private logarithmic low high =

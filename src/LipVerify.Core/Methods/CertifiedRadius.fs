@@ -43,7 +43,7 @@ module CertifiedRadius =
     let largest = 1e100
 
     /// The search for bounds without random draws: both ends meet to 1e-9.
-    let deterministicSearch = { Evaluations = 64; Gap = 1e-9 }
+    let deterministicSearch = { Evaluations = 96; Gap = 1e-9 }
 
     /// The search for bounds with random draws: each evaluation costs failure probability, and each is loose by about 1e-3.
     let randomSearch = { Evaluations = 12; Gap = 1e-3 }
@@ -200,16 +200,16 @@ module CertifiedRadius =
             log last.At - excess threshold last / max 1.0 slope)
 
     /// The radius between `low`, which holds, and `high`, which does not, to try next. It aims a little above the zero: one trial
-    /// there closes the gap from both sides. Where the last trials did not halve the gap, the middle.
-    let private between threshold gap trials slow low high =
-        let middle = (log low + log high) / 2.0
+    /// there closes the gap from both sides. After trials that did not halve the gap, because bounds are loose or jump, it aims
+    /// further and further above, up to the middle.
+    let private between threshold gap trials stalls low high =
+        let zero = secant threshold trials |> Option.defaultValue (log low)
+        let aim = max zero (log low) + gap / 4.0 * Math.Pow(8.0, float stalls)
 
-        match secant threshold trials with
-        | Some zero when not slow && log low < zero && zero + gap / 4.0 < log high -> exp (zero + gap / 4.0)
-        | _ -> exp middle
+        exp (if aim < log high then aim else (log low + log high) / 2.0)
 
     /// The radius to try after `trials` (last first).
-    let private next threshold gap trials slow =
+    let private next threshold gap trials stalls =
         let last = List.head trials
         let low = (best trials).Kept
 
@@ -217,7 +217,13 @@ module CertifiedRadius =
         | None -> min largest (reach threshold last.Lipschitz.Value * (1.0 + gap / 4.0))
         | Some high when low = 0.0 -> high * 1e-10
         | Some _ when trials.Tail.IsEmpty -> low
-        | Some high -> between threshold gap trials slow low high
+        | Some high -> between threshold gap trials stalls low high
+
+    /// Trials in a row, the last first, that did not halve the gap.
+    let rec private stalls (widths: float list) =
+        match widths with
+        | now :: (before :: _ as rest) when now > before / 2.0 -> 1 + stalls rest
+        | _ -> 0
 
     let private width trials =
         let low = (best trials).Kept
@@ -266,12 +272,7 @@ module CertifiedRadius =
             tryRadius output (bound context (asRadius at)) at
 
         let rec run trials (widths: float list) =
-            let slow =
-                match widths with
-                | now :: _ :: before :: _ -> now > before / 2.0
-                | _ -> false
-
-            let at = next threshold plan.Gap trials slow
+            let at = next threshold plan.Gap trials (stalls widths)
 
             if
                 widths.Head <= plan.Gap
@@ -287,14 +288,14 @@ module CertifiedRadius =
             let first = [ attempt 0 start.Value ]
             run first [ width first ])
 
-    /// The length of the input, or 1: some radius on the scale of the input, and likely too large.
-    let private scaleOf (input: Tensor) =
+    /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.
+    let private startFor (input: Tensor) =
         let length =
             Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(Tensor.values input))
 
         asRadius (
             if length > 0.0 && Double.IsFinite length then
-                min length 1e50
+                min (1e-3 * length) 1e50
             else
                 1.0
         )
@@ -303,7 +304,7 @@ module CertifiedRadius =
     let analytic (context: Context) definition (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
         let output = EnclosedTensor.evaluate context network input
 
-        search context (searchFor context network) output (scaleOf input) (fun context radius ->
+        search context (searchFor context network) output (startFor input) (fun context radius ->
             (Analytic.bound context definition network input radius).Bound)
 
     /// The radius that the global constant certifies around `input`. Fails for a network with a single output.

@@ -7,10 +7,10 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 
-let private classOf (values: float[]) = Array.IndexOf(values, Array.max values)
+let classOf (values: float[]) = Array.IndexOf(values, Array.max values)
 
 /// A network that ends in a vector of at least two, over which classes make sense.
-let private classifier seed =
+let classifier seed =
     let case = network seed
     let draw = Draw(seed + 17)
     let classes, features = draw.Int(2, 5), Shape.size case.Network.OutputShape
@@ -80,7 +80,7 @@ let private certifiedRadius (case: NetworkCase) =
     if keeps case (radius 1e-9) then bisect 1e-9 1e9 40 else 0.0
 
 /// Points that gradient descent of each margin reaches inside the ball.
-let private attacks (case: NetworkCase) distance =
+let attacks (case: NetworkCase) distance =
     let center = Tensor.values case.Input
     let output = Network.evaluate context case.Network case.Input |> Tensor.values
     let label = classOf output
@@ -145,7 +145,7 @@ let ``Proposition 6: no sample and no gradient step within a certified radius ch
                 ))
 
 /// Logits `Q x` for a random rotation `Q`, where the nearest class change is at `δ/√2`.
-let private rotation seed =
+let rotation seed =
     let draw = Draw seed
     let n = draw.Int(2, 6)
 

@@ -28,6 +28,48 @@ type BoundArguments =
                 "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
+/// `lipverify certify MODEL …`
+type CertifyArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Method of M: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Method _ -> "the Lipschitz bound behind the radius: analytic (default) or global."
+            | Csv _ -> "write one line an input to this file."
+
+/// `lipverify curve MODEL …`
+type CurveArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Mandatory; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radii of LIST: string
+    | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Methods of LIST: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Plot of F: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Html of F: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Title of TEXT: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Samples of N: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Starts of N: string
+    | [<Unique>] Restart
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Radii _ -> "A:B:N for N radii from A to B, A:B:N:log for logarithmic steps, or radii separated by commas."
+            | Methods _ ->
+                "upper bounds global, analytic and lower bounds gradient, sampling, separated by commas (all four)."
+            | Csv _ -> "write one row a point to this file as it is finished; a rerun goes on from there."
+            | Plot _ -> "write the curves to this file as an SVG picture."
+            | Html _ -> "write them to this file as an interactive page."
+            | Title _ -> "a title for the plot."
+            | Samples _ -> "points that sampling draws for each radius (1000)."
+            | Starts _ ->
+                "searches of gradient ascent side by side (as many as suit the size of the network, 72 at most)."
+            | Restart -> "begin anew where the CSV file exists."
+
 /// `lipverify check CERTIFICATE --model MODEL …`
 type CheckArguments =
     | [<MainCommand; ExactlyOnce>] Certificate of CERTIFICATE: string
@@ -56,15 +98,19 @@ type AttackArguments =
 
 /// `lipverify demo`
 type DemoArguments =
-    | [<Hidden>] Placeholder
+    | [<Unique; EqualsAssignmentOrSpaced>] Folder of F: string
 
     interface IArgParserTemplate with
-        member _.Usage = ""
+        member argument.Usage =
+            match argument with
+            | Folder _ -> "where the curve goes (a new folder among the system's temporary ones)."
 
 /// The command line. Options marked as inherited may follow any command.
 type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
+    | [<CliPrefix(CliPrefix.None)>] Certify of ParseResults<CertifyArguments>
+    | [<CliPrefix(CliPrefix.None)>] Curve of ParseResults<CurveArguments>
     | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
     | [<CliPrefix(CliPrefix.None)>] Attack of ParseResults<AttackArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
@@ -90,11 +136,14 @@ type Arguments =
             match argument with
             | Info _ -> "list the layers of a network."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
+            | Certify _ -> "the largest radius within which the class of an input surely holds."
+            | Curve _ -> "upper and lower bounds against the radius, as a table and a plot."
             | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
             | Attack _ -> "adversarial inputs: upper bounds on the least perturbation that changes the class."
-            | Demo _ -> "bounds of the bundled network at several radii."
+            | Demo _ -> "bounds, certified radius and curve of the bundled network."
             | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
-            | Input _ -> "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."
+            | Input _ ->
+                "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]; for certify also a folder or a batch."
             | Preprocess _ ->
                 "normalisation of the input: mnist, cifar10, imagenet or none (default); pixels are divided by 255 first."
             | Mean _ -> "means, one a channel, separated by commas (with --std, instead of --preprocess)."

@@ -25,6 +25,16 @@ let private commands =
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
         ]
+        "certify",
+        [
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits --preprocess mnist --csv radii.csv"
+        ]
+        "curve",
+        [
+            "lipverify curve samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radii 0.001:7:30 --csv curve.csv --plot curve.svg --html curve.html"
+            "lipverify curve zoo:mnist-net --input random --radii 0.001:10:20:log --methods global,analytic --csv curve.csv"
+        ]
         "check",
         [
             "lipverify check certificate.json --model samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
@@ -35,10 +45,10 @@ let private commands =
             "lipverify attack samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --attack pgd --output adversarial.npy"
             "lipverify attack zoo:cifar10-net --input random --attack cw --json"
         ]
-        "demo", [ "lipverify demo"; "lipverify demo --engine managed" ]
+        "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
-let private commandNames = "info, bound, check, attack or demo"
+let private commandNames = "info, bound, certify, curve, attack, check or demo"
 
 let private parser =
     lazy
@@ -115,9 +125,11 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         match arguments.TryGetSubCommand() with
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
+        | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
+        | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check
         | Some(Attack attack) -> AttackCommand.run settings attack |> completed
-        | Some(Demo _) -> DemoCommand.run settings |> completed
+        | Some(Demo demo) -> DemoCommand.run settings demo |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 
 let private execute (arguments: ParseResults<Arguments>) =

@@ -106,3 +106,14 @@ let during (work: (string -> unit) -> 'a) : 'a =
         lock console (fun () ->
             ended <- true
             erase ())
+
+/// How much of the work is done: a bar on a terminal, a percentage elsewhere.
+let bar (finished: int) (total: int) =
+    let cells = 20
+    let share = float finished / float (max 1 total)
+
+    if Console.IsErrorRedirected then
+        $"{100.0 * share:F0} %%"
+    else
+        let filled = int (Math.Floor(share * float cells))
+        "[" + String('#', filled) + String('.', cells - filled) + "]"

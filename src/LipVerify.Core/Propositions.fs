@@ -127,13 +127,14 @@ let topTwoGap (output: EnclosedTensor) =
     |> Seq.map rival
     |> Seq.fold min Double.PositiveInfinity
 
+/// The right side `δ/√2` of Proposition 6, rounded downward; negative where the class is undecided.
+let classThreshold (output: EnclosedTensor) =
+    Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
+    |> Math.BitDecrement
+
 /// Proposition 6: inputs within `radius` keep the class of the nominal output if `radius·L ≤ δ/√2`.
 /// An output that is not a finite number certifies nothing.
 let keepsClass (output: EnclosedTensor) (radius: Radius) (lipschitz: Bound) =
-    let threshold =
-        Math.BitDecrement(topTwoGap output / Math.BitIncrement(sqrt 2.0))
-        |> Math.BitDecrement
-
     Tensor.isFinite output.Value
     && Tensor.isFinite output.Error
-    && Rounding.mulUp radius.Value lipschitz.Value <= threshold
+    && Rounding.mulUp radius.Value lipschitz.Value <= classThreshold output

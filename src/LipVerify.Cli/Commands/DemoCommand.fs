@@ -3,12 +3,26 @@ module LipVerify.Cli.DemoCommand
 
 open System
 open System.IO
+open Argu
 open LipVerify.Core
 
 let private radii = [ 0.001; 0.003; 0.01; 0.03; 0.1; 0.3; 1.0; 3.0 ]
 
 /// The radius whose layers are shown.
 let private detailRadius = 0.1
+
+/// Radii of the curve: enough to see its shape, few enough for a demonstration.
+let private curveRadii = "0.001:10:13:log"
+
+/// What the demonstration computed.
+[<NoComparison; NoEquality>]
+type private Findings =
+    {
+        Global: BoundReport
+        Local: (Radius * BoundReport) list
+        Certified: CertifyReport list
+        Curve: CurveReport
+    }
 
 /// The folder `samples/mnist`, found above the program or the working directory.
 let private samples () =
@@ -41,11 +55,16 @@ let private row (globalBound: Bound) output (radius: Radius, report: BoundReport
         report.Elapsed.TotalSeconds.ToString "F3"
     ]
 
-let private text folder (globalReport: BoundReport) output (reports: (Radius * BoundReport) list) =
-    let detail =
-        reports |> List.find (fun (radius, _) -> radius.Value = detailRadius) |> snd
+let private certifiedLine (report: CertifyReport) =
+    $"    {report.Method, -9} {Figure.downward report.Result.Radius}"
 
-    let globalBound = globalReport.Result.Bound
+let private text folder output (findings: Findings) =
+    let detail =
+        findings.Local
+        |> List.find (fun (radius, _) -> radius.Value = detailRadius)
+        |> snd
+
+    let globalBound = findings.Global.Result.Bound
 
     let table =
         TextTable.render
@@ -57,7 +76,7 @@ let private text folder (globalReport: BoundReport) output (reports: (Radius * B
                 TextTable.Words "class certified"
                 TextTable.Figures "seconds"
             ]
-            (reports |> List.map (row globalBound output))
+            (findings.Local |> List.map (row globalBound output))
 
     [
         $"A network that reads handwritten digits ({folder}), at the digit 8.png."
@@ -67,28 +86,100 @@ let private text folder (globalReport: BoundReport) output (reports: (Radius * B
         "Within a radius of the digit (analytic, Algorithm 1 of Avant & Morgansen):"
         table
         "\"class certified\": Proposition 6 shows that no input within the radius changes the digit that is read."
+        "The largest radius for which it does, by method:"
+        yield! findings.Certified |> List.map certifiedLine
         ""
         $"Where the bound at radius {detailRadius:G4} comes from: the product of the layers' constants over the inputs that can reach them."
         BoundReport.layerTable detail.Result
-        "Your own network:  ./lipverify bound MODEL --input X --radius 0.1      (./lipverify bound --help)"
+        "Upper and lower bounds against the radius:"
+        CurveReport.table findings.Curve
+        for kind, path in findings.Curve.Files do
+            $"    {kind, -4}  {path}"
+        ""
+        "Your own network:  ./lipverify certify MODEL --input X      (./lipverify --help)"
         ""
     ]
     |> String.concat "\n"
 
-let private json (globalReport: BoundReport) (reports: (Radius * BoundReport) list) =
+let private json (findings: Findings) =
     JsonText.document (fun writer ->
         JsonText.object writer (fun () ->
             writer.WriteString("schema", "lipverify/demo/1")
 
-            JsonText.array writer "bounds" (globalReport :: List.map snd reports) (BoundReport.write writer)))
+            JsonText.array writer "bounds" (findings.Global :: List.map snd findings.Local) (BoundReport.write writer)
+            JsonText.array writer "certifiedRadii" findings.Certified (CertifyReport.write writer)
+            writer.WritePropertyName "curve"
+            CurveReport.write writer findings.Curve))
 
-let private demonstrate (settings: Settings) folder (context: Context) =
-    let model = Path.Combine(folder, "mnist-net.onnx")
+let private inFolder (folder: string) name = Path.Combine(folder, name)
+
+let private destinations folder : CurveCommand.Destinations =
+    {
+        Csv = Some(inFolder folder "curve.csv")
+        Plot = Some(inFolder folder "curve.svg")
+        Html = Some(inFolder folder "curve.html")
+        Restart = false
+    }
+
+/// The folder for the curve: a new one, or that of the user, as long as nothing in it would be overwritten.
+let private prepareFolder (named: string option) =
+    try
+        match named with
+        | None -> Ok (Directory.CreateTempSubdirectory "lipverify-demo-").FullName
+        | Some folder ->
+            let taken =
+                [ "curve.csv"; "curve.csv.state"; "curve.svg"; "curve.html" ]
+                |> List.map (inFolder folder)
+                |> List.tryFind File.Exists
+
+            match taken with
+            | Some path ->
+                Error(Usage $"--folder: {path} exists already, and the demo overwrites nothing; name another folder")
+            | None -> Ok (Directory.CreateDirectory folder).FullName
+    with
+    | :? IOException
+    | :? UnauthorizedAccessException
+    | :? ArgumentException as failure -> Error(Usage $"--folder: {failure.Message}")
+
+let private plan: CurvePlan =
+    match CurvePlan.radii curveRadii with
+    | Error problem -> invalidOp problem
+    | Ok(radii, logarithmic) ->
+        {
+            Radii = radii
+            LogRadii = logarithmic
+            Methods = CurveMethod.all
+            Samples = 500
+            Starts = Some 8
+        }
+
+let private curve (settings: Settings) context name network input folder =
+    let request: CurveCommand.Request =
+        {
+            Settings = settings
+            Model = name
+            Input = "8.png"
+            Title = None
+            Plan = plan
+            Destinations = destinations folder
+        }
+
+    CurveCommand.produce request context network input
+
+let private certified settings context name network input =
+    [ "global"; "analytic" ]
+    |> List.map (fun method ->
+        let job = CertifyCommand.job settings context name method network
+        CertifyCommand.certify job "8.png" input)
+    |> List.choose Result.toOption
+
+let private demonstrate (settings: Settings) samples folder (context: Context) =
+    let model = Path.Combine(samples, "mnist-net.onnx")
 
     let settings =
         { settings with
             Architecture = None
-            Input = Some(Path.Combine(folder, "digits", "8.png"))
+            Input = Some(Path.Combine(samples, "digits", "8.png"))
             Preprocessing = LipVerify.Formats.Preprocessing.mnist
         }
 
@@ -99,31 +190,34 @@ let private demonstrate (settings: Settings) folder (context: Context) =
             let output = EnclosedTensor.evaluate context network input
             let name = "samples/mnist/mnist-net.onnx"
 
-            let globalReport =
-                BoundCommand.compute context name "global" settings.Definition network None None
+            let bound method input radius =
+                BoundCommand.compute context name method settings.Definition network input radius
 
-            let reports =
-                [
-                    for radius in radii |> List.map Radius.create |> List.choose Result.toOption do
-                        radius,
-                        BoundCommand.compute
-                            context
-                            name
-                            "analytic"
-                            settings.Definition
-                            network
-                            (Some input)
-                            (Some radius)
-                ]
+            let local =
+                radii
+                |> List.map Radius.create
+                |> List.choose Result.toOption
+                |> List.map (fun radius -> radius, bound "analytic" (Some input) (Some radius))
 
-            (if settings.Json then
-                 json globalReport reports
-             else
-                 text "samples/mnist" globalReport output reports)
-            |> Session.deliver settings))
+            prepareFolder folder
+            |> Result.bind (curve settings context name network input)
+            |> Result.bind (fun curve ->
+                let findings =
+                    {
+                        Global = bound "global" None None
+                        Local = local
+                        Certified = certified settings context name network input
+                        Curve = curve
+                    }
+
+                (if settings.Json then
+                     json findings
+                 else
+                     text "samples/mnist" output findings)
+                |> Session.deliver settings)))
 
 /// Runs the command.
-let run (settings: Settings) : Result<unit, CommandError> =
+let run (settings: Settings) (arguments: ParseResults<DemoArguments>) : Result<unit, CommandError> =
     match samples () with
-    | Some folder -> Session.run settings (demonstrate settings folder)
+    | Some samples -> Session.run settings (demonstrate settings samples (arguments.TryGetResult DemoArguments.Folder))
     | None -> Error(Usage "samples/mnist is missing: run the demo from the repository")

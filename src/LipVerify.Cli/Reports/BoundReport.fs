@@ -20,7 +20,8 @@ type BoundReport =
 
 module BoundReport =
 
-    let private definitionName definition =
+    /// The word for a definition.
+    let definitionName definition =
         match definition with
         | Nominal -> "nominal"
         | Uniform -> "uniform"

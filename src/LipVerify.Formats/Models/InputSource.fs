@@ -34,16 +34,17 @@ let private read (path: string) =
     | Some reader -> reader path
     | None -> Error(LoadError.file path "an input is a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]")
 
-/// The values of a file in the shape that the network takes: equal, or equal up to extents of 1, or flat.
-let private fit path (expected: Shape) (tensor: Tensor) =
+/// Equal shapes, or equal up to extents of 1, or one of them flat.
+let private fits (expected: Shape) (shape: Shape) =
     let significant = List.filter (fun extent -> extent <> 1)
     let isFlat (shape: Shape) = (significant shape).Length <= 1
 
-    let fits =
-        significant tensor.Shape = significant expected
-        || (tensor.Length = Shape.size expected && (isFlat tensor.Shape || isFlat expected))
+    significant shape = significant expected
+    || (Shape.size shape = Shape.size expected && (isFlat shape || isFlat expected))
 
-    if not fits then
+/// The values of a file in the shape that the network takes.
+let private fit path (expected: Shape) (tensor: Tensor) =
+    if not (fits expected tensor.Shape) then
         Error(
             LoadError.file
                 path
@@ -76,3 +77,88 @@ let load (expected: Shape) preprocessing (source: string) : Result<Tensor, LoadE
 
             return! fit source expected normalised
         }
+
+/// An input among several: its name, and its values or why there are none.
+[<ReferenceEquality>]
+type NamedInput =
+    {
+        /// The file, with the array and the position in a batch where it holds several.
+        Name: string
+        /// The preprocessed values.
+        Values: Result<Tensor, LoadError>
+    }
+
+/// What a name of inputs stands for.
+[<ReferenceEquality>]
+type Inputs =
+    /// One input.
+    | One of Tensor
+    /// A folder of files, or a file with a batch: each input by itself may have failed to load. Files that are no inputs are skipped.
+    | Several of inputs: NamedInput list * skipped: string list
+
+/// An array as one input where its shape is that of the network's, else as a batch along its first extent.
+let private unbatch expected preprocessing path name (tensor: Tensor) : NamedInput list =
+    let one name (tensor: Tensor) =
+        {
+            Name = name
+            Values =
+                Preprocessing.apply preprocessing tensor
+                |> Result.mapError (LoadError.file path)
+                |> Result.bind (fit path expected)
+        }
+
+    match tensor.Shape with
+    | count :: rest when not (fits expected tensor.Shape) && fits expected rest ->
+        let values, size = Tensor.values tensor, Shape.size rest
+
+        List.init count (fun i -> one $"{name}[{i}]" (Tensor.ofArray rest values[i * size .. (i + 1) * size - 1]))
+    | _ -> [ one name tensor ]
+
+/// The inputs in a file: an archive or an array may hold several.
+let private inFile expected preprocessing (path: string) : NamedInput list =
+    let arrays =
+        if (string (Path.GetExtension path)).ToLowerInvariant() = ".npz" then
+            Npz.load path
+            |> Result.map (function
+                | [| _, tensor |] -> [| path, tensor |]
+                | arrays -> arrays |> Array.map (fun (name, tensor) -> $"{path}:{name}", tensor))
+        else
+            read path |> Result.map (fun tensor -> [| path, tensor |])
+
+    match arrays with
+    | Error error -> [ { Name = path; Values = Error error } ]
+    | Ok arrays ->
+        arrays
+        |> List.ofArray
+        |> List.collect (fun (name, tensor) -> unbatch expected preprocessing path name tensor)
+
+let private inFolder expected preprocessing (folder: string) =
+    try
+        let files =
+            Directory.GetFiles folder
+            |> Array.sortWith (fun a b -> String.CompareOrdinal(a, b))
+            |> List.ofArray
+
+        let inputs, skipped =
+            files
+            |> List.partition (fun path -> readers.ContainsKey((string (Path.GetExtension path)).ToLowerInvariant()))
+
+        if inputs.IsEmpty then
+            Error(LoadError.file folder "the folder holds no .png, .npy, .npz or .csv file")
+        else
+            Ok(Several(inputs |> List.collect (inFile expected preprocessing), skipped))
+    with
+    | :? IOException
+    | :? UnauthorizedAccessException as failure -> Error(LoadError.file folder failure.Message)
+
+/// The inputs that a name stands for: as `load`, and besides a folder of input files, and files with a batch of inputs along a
+/// leading extent (.npy, .csv) or several arrays (.npz).
+let loadAll (expected: Shape) preprocessing (source: string) : Result<Inputs, LoadError> =
+    if Directory.Exists source then
+        inFolder expected preprocessing source
+    elif File.Exists source then
+        match inFile expected preprocessing source with
+        | [ single ] -> single.Values |> Result.map One
+        | several -> Ok(Several(several, []))
+    else
+        load expected preprocessing source |> Result.map One

@@ -122,19 +122,64 @@ let ``info --json lists the layers`` () =
     Assert.That(number "parameters" report, Is.EqualTo 44426)
     Assert.That(report.GetProperty("layers").GetArrayLength(), Is.EqualTo 12)
 
+/// The demo with its curve in a folder that is deleted afterwards.
+let private demo arguments (check: string -> Outcome -> unit) =
+    let folder = Directory.CreateTempSubdirectory "lipverify-demo-test-"
+
+    try
+        check folder.FullName (run ([ "demo"; "--folder"; folder.FullName ] @ arguments))
+    finally
+        folder.Delete true
+
 [<Test>]
-let ``demo --json holds the bounds of its table`` () =
-    let report = [ "demo"; "--json" ] |> run |> json
-    let bounds = report.GetProperty("bounds").EnumerateArray() |> List.ofSeq
-    Assert.That(text "schema" report, Is.EqualTo "lipverify/demo/1")
-    Assert.That(text "method" bounds.Head, Is.EqualTo "global")
-    Assert.That(bounds.Tail |> List.map (number "value"), Is.Ordered)
+let ``demo --json holds the bounds of its table, certified radii and the curve`` () =
+    demo [ "--json" ] (fun folder outcome ->
+        let report = json outcome
+        let bounds = report.GetProperty("bounds").EnumerateArray() |> List.ofSeq
+        Assert.That(text "schema" report, Is.EqualTo "lipverify/demo/1")
+        Assert.That(text "method" bounds.Head, Is.EqualTo "global")
+        Assert.That(bounds.Tail |> List.map (number "value"), Is.Ordered)
+
+        let radii =
+            [
+                for item in report.GetProperty("certifiedRadii").EnumerateArray() -> number "certifiedRadius" item
+            ]
+
+        Assert.That(radii[0], Is.EqualTo(0.10354971).Within 1e-6)
+        Assert.That(radii[1], Is.EqualTo(0.23383641).Within 1e-6)
+
+        for kind, name in [ "csv", "curve.csv"; "plot", "curve.svg"; "html", "curve.html" ] do
+            let path = report.GetProperty("curve").GetProperty("files") |> text kind
+            Assert.That(path, Is.EqualTo(Path.Combine(folder, name)))
+            Assert.That(File.Exists path)
+
+        // A second demo overwrites nothing.
+        let again = run [ "demo"; "--folder"; folder ]
+        Assert.That(again.ExitCode, Is.EqualTo 2)
+        Assert.That(again.Error, Does.Contain "overwrites nothing"))
 
 [<Test>]
 let ``Tables are aligned, without blanks at the ends of lines`` () =
-    for arguments in [ [ "info"; onnx ]; bound [ "--radius"; "0.1" ]; [ "demo" ] ] do
-        for line in (run arguments |> succeeded).Split '\n' do
+    let haveNoBlanks outcome =
+        for line in (succeeded outcome).Split '\n' do
             Assert.That(line, Is.EqualTo(line.TrimEnd()))
+
+    for arguments in
+        [
+            [ "info"; onnx ]
+            bound [ "--radius"; "0.1" ]
+            [
+                "certify"
+                onnx
+                "--method"
+                "global"
+                "--input"
+                Path.Combine(samples, "digits")
+            ]
+        ] do
+        run arguments |> haveNoBlanks
+
+    demo [] (fun _ outcome -> haveNoBlanks outcome)
 
     let table = [ "info"; onnx ] |> run |> succeeded |> lines
     let isRule (line: string) = line.StartsWith '─'

@@ -1,0 +1,190 @@
+/// `lipverify certify`: the largest radius within which the class of an input surely holds, for one input or several.
+module LipVerify.Cli.CertifyCommand
+
+open System
+open System.Diagnostics
+open Argu
+open LipVerify.Core
+open LipVerify.Formats
+
+/// What the certified radii of one network share.
+[<NoComparison; NoEquality>]
+type Job =
+    {
+        Model: string
+        Method: string
+        Settings: Settings
+        Context: Context
+        Network: Network
+        /// Computed once, where it is needed at all.
+        Global: Lazy<Bound>
+    }
+
+/// A job for a network; nothing is computed yet.
+let job (settings: Settings) (context: Context) model method network =
+    {
+        Model = model
+        Method = method
+        Settings = settings
+        Context = context
+        Network = network
+        Global = lazy ((Global.bound context network).Bound)
+    }
+
+/// The certified radius of one input, or why there is none.
+let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
+    let clock = Stopwatch.StartNew()
+
+    let result =
+        match job.Method with
+        | "global" ->
+            CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
+        | _ -> CertifiedRadius.analytic job.Context job.Settings.Definition job.Network input
+
+    result
+    |> Result.map (fun result ->
+        {
+            Model = job.Model
+            Input = name
+            Definition = job.Settings.Definition
+            Method = job.Method
+            Result = result
+            Engine = job.Context.Engine.Name
+            Elapsed = clock.Elapsed
+        })
+
+let private document (settings: Settings) write text value =
+    if settings.Json then
+        JsonText.document (fun writer -> write writer value)
+    else
+        text value
+
+let private certifyOne job name csv input =
+    certify job name input
+    |> Result.mapError Usage
+    |> Result.bind (fun report ->
+        let batch =
+            {
+                Model = job.Model
+                Method = job.Method
+                Definition = job.Settings.Definition
+                FailureProbability = job.Context.Certification.FailureProbability
+                Entries = [ { Name = name; Outcome = Ok report } ]
+            }
+
+        csv
+        |> Option.map (fun path -> OutputFiles.write path (BatchReport.csv batch))
+        |> Option.defaultValue (Ok())
+        |> Result.bind (fun () ->
+            document job.Settings CertifyReport.write CertifyReport.text report
+            |> Session.deliver job.Settings))
+
+/// One of several inputs: what fails is told in its line, and the others go on.
+let private entry (job: Job) count index (input: InputSource.NamedInput) =
+    let report (text: string) =
+        job.Context.Report $"{Progress.bar index count} {index} of {count} inputs  {input.Name}: {text}"
+
+    let job =
+        { job with
+            Context = { job.Context with Report = report }
+        }
+
+    {
+        Name = input.Name
+        Outcome =
+            match input.Values with
+            | Error error -> Error(LoadError.text error)
+            | Ok values ->
+                try
+                    certify job input.Name values
+                with :? Spectral.NotCertifiableException as failure ->
+                    Error $"--rigor certified is out of reach: {failure.Message}"
+    }
+
+let private tellFailures (batch: BatchReport) =
+    let failures =
+        batch.Entries
+        |> List.choose (fun entry ->
+            match entry.Outcome with
+            | Ok _ -> None
+            | Error problem -> Some problem)
+
+    match failures with
+    | [] -> Ok()
+    | first :: _ ->
+        Error(Usage $"{failures.Length} of {batch.Entries.Length} inputs have no certified radius; the first: {first}")
+
+let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
+    if Shape.size job.Network.OutputShape < 2 then
+        Error(Usage CertifiedRadius.singleOutput)
+    else
+        let batch =
+            {
+                Model = job.Model
+                Method = job.Method
+                Definition = job.Settings.Definition
+                FailureProbability = job.Context.Certification.FailureProbability
+                Entries = inputs |> List.mapi (entry job inputs.Length)
+            }
+
+        csv
+        |> Option.map (fun path -> OutputFiles.write path (BatchReport.csv batch))
+        |> Option.defaultValue (Ok())
+        |> Result.bind (fun () ->
+            document job.Settings BatchReport.write BatchReport.text batch
+            |> Session.deliver job.Settings)
+        |> Result.bind (fun () -> tellFailures batch)
+
+let private tellSkipped (skipped: string list) =
+    match skipped with
+    | [] -> ()
+    | [ path ] -> Progress.say $"{path} is no .png, .npy, .npz or .csv file and was left out"
+    | first :: rest ->
+        Progress.say $"{first} and {rest.Length} more are no .png, .npy, .npz or .csv files and were left out"
+
+let private loadInputs (settings: Settings) (network: Network) =
+    match settings.Input with
+    | None ->
+        Error(
+            Usage "--input is missing: a .png, .npy, .npz or .csv file, a folder of them, or zeros, or random[?seed=N]"
+        )
+    | Some source ->
+        InputSource.loadAll network.InputShape settings.Preprocessing source
+        |> Result.mapError File
+        |> Result.map (fun inputs -> source, inputs)
+
+let private methodOf (arguments: ParseResults<CertifyArguments>) =
+    match arguments.GetResult(CertifyArguments.Method, "analytic") with
+    | "analytic"
+    | "global" as method -> Ok method
+    | other -> Error(Usage $"--method must be analytic or global, not \"{other}\"")
+
+/// Runs the command.
+let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Result<unit, CommandError> =
+    let model = arguments.GetResult CertifyArguments.Model
+    let csv = arguments.TryGetResult CertifyArguments.Csv
+
+    let files: OutputFiles.OutputFile list =
+        [
+            for path in Option.toList csv do
+                {
+                    OutputFiles.Option = "--csv"
+                    OutputFiles.Path = path
+                }
+        ]
+
+    methodOf arguments
+    |> Result.bind (fun method -> OutputFiles.check settings model files |> Result.map (fun () -> method))
+    |> Result.bind (fun method ->
+        Session.run settings (fun context ->
+            Session.loadModel settings model
+            |> Result.bind (fun network ->
+                loadInputs settings network
+                |> Result.bind (fun (source, inputs) ->
+                    let job = job settings context model method network
+
+                    match inputs with
+                    | InputSource.One input -> certifyOne job source csv input
+                    | InputSource.Several(inputs, skipped) ->
+                        tellSkipped skipped
+                        certifyAll job csv inputs))))

@@ -1,0 +1,183 @@
+/// `lipverify curve`: upper and lower bounds against the radius, as a table, a plot and a web page.
+module LipVerify.Cli.CurveCommand
+
+open System
+open Argu
+open LipVerify.Core
+open LipVerify.Formats
+
+/// The files that a curve is written to.
+type Destinations =
+    {
+        Csv: string option
+        Plot: string option
+        Html: string option
+        Restart: bool
+    }
+
+/// The network and the input by name, and what is to be computed.
+[<NoComparison; NoEquality>]
+type Request =
+    {
+        Settings: Settings
+        Model: string
+        Input: string
+        Title: string option
+        Plan: CurvePlan
+        Destinations: Destinations
+    }
+
+/// An unfinished curve is no loss where its rows are in a file.
+let private tellProgress csv (file: CurveFile.Growing) (plan: CurvePlan) added =
+    Progress.say
+        $"{file.Rows.Length + added} of {plan.Points.Length} points are in {csv}; the same command goes on from there"
+
+let private runInto csv (file: CurveFile.Growing) plan subject =
+    let mutable added = 0
+
+    try
+        CurvePoints.run plan subject file.Rows (fun row ->
+            file.Add row
+            added <- added + 1)
+        |> Ok
+    with
+    | :? OperationCanceledException ->
+        tellProgress csv file plan added
+        reraise ()
+    | :? IO.IOException as failure -> Error(CommandError.File(LoadError.file csv failure.Message))
+
+let private compute (request: Request) (subject: CurvePoints.Subject) =
+    let plan = request.Plan
+
+    match request.Destinations.Csv with
+    | None -> Ok(CurvePoints.run plan subject [] ignore)
+    | Some csv ->
+        CurveFile.identity request.Settings plan subject.Network subject.Input
+        |> CurveFile.openFor csv request.Destinations.Restart plan
+        |> Result.bind (fun file ->
+            use file = file
+            runInto csv file plan subject)
+
+let private writeTo path (document: unit -> string) =
+    match path with
+    | Some path -> OutputFiles.write path (document ())
+    | None -> Ok()
+
+/// Computes the points that are not there yet, and writes the files.
+let produce
+    (request: Request)
+    (context: Context)
+    (network: Network)
+    (input: Tensor)
+    : Result<CurveReport, CommandError> =
+    let destinations = request.Destinations
+
+    compute
+        request
+        {
+            Context = context
+            Definition = request.Settings.Definition
+            Network = network
+            Input = input
+        }
+    |> Result.bind (fun rows ->
+        let report =
+            {
+                Model = request.Model
+                Input = request.Input
+                Title = request.Title
+                Definition = request.Settings.Definition
+                FailureProbability = request.Settings.Certification.FailureProbability
+                Plan = request.Plan
+                Rows = rows
+                Files =
+                    [
+                        "csv", destinations.Csv
+                        "plot", destinations.Plot
+                        "html", destinations.Html
+                    ]
+                    |> List.choose (fun (kind, path) -> path |> Option.map (fun path -> kind, path))
+            }
+
+        writeTo destinations.Plot (fun () -> CurvePlot.file (CurveReport.picture report))
+        |> Result.bind (fun () -> writeTo destinations.Html (fun () -> CurvePage.file (CurveReport.page report)))
+        |> Result.map (fun () -> report))
+
+let private positive option (text: string option) =
+    match text with
+    | None -> Ok None
+    | Some text ->
+        match Int32.TryParse(text, Globalization.NumberStyles.None, Globalization.CultureInfo.InvariantCulture) with
+        | true, number when number >= 1 -> Ok(Some number)
+        | _ -> Error(Usage $"{option} must be an integer of at least 1, not \"{text}\"")
+
+let private planOf (arguments: ParseResults<CurveArguments>) =
+    let methods =
+        match arguments.TryGetResult CurveArguments.Methods with
+        | Some text -> CurvePlan.methods text |> Result.mapError Usage
+        | None -> Ok CurveMethod.all
+
+    CurvePlan.radii (arguments.GetResult CurveArguments.Radii)
+    |> Result.mapError Usage
+    |> Result.bind (fun (radii, logarithmic) ->
+        methods
+        |> Result.bind (fun methods ->
+            positive "--samples" (arguments.TryGetResult CurveArguments.Samples)
+            |> Result.bind (fun samples ->
+                positive "--starts" (arguments.TryGetResult CurveArguments.Starts)
+                |> Result.map (fun starts ->
+                    {
+                        Radii = radii
+                        LogRadii = logarithmic
+                        Methods = methods
+                        Samples = Option.defaultValue 1000 samples
+                        Starts = starts
+                    }))))
+
+let private requestOf settings (arguments: ParseResults<CurveArguments>) =
+    planOf arguments
+    |> Result.map (fun plan ->
+        {
+            Settings = settings
+            Model = arguments.GetResult CurveArguments.Model
+            Input = Option.defaultValue "" settings.Input
+            Title = arguments.TryGetResult CurveArguments.Title
+            Plan = plan
+            Destinations =
+                {
+                    Csv = arguments.TryGetResult CurveArguments.Csv
+                    Plot = arguments.TryGetResult CurveArguments.Plot
+                    Html = arguments.TryGetResult CurveArguments.Html
+                    Restart = arguments.Contains CurveArguments.Restart
+                }
+        })
+
+/// The files of a request, with that beside the CSV file.
+let private filesOf (destinations: Destinations) : OutputFiles.OutputFile list =
+    [
+        "--csv", destinations.Csv
+        "--csv (its state)", destinations.Csv |> Option.map CurveFile.statePath
+        "--plot", destinations.Plot
+        "--html", destinations.Html
+    ]
+    |> List.choose (fun (option, path) -> path |> Option.map (fun path -> { Option = option; Path = path }))
+
+/// Runs the command.
+let run (settings: Settings) (arguments: ParseResults<CurveArguments>) : Result<unit, CommandError> =
+    requestOf settings arguments
+    |> Result.bind (fun request ->
+        OutputFiles.check settings request.Model (filesOf request.Destinations)
+        |> Result.map (fun () -> request))
+    |> Result.bind (fun request ->
+        Session.run settings (fun context ->
+            Session.loadModel settings request.Model
+            |> Result.bind (fun network ->
+                Session.loadInput settings network
+                |> Result.bind (fun input ->
+                    produce request context network input
+                    |> Result.bind (fun report ->
+                        if settings.Json then
+                            JsonText.document (fun writer -> CurveReport.write writer report)
+                        else
+                            CurveReport.text report
+                        |> Session.deliver settings)))))

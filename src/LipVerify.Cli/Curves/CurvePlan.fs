@@ -1,0 +1,188 @@
+namespace LipVerify.Cli
+
+open System
+open System.Globalization
+open LipVerify.Core
+
+/// What a curve may show against the radius.
+type CurveMethod =
+    /// The global constant: the same at every radius.
+    | GlobalBound
+    /// Algorithm 1.
+    | AnalyticBound
+    /// The largest slope that gradient ascent reaches.
+    | GradientAscent
+    /// The largest slope at random points.
+    | RandomSampling
+
+/// Whether values lie above or below the constant.
+type Side =
+    | Upper
+    | Lower
+
+/// A value of one method at one radius, still to be computed.
+type CurvePoint = { Radius: float; Method: CurveMethod }
+
+/// The points of a curve, in the order in which they are computed: radius by radius, method by method.
+type CurvePlan =
+    {
+        Radii: float list
+        /// Whether the radii are evenly spread on a logarithmic scale rather than a linear one.
+        LogRadii: bool
+        Methods: CurveMethod list
+        /// Points that sampling draws for each radius.
+        Samples: int
+        /// Searches of gradient ascent side by side; none for as many as suit the network.
+        Starts: int option
+    }
+
+    member plan.Points =
+        [
+            for radius in plan.Radii do
+                for method in plan.Methods -> { Radius = radius; Method = method }
+        ]
+
+module CurveMethod =
+
+    let private named =
+        [
+            "global", GlobalBound
+            "analytic", AnalyticBound
+            "gradient", GradientAscent
+            "sampling", RandomSampling
+        ]
+
+    /// All methods.
+    let all = List.map snd named
+
+    /// The word for a method on the command line and in files.
+    let name method =
+        named |> List.find (fun (_, known) -> known = method) |> fst
+
+    /// The method of this name.
+    let tryFind name =
+        named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
+
+    /// The names that there are.
+    let names = named |> List.map fst |> String.concat ", "
+
+    /// Which side of the constant a method's values lie on.
+    let side method =
+        match method with
+        | GlobalBound
+        | AnalyticBound -> Upper
+        | GradientAscent
+        | RandomSampling -> Lower
+
+module CurvePlan =
+
+    /// More radii than any plot shows.
+    let private most = 100_000
+
+    let private number (text: string) =
+        match Double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture) with
+        | true, value when Double.IsFinite value && value >= 0.0 -> Some value
+        | _ -> None
+
+    let private count (text: string) =
+        match Int32.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture) with
+        | true, count when count >= 2 && count <= most -> Some count
+        | _ -> None
+
+    let private spread first last count at =
+        List.init count (fun i ->
+            if i = 0 then first
+            elif i = count - 1 then last
+            else at (float i / float (count - 1)))
+        |> List.distinct
+
+    let private range (first: string) (last: string) (steps: string) logarithmic =
+        match number first, number last, count steps with
+        | None, _, _
+        | _, None, _ -> Error "the ends must be finite numbers that are not negative"
+        | _, _, None -> Error $"the number of radii must be an integer from 2 to {most}"
+        | Some first, Some last, _ when first >= last -> Error "the first radius must be less than the last"
+        | Some 0.0, _, _ when logarithmic -> Error "logarithmic steps cannot start at 0"
+        | Some first, Some last, Some count when logarithmic ->
+            Ok(spread first last count (fun s -> first * Math.Pow(last / first, s)), true)
+        | Some first, Some last, Some count -> Ok(spread first last count (fun s -> first + (last - first) * s), false)
+
+    /// Radii over two decades and more are shown on a logarithmic scale.
+    let private isWide (radii: float list) =
+        radii.Head > 0.0 && List.last radii >= 100.0 * radii.Head
+
+    let private list (text: string) =
+        let radii =
+            text.Split ',' |> Array.map (fun part -> number (part.Trim())) |> List.ofArray
+
+        if List.contains None radii then
+            Error "each radius must be a finite number that is not negative"
+        else
+            let radii = radii |> List.choose id |> List.distinct |> List.sort
+            Ok(radii, isWide radii)
+
+    /// Radii, ascending, and whether they are spread logarithmically: `A:B:N`, `A:B:N:log`, or numbers separated by commas.
+    let radii (text: string) : Result<float list * bool, string> =
+        match text.Split ':' with
+        | [| values |] -> list values
+        | [| first; last; steps |] -> range first last steps false
+        | [| first; last; steps; "log" |] -> range first last steps true
+        | _ -> Error "it is not of the form A:B:N, A:B:N:log or a list"
+        |> Result.mapError (fun problem ->
+            $"--radii \"{text}\": {problem}; use A:B:N, A:B:N:log or radii separated by commas")
+
+    /// Methods by their names, separated by commas, each once.
+    let methods (text: string) : Result<CurveMethod list, string> =
+        let names = text.Split ',' |> Array.map _.Trim() |> List.ofArray
+
+        match names |> List.tryFind (fun name -> (CurveMethod.tryFind name).IsNone) with
+        | Some name -> Error $"--methods must be among {CurveMethod.names}, not \"{name}\""
+        | None when (List.distinct names).Length < names.Length -> Error "--methods names a method more than once"
+        | None -> Ok(names |> List.choose CurveMethod.tryFind)
+
+/// A computed point of a curve.
+type CurveRow =
+    {
+        Point: CurvePoint
+        Value: float
+        /// `certified`, `probabilistic`, `numerical` or `estimate`. A lower bound is `numerical`: attained, up to rounding.
+        Rigor: string
+        Seconds: float
+    }
+
+module CurveRow =
+
+    /// The header of the CSV contract.
+    let header = CsvText.line [ "radius"; "method"; "value"; "rigor"; "seconds" ]
+
+    /// A row of the CSV contract.
+    let line row =
+        CsvText.line
+            [
+                Figure.exact row.Point.Radius
+                CurveMethod.name row.Point.Method
+                Figure.exact row.Value
+                row.Rigor
+                row.Seconds.ToString("F3", CultureInfo.InvariantCulture)
+            ]
+
+    let private rigors =
+        [ Certified; Probabilistic 0.0; Numerical; Estimate ] |> List.map Rigor.label
+
+    /// The row that `line` wrote, without its line break.
+    let tryParse (text: string) =
+        match text.Split ',' with
+        | [| radius; method; value; rigor; seconds |] when List.contains rigor rigors ->
+            match
+                Figure.tryParse radius, CurveMethod.tryFind method, Figure.tryParse value, Figure.tryParse seconds
+            with
+            | Some radius, Some method, Some value, Some seconds ->
+                Some
+                    {
+                        Point = { Radius = radius; Method = method }
+                        Value = value
+                        Rigor = rigor
+                        Seconds = seconds
+                    }
+            | _ -> None
+        | _ -> None

@@ -1,0 +1,133 @@
+/// Computes the points of a curve.
+module LipVerify.Cli.CurvePoints
+
+open System.Collections.Generic
+open System.Diagnostics
+open LipVerify.Core
+
+/// The network and the input of a curve.
+[<NoComparison; NoEquality>]
+type Subject =
+    {
+        Context: Context
+        Definition: Definition
+        Network: Network
+        Input: Tensor
+    }
+
+let private effort (plan: CurvePlan) (network: Network) =
+    let fitting = Effort.fitting network
+
+    match plan.Starts with
+    | Some starts -> { fitting with Starts = starts }
+    | None -> fitting
+
+let private ofLowerBound (bound: LowerBound) : Bound =
+    {
+        Value = bound.Value
+        Rigor = bound.Rigor
+    }
+
+let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
+    let {
+            Context = context
+            Definition = definition
+            Network = network
+        } =
+        subject
+
+    let ball =
+        RestrictedBall.whole (Tensor.reshape network.InputShape subject.Input) radius
+
+    match method with
+    | GlobalBound -> (Global.bound context network).Bound
+    | AnalyticBound -> (Analytic.bound context definition network subject.Input radius).Bound
+    | CurveMethod.GradientAscent ->
+        LowerBounds.gradientAscent context definition network ball (effort plan network)
+        |> ofLowerBound
+    | RandomSampling ->
+        LowerBounds.sampling context definition network ball plan.Samples
+        |> ofLowerBound
+
+let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
+    let clock = Stopwatch.StartNew()
+
+    match Radius.create point.Radius with
+    | Error problem -> invalidOp problem
+    | Ok radius ->
+        let bound = compute plan subject radius point.Method
+
+        {
+            Point = point
+            Value = bound.Value
+            Rigor = Rigor.label bound.Rigor
+            Seconds = clock.Elapsed.TotalSeconds
+        }
+
+/// Seconds that points will take, from the mean of those of the same method so far; the global bound is computed once.
+let private remaining (finished: CurveRow seq) (points: CurvePoint list) =
+    let means =
+        finished
+        |> Seq.groupBy _.Point.Method
+        |> Seq.map (fun (method, rows) -> method, rows |> Seq.averageBy _.Seconds)
+        |> Map.ofSeq
+
+    let cost (point: CurvePoint) =
+        match point.Method, Map.tryFind point.Method means with
+        | GlobalBound, Some _ -> Some 0.0
+        | _, mean -> mean
+
+    let costs = points |> List.map cost
+
+    if means.IsEmpty || List.contains None costs then
+        None
+    else
+        Some(costs |> List.choose id |> List.sum)
+
+let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoint list) =
+    let total = rows.Count + points.Length
+
+    let rest =
+        match remaining rows points with
+        | Some seconds -> $", about {Figure.duration seconds} left"
+        | None -> ""
+
+    let point = points.Head
+
+    $"{Progress.bar rows.Count total} {rows.Count} of {total} points{rest}  radius {point.Radius:G4}, {CurveMethod.name point.Method}"
+
+/// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
+/// it is finished. The draws of a point depend on the point alone, so that it does not matter where a run was interrupted.
+/// Gives all rows.
+let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> unit) : CurveRow list =
+    let rows = ResizeArray finished
+
+    let known method =
+        rows |> Seq.tryFind (fun row -> row.Point.Method = method)
+
+    let rec go points =
+        match points with
+        | [] -> ()
+        | point :: rest ->
+            let line = progressLine rows points
+            subject.Context.Report line
+
+            let subject =
+                { subject with
+                    Context =
+                        { subject.Context with
+                            Report = fun text -> subject.Context.Report $"{line}, {text}"
+                        }
+                }
+
+            let row =
+                match point.Method, known GlobalBound with
+                | GlobalBound, Some row -> { row with Point = point }
+                | _ -> rowOf plan subject point
+
+            emit row
+            rows.Add row
+            go rest
+
+    plan.Points |> List.skip finished.Length |> go
+    List.ofSeq rows

@@ -1,0 +1,123 @@
+/// Curves as one web page that needs nothing from elsewhere: the plot, values under the pointer, and a table of them.
+module LipVerify.Cli.CurvePage
+
+open System
+open System.IO
+open System.Text
+open System.Text.Json
+open LipVerify.Cli.SvgText
+
+/// What the page shows.
+type Page =
+    {
+        Heading: string
+        /// Lines beneath the heading.
+        Remarks: string list
+        Picture: CurvePlot.Picture
+        /// The radii, and at each the series, its value, and what the value promises.
+        Rows: (float * (CurvePlot.Series * float * string) list) list
+    }
+
+let private resource (name: string) =
+    let assembly = typeof<Page>.Assembly
+
+    match assembly.GetManifestResourceStream name with
+    | null -> invalidOp $"the program was built without its resource {name}"
+    | stream ->
+        use reader = new StreamReader(stream, Encoding.UTF8)
+        reader.ReadToEnd()
+
+let private figure (value: float) =
+    if Double.IsFinite value then
+        value.ToString "G6"
+    else
+        Figure.exact value
+
+/// The data of the script. The default encoder escapes what could end the element.
+let private data page =
+    let layout = CurvePlot.layout page.Picture
+    use buffer = new MemoryStream()
+    use writer = new Utf8JsonWriter(buffer)
+    let round (value: float) = Math.Round(value, 2)
+
+    let writeValue radius (series: CurvePlot.Series, value, _) =
+        JsonText.object writer (fun () ->
+            writer.WriteString("name", series.Name)
+            writer.WriteString("text", (if series.Side = Upper then "≤ " else "≥ ") + figure value)
+
+            match CurvePlot.place layout (radius, value) with
+            | Some(_, y) -> writer.WriteNumber("y", round y)
+            | None -> writer.WriteNull "y")
+
+    JsonText.object writer (fun () ->
+        writer.WriteNumber("width", CurvePlot.width)
+        writer.WriteNumber("top", layout.Top)
+        writer.WriteNumber("bottom", layout.Bottom)
+
+        JsonText.array writer "radii" page.Rows (fun (radius, values) ->
+            JsonText.object writer (fun () ->
+                writer.WriteString("text", figure radius)
+                writer.WriteNumber("x", round (CurvePlot.horizontal layout radius))
+                JsonText.array writer "values" values (writeValue radius))))
+
+    writer.Flush()
+    Encoding.UTF8.GetString(buffer.ToArray())
+
+let private table page =
+    let heading (series: CurvePlot.Series) =
+        let side =
+            match series.Side with
+            | Upper -> "upper bound"
+            | Lower -> "lower bound"
+
+        element "th" [ "scope", "col" ] $"{escape series.Name}<small>{side}</small>"
+
+    let cell (_, value, rigor: string) =
+        element "td" [ "title", $"{Figure.exact value}, {rigor}" ] (escape (figure value))
+
+    let row (radius, values) =
+        element
+            "tr"
+            []
+            (element "th" [ "scope", "row" ] (escape (figure radius))
+             + (values |> List.map cell |> String.concat ""))
+
+    let head =
+        element "th" [ "scope", "col" ] "radius"
+        + (page.Picture.Series |> List.map heading |> String.concat "")
+
+    element
+        "table"
+        [ "class", "values" ]
+        (element "thead" [] (element "tr" [] head)
+         + element "tbody" [] (page.Rows |> List.map row |> String.concat ""))
+
+/// Nothing may be loaded from anywhere.
+let private policy =
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+let private focusable (svg: string) =
+    svg.Replace("<svg ", "<svg tabindex=\"0\" role=\"img\" ")
+
+/// The page as one HTML file.
+let file page =
+    let style, script = resource "page.css", resource "page.js"
+
+    String.concat
+        ""
+        [
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+            $"<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+            element "title" [] (escape page.Heading)
+            $"<style>\n{style}</style>\n</head>\n<body>\n"
+            element "h1" [] (escape page.Heading)
+            yield! page.Remarks |> List.map (fun remark -> element "p" [] (escape remark))
+            "<div id=\"plot\">\n"
+            focusable (CurvePlot.element page.Picture "<g id=\"cursor\"></g>\n")
+            "<div id=\"tip\" aria-live=\"polite\" hidden></div>\n</div>\n"
+            "<p class=\"hint\">Point at the plot for values, or select it and use the arrow keys; Escape hides them.</p>\n"
+            $"<div class=\"scroll\">\n{table page}</div>\n"
+            $"<script type=\"application/json\" id=\"data\">{data page}</script>\n"
+            $"<script>\n{script}</script>\n</body>\n</html>\n"
+        ]

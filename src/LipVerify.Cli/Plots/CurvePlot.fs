@@ -1,0 +1,339 @@
+/// Curves of bounds against the radius as an SVG picture that also reads in black-and-white print: upper bounds are solid lines
+/// with filled markers, lower bounds dashed lines with open ones.
+module LipVerify.Cli.CurvePlot
+
+open System
+open LipVerify.Cli.SvgText
+
+/// One curve.
+type Series =
+    {
+        Name: string
+        Side: Side
+        /// Radius and value, ascending in the radius.
+        Points: (float * float) list
+    }
+
+/// What is plotted.
+type Picture =
+    {
+        Title: string option
+        LogRadii: bool
+        Series: Series list
+    }
+
+/// Axes and the rectangle that they span, in user units.
+type Layout =
+    {
+        X: Axis
+        Y: Axis
+        Left: float
+        Right: float
+        Top: float
+        Bottom: float
+    }
+
+/// The size of the picture in user units, which are CSS pixels at its natural size.
+let width, height = 720.0, 480.0
+
+let private legendColumns = 2
+let private legendRow = 20.0
+
+/// A logarithmic axis has no place for zeros.
+let private isShown (_, value: float) = Double.IsFinite value && value > 0.0
+
+let private legendRows picture =
+    (picture.Series.Length + legendColumns - 1) / legendColumns
+
+/// Where the curves of a picture lie.
+let layout picture =
+    let points = picture.Series |> List.collect _.Points
+
+    let titleHeight = if picture.Title.IsSome then 28.0 else 0.0
+
+    {
+        X = Axis.covering (if picture.LogRadii then Logarithmic else Linear) (points |> List.map fst)
+        Y = Axis.covering Logarithmic (points |> List.filter isShown |> List.map snd)
+        Left = 76.0
+        Right = width - 22.0
+        Top = 16.0 + titleHeight + legendRow * float (legendRows picture) + 6.0
+        Bottom = height - 56.0
+    }
+
+/// The horizontal place of a radius.
+let horizontal layout radius =
+    layout.Left + Axis.position layout.X radius * (layout.Right - layout.Left)
+
+/// The place of a point of a curve; none for values that the axis cannot show.
+let place layout (radius, value) =
+    if isShown (radius, value) then
+        Some(horizontal layout radius, layout.Bottom - Axis.position layout.Y value * (layout.Bottom - layout.Top))
+    else
+        None
+
+type private Marker =
+    | Square
+    | Circle
+    | Triangle
+    | Diamond
+
+type private Style =
+    {
+        Color: string
+        Dash: string option
+        Marker: Marker
+        Filled: bool
+    }
+
+/// Colours of Okabe and Ito, which differ in lightness and for the colour-blind.
+let private styles side =
+    match side with
+    | Upper ->
+        [
+            "#000000", None, Square
+            "#0072b2", None, Circle
+            "#cc79a7", None, Diamond
+            "#56b4e9", None, Triangle
+        ]
+    | Lower ->
+        [
+            "#d55e00", Some "7 4", Triangle
+            "#009e73", Some "2 3", Diamond
+            "#e69f00", Some "9 3 2 3", Circle
+            "#000000", Some "4 4", Square
+        ]
+
+let private styleOf picture (series: Series) =
+    let rank =
+        picture.Series
+        |> List.filter (fun other -> other.Side = series.Side)
+        |> List.findIndex (fun other -> other.Name = series.Name)
+
+    let choices = styles series.Side
+    let color, dash, marker = choices[rank % choices.Length]
+
+    {
+        Color = color
+        Dash = dash
+        Marker = marker
+        Filled = series.Side = Upper
+    }
+
+let private polygon (points: (float * float) list) pairs =
+    let text =
+        points
+        |> List.map (fun (x, y) -> $"{coordinate x},{coordinate y}")
+        |> String.concat " "
+
+    empty "polygon" (("points", text) :: pairs)
+
+let private marker style (x, y) =
+    let pairs =
+        [
+            "fill", (if style.Filled then style.Color else "#ffffff")
+            "stroke", style.Color
+            "stroke-width", "1.4"
+        ]
+
+    match style.Marker with
+    | Square -> polygon [ x - 3.2, y - 3.2; x + 3.2, y - 3.2; x + 3.2, y + 3.2; x - 3.2, y + 3.2 ] pairs
+    | Triangle -> polygon [ x, y - 4.4; x + 4.0, y + 3.0; x - 4.0, y + 3.0 ] pairs
+    | Diamond -> polygon [ x, y - 4.6; x + 4.6, y; x, y + 4.6; x - 4.6, y ] pairs
+    | Circle -> empty "circle" ([ "cx", coordinate x; "cy", coordinate y; "r", "3.6" ] @ pairs)
+
+let private stroke style =
+    [
+        "fill", "none"
+        "stroke", style.Color
+        "stroke-width", "1.8"
+        "stroke-linejoin", "round"
+        for dash in Option.toList style.Dash do
+            "stroke-dasharray", dash
+    ]
+
+/// Markers closer than this would run into each other.
+let private markerDistance = 22.0
+
+/// The first and the last point, and between them those that are not too close.
+let private marked (points: (float * float) list) =
+    let distance (ax, ay) (bx, by) =
+        sqrt ((ax - bx) * (ax - bx) + (ay - by) * (ay - by))
+
+    let keep (kept: (float * float) list) point =
+        match kept with
+        | before :: _ when distance before point < markerDistance -> kept
+        | _ -> point :: kept
+
+    match points with
+    | [] -> []
+    | _ -> List.fold keep [] points |> List.rev
+
+let private curve picture layout (series: Series) =
+    let style = styleOf picture series
+    let points = series.Points |> List.choose (place layout)
+
+    let path =
+        points
+        |> List.map (fun (x, y) -> $"{coordinate x},{coordinate y}")
+        |> String.concat " "
+
+    element
+        "g"
+        [ "class", "curve" ]
+        ((if points.IsEmpty then
+              ""
+          else
+              empty "polyline" (("points", path) :: stroke style))
+         + (marked points |> List.map (marker style) |> String.concat ""))
+
+let private small = [ "font-size", "12" ]
+
+let private tickLabel place pairs (tick: Tick) =
+    match tick.Label, tick.Exponent with
+    | None, _ -> ""
+    | Some label, None -> text place (small @ pairs) label
+    | Some label, Some exponent ->
+        let x, y = place
+
+        let exponent = (string exponent).Replace('-', '−')
+        let power = $"<tspan dy=\"-5\" font-size=\"9\">{exponent}</tspan>"
+
+        element "text" ([ "x", coordinate x; "y", coordinate y ] @ small @ pairs) (escape label + power)
+
+let private gridColor = "#e2e2e2"
+let private frameColor = "#333333"
+
+let private verticalTick layout (tick: Tick) =
+    let x = horizontal layout tick.Value
+
+    let size = if tick.Label.IsSome then 6.0 else 3.0
+
+    String.concat
+        ""
+        [
+            if tick.Label.IsSome then
+                line (x, layout.Top) (x, layout.Bottom) [ "stroke", gridColor ]
+            line (x, layout.Bottom) (x, layout.Bottom + size) [ "stroke", frameColor ]
+            tickLabel (x, layout.Bottom + 20.0) [ "text-anchor", "middle" ] tick
+        ]
+
+let private horizontalTick layout (tick: Tick) =
+    let y =
+        layout.Bottom - Axis.position layout.Y tick.Value * (layout.Bottom - layout.Top)
+
+    let size = if tick.Label.IsSome then 6.0 else 3.0
+
+    String.concat
+        ""
+        [
+            if tick.Label.IsSome then
+                line (layout.Left, y) (layout.Right, y) [ "stroke", gridColor ]
+            line (layout.Left - size, y) (layout.Left, y) [ "stroke", frameColor ]
+            tickLabel (layout.Left - 10.0, y + 4.0) [ "text-anchor", "end" ] tick
+        ]
+
+let private frame layout =
+    empty
+        "rect"
+        [
+            "x", coordinate layout.Left
+            "y", coordinate layout.Top
+            "width", coordinate (layout.Right - layout.Left)
+            "height", coordinate (layout.Bottom - layout.Top)
+            "fill", "none"
+            "stroke", frameColor
+        ]
+
+/// The title of the axis of radii.
+let radiusTitle =
+    "radius of the ball around the input (2-norm, units of the preprocessed input)"
+
+/// The title of the axis of values.
+let valueTitle = "Lipschitz constant (output units per input unit)"
+
+let private titles picture layout =
+    let x, y = (layout.Left + layout.Right) / 2.0, (layout.Top + layout.Bottom) / 2.0
+    let centred = [ "text-anchor", "middle"; "font-size", "13" ]
+
+    String.concat
+        ""
+        [
+            for title in Option.toList picture.Title do
+                text (width / 2.0, 26.0) [ "text-anchor", "middle"; "font-size", "16"; "font-weight", "bold" ] title
+            text (x, height - 14.0) centred radiusTitle
+            text (20.0, y) (("transform", $"rotate(-90 20 {coordinate y})") :: centred) valueTitle
+        ]
+
+/// What the legend says of a curve.
+let legendText (series: Series) =
+    let side =
+        match series.Side with
+        | Upper -> "upper bound"
+        | Lower -> "lower bound"
+
+    if series.Points |> List.exists isShown || series.Points.IsEmpty then
+        $"{series.Name} ({side})"
+    else
+        $"{series.Name} ({side}, nothing above 0)"
+
+let private legend picture layout =
+    let entry index series =
+        let style = styleOf picture series
+        let column, row = index / legendRows picture, index % legendRows picture
+
+        let x =
+            layout.Left + float column * (layout.Right - layout.Left) / float legendColumns
+
+        let y =
+            layout.Top - 6.0 - legendRow * float (legendRows picture)
+            + legendRow * (float row + 0.5)
+
+        line (x, y) (x + 36.0, y) (stroke style)
+        + marker style (x + 18.0, y)
+        + text (x + 44.0, y + 4.0) [ "font-size", "13" ] (legendText series)
+
+    picture.Series |> List.mapi entry |> String.concat ""
+
+let private description picture =
+    let names = picture.Series |> List.map legendText |> String.concat ", "
+    $"Bounds on a Lipschitz constant against the radius of the ball: {names}."
+
+/// The SVG element; `extra` goes on top of the curves.
+let element picture (extra: string) =
+    let layout = layout picture
+
+    let body =
+        String.concat
+            ""
+            [
+                "\n"
+                SvgText.element
+                    "title"
+                    []
+                    (escape (picture.Title |> Option.defaultValue "Lipschitz bounds against the radius"))
+                SvgText.element "desc" [] (escape (description picture))
+                empty "rect" [ "width", "100%"; "height", "100%"; "fill", "#ffffff" ]
+                layout.X.Ticks |> List.map (verticalTick layout) |> String.concat ""
+                layout.Y.Ticks |> List.map (horizontalTick layout) |> String.concat ""
+                picture.Series |> List.map (curve picture layout) |> String.concat ""
+                frame layout
+                titles picture layout
+                legend picture layout
+                extra
+            ]
+
+    SvgText.element
+        "svg"
+        [
+            "xmlns", "http://www.w3.org/2000/svg"
+            "viewBox", $"0 0 {coordinate width} {coordinate height}"
+            "width", coordinate width
+            "height", coordinate height
+            "font-family", "Helvetica, Arial, sans-serif"
+            "fill", "#111111"
+        ]
+        body
+
+/// The picture as an SVG file.
+let file picture =
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + element picture ""

@@ -1,0 +1,90 @@
+namespace LipVerify.Cli
+
+open System
+open LipVerify.Core
+
+/// A certified radius with what a reader needs to know about it.
+[<NoComparison; NoEquality>]
+type CertifyReport =
+    {
+        Model: string
+        Input: string
+        Definition: Definition
+        Method: string
+        Result: CertifiedRadius
+        Engine: string
+        Elapsed: TimeSpan
+    }
+
+module CertifyReport =
+
+    let private optionalLabel (writer: Text.Json.Utf8JsonWriter) label =
+        match label with
+        | Some(label: int) -> writer.WriteNumber("label", label)
+        | None -> writer.WriteNull "label"
+
+    /// Writes the fields of the object `lipverify/certify/1` of the contract, without its schema.
+    let writeFields (writer: Text.Json.Utf8JsonWriter) report =
+        let result = report.Result
+        optionalLabel writer result.Label
+        JsonText.number writer "certifiedRadius" result.Radius
+        writer.WriteString("rigor", Rigor.label result.Rigor)
+        JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
+        writer.WriteString("method", report.Method)
+        JsonText.number writer "topTwoGap" result.TopTwoGap
+        JsonText.optionalNumber writer "notCertifiedAt" result.NotShownAt
+        writer.WriteString("model", report.Model)
+        writer.WriteString("input", report.Input)
+        writer.WriteString("norm", "2")
+        writer.WriteString("definition", BoundReport.definitionName report.Definition)
+        JsonText.number writer "lipschitz" result.Lipschitz.Value
+        writer.WriteNumber("evaluations", result.Evaluations)
+        writer.WriteString("engine", report.Engine)
+        JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds
+
+    /// Writes the object `lipverify/certify/1`.
+    let write (writer: Text.Json.Utf8JsonWriter) report =
+        JsonText.object writer (fun () ->
+            writer.WriteString("schema", "lipverify/certify/1")
+            writeFields writer report)
+
+    let private promise rigor =
+        match rigor with
+        | Certified -> "certified: no input within the radius changes the class, rounding included"
+        | Probabilistic p ->
+            $"probabilistic: no input within the radius changes the class, except with probability {p:G2} over our own random draws in all bounds of the search"
+        | Numerical -> "numerical: so in exact arithmetic; rounding is not enclosed"
+        | Estimate -> "estimate: no guarantee"
+
+    let private upperEnd (result: CertifiedRadius) =
+        match result.NotShownAt with
+        | Some radius -> $"    not shown at radius {Figure.exact radius}"
+        | None -> "    every radius that was tried keeps the class"
+
+    let private findings (result: CertifiedRadius) =
+        match result.Label with
+        | None ->
+            [
+                "    radius 0: the class is undecided"
+                "    the two largest outputs tie, or rounding leaves open which one is larger: nothing is certified"
+            ]
+        | Some label ->
+            [
+                $"    class {label} within radius {Figure.exact result.Radius}"
+                upperEnd result
+                $"    {promise result.Rigor}"
+            ]
+
+    /// The report for a reader.
+    let text report =
+        let result = report.Result
+
+        [
+            $"Certified radius of {report.Model} at {report.Input} (2-norm, method {report.Method}, Proposition 6)"
+            yield! findings result
+            ""
+            $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}, Lipschitz constant ≤ {result.Lipschitz.Value:G6}"
+            $"{report.Elapsed.TotalSeconds:F3} s, bounds computed: {result.Evaluations}, engine {report.Engine}"
+            ""
+        ]
+        |> String.concat "\n"

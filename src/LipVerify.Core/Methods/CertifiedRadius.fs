@@ -1,0 +1,312 @@
+namespace LipVerify.Core
+
+open System
+
+/// The largest radius within which Proposition 6 was found to keep the class of an input.
+[<NoComparison>]
+type CertifiedRadius =
+    {
+        /// Position of the largest output; none where rounding leaves open which one it is.
+        Label: int option
+        /// The gap `δ` between the two largest outputs, rounded downward; negative where the class is undecided.
+        TopTwoGap: float
+        /// No input within this radius (2-norm, in units of the preprocessed input) changes the class. 0 where the class is
+        /// undecided, and then nothing is claimed.
+        Radius: float
+        /// What the radius promises. A failure probability is for all evaluations of the search together.
+        Rigor: Rigor
+        /// The Lipschitz bound that shows it, over a ball of this radius or a larger one around the input.
+        Lipschitz: Bound
+        /// The smallest radius beyond it at which the search failed to show that the class holds; none where it failed nowhere.
+        NotShownAt: float option
+        /// Lipschitz bounds that were computed.
+        Evaluations: int
+    }
+
+/// How long a search for a certified radius goes on.
+type RadiusSearch =
+    {
+        /// The most Lipschitz bounds that are computed. The failure probability is shared out among them beforehand.
+        Evaluations: int
+        /// Ends the search: the relative gap between the radius shown and the one where showing it failed.
+        Gap: float
+    }
+
+/// Certified radii by Proposition 6 (METHODS section 2), for Lipschitz bounds of any method.
+module CertifiedRadius =
+
+    /// Why a network with a single output has no certified radius.
+    let singleOutput =
+        "the network has a single output, so there is no class that a radius could keep"
+
+    /// The largest radius that is claimed: where a bound is 0, every radius keeps the class.
+    let largest = 1e100
+
+    /// The search for bounds without random draws: both ends meet to 1e-9.
+    let deterministicSearch = { Evaluations = 96; Gap = 1e-9 }
+
+    /// The search for bounds with random draws: each evaluation costs failure probability, and each is loose by about 1e-3.
+    let randomSearch = { Evaluations = 12; Gap = 1e-3 }
+
+    /// The search that suits a network: whether a spectral norm may need random vectors is known from the sizes of its layers.
+    let searchFor (context: Context) (network: Network) =
+        let mayDraw (placed: PlacedLayer) =
+            match placed.Layer with
+            | Affine(Diagonal _, _) -> false
+            | Affine(map, _) -> min (LinearMap.inputs map) (LinearMap.outputs map) > Spectral.smallSide
+            | Relu
+            | MaxPooling _
+            | Reshape _
+            | Identity -> false
+
+        if
+            not context.Certification.Deterministic
+            && Network.layers network |> List.exists mayDraw
+        then
+            randomSearch
+        else
+            deterministicSearch
+
+    let private asRadius value =
+        match Radius.create value with
+        | Ok radius -> radius
+        | Error problem -> invalidOp problem
+
+    let private keeps output bound radius =
+        Propositions.keepsClass output (asRadius radius) bound
+
+    let private isDecided output =
+        Propositions.keepsClass output (asRadius 0.0) Bound.zero
+
+    let private labelOf (output: EnclosedTensor) =
+        Tensor.values output.Value |> Array.indexed |> Array.maxBy snd |> fst
+
+    let private undecided output =
+        {
+            Label = None
+            TopTwoGap = Propositions.topTwoGap output
+            Radius = 0.0
+            Rigor = Certified
+            Lipschitz = Bound.zero
+            NotShownAt = Some 0.0
+            Evaluations = 0
+        }
+
+    /// `δ/(√2 L)`, the radius that a constant reaches.
+    let private reach threshold (lipschitz: float) =
+        if lipschitz = 0.0 then infinity else threshold / lipschitz
+
+    /// The largest radius that a constant keeps the class within, `δ/(√2 L)`: rounded, and then stepped to where it holds. The
+    /// steps double: near the least doubles a step of the radius may not move the product.
+    let private keptBy output (bound: Bound) =
+        let rec down radius step =
+            if keeps output bound radius then
+                radius
+            else
+                down (max 0.0 (Math.BitDecrement(radius * (1.0 - step)))) (2.0 * step)
+
+        let radius = reach (Propositions.classThreshold output) bound.Value
+
+        if radius >= largest && keeps output bound largest then
+            largest
+        else
+            down (if radius >= 0.0 then min radius largest else 0.0) Rounding.unitRoundoff
+
+    /// A radius above one that holds at which it does not, by steps that double.
+    let private failsAbove output bound radius =
+        let rec up radius step =
+            if radius >= largest then
+                None
+            elif keeps output bound radius then
+                up (Math.BitIncrement(radius * (1.0 + step))) (2.0 * step)
+            else
+                Some radius
+
+        up (Math.BitIncrement radius) Rounding.unitRoundoff
+
+    let private withClasses (output: EnclosedTensor) (find: unit -> CertifiedRadius) =
+        if output.Value.Length < 2 then Error singleOutput
+        elif not (isDecided output) then Ok(undecided output)
+        else Ok(find ())
+
+    /// The radius that one constant for all inputs certifies: `δ/(√2 L)`, to the last bit. Fails for a single output.
+    let ofConstant (output: EnclosedTensor) (lipschitz: Bound) : Result<CertifiedRadius, string> =
+        withClasses output (fun () ->
+            let radius = keptBy output lipschitz
+
+            {
+                Label = Some(labelOf output)
+                TopTwoGap = Propositions.topTwoGap output
+                Radius = radius
+                Rigor = lipschitz.Rigor
+                Lipschitz = lipschitz
+                NotShownAt = failsAbove output lipschitz radius
+                Evaluations = 1
+            })
+
+    /// A bound over the ball of a radius.
+    [<ReferenceEquality>]
+    type private Trial =
+        {
+            At: float
+            Lipschitz: Bound
+            /// The class holds at least this far: at `At`, or, by Proposition 1, as far as the bound over the larger ball allows.
+            Kept: float
+            /// Whether it holds at `At`.
+            Holds: bool
+        }
+
+    let private tryRadius output lipschitz radius =
+        let holds = keeps output lipschitz radius
+
+        {
+            At = radius
+            Lipschitz = lipschitz
+            Kept =
+                if holds then
+                    radius
+                else
+                    min radius (keptBy output lipschitz)
+            Holds = holds
+        }
+
+    let private best trials = trials |> List.maxBy _.Kept
+
+    /// The smallest radius above `radius` at which a trial failed.
+    let private failure radius trials =
+        trials
+        |> List.filter (fun trial -> not trial.Holds && trial.At > radius)
+        |> List.map _.At
+        |> List.sort
+        |> List.tryHead
+
+    /// `ln(ε·L/(δ/√2))`: grows with `ln ε` at least as fast, and is 0 at the radius sought.
+    let private excess threshold trial =
+        log trial.At + log trial.Lipschitz.Value - log threshold
+
+    /// Trials closer than this, relatively, say nothing about the slope: bounds are loose by up to 1e-8.
+    let private resolution = 1e-6
+
+    /// The zero of the line through the last trial and an earlier one, on logarithmic scales.
+    let private secant threshold trials =
+        let last = List.head trials
+
+        trials
+        |> List.tryFind (fun trial -> abs (log trial.At - log last.At) > resolution)
+        |> Option.map (fun other ->
+            let slope =
+                (excess threshold last - excess threshold other) / (log last.At - log other.At)
+
+            log last.At - excess threshold last / max 1.0 slope)
+
+    /// The radius between `low`, which holds, and `high`, which does not, to try next. It aims a little above the zero: one trial
+    /// there closes the gap from both sides. After trials that did not halve the gap, because bounds are loose or jump, it aims
+    /// further and further above, up to the middle.
+    let private between threshold gap trials stalls low high =
+        let zero = secant threshold trials |> Option.defaultValue (log low)
+        let aim = max zero (log low) + gap / 4.0 * Math.Pow(8.0, float stalls)
+
+        exp (if aim < log high then aim else (log low + log high) / 2.0)
+
+    /// The radius to try after `trials` (last first).
+    let private next threshold gap trials stalls =
+        let last = List.head trials
+        let low = (best trials).Kept
+
+        match failure low trials with
+        | None -> min largest (reach threshold last.Lipschitz.Value * (1.0 + gap / 4.0))
+        | Some high when low = 0.0 -> high * 1e-10
+        | Some _ when trials.Tail.IsEmpty -> low
+        | Some high -> between threshold gap trials stalls low high
+
+    /// Trials in a row, the last first, that did not halve the gap.
+    let rec private stalls (widths: float list) =
+        match widths with
+        | now :: (before :: _ as rest) when now > before / 2.0 -> 1 + stalls rest
+        | _ -> 0
+
+    let private width trials =
+        let low = (best trials).Kept
+
+        match failure low trials with
+        | Some high when low > 0.0 -> high / low - 1.0
+        | Some _ -> infinity
+        | None when low >= largest -> 0.0
+        | None -> infinity
+
+    let private answer (context: Context) output trials =
+        let proof = best trials
+
+        {
+            Label = Some(labelOf output)
+            TopTwoGap = Propositions.topTwoGap output
+            Radius = proof.Kept
+            Rigor =
+                match proof.Lipschitz.Rigor with
+                // It was chosen among all that were drawn, so the union bound over all that may be drawn is what holds.
+                | Probabilistic _ -> Probabilistic context.Certification.FailureProbability
+                | rigor -> rigor
+            Lipschitz = proof.Lipschitz
+            NotShownAt = failure proof.Kept trials
+            Evaluations = trials.Length
+        }
+
+    /// Searches for the largest radius by trials of `bound`, which gives a Lipschitz bound over the ball of a radius, from `start`
+    /// on. Every trial has draws and a share of the failure probability of its own: their sum is at most that of `context`.
+    /// Fails for a single output.
+    let search
+        (context: Context)
+        (plan: RadiusSearch)
+        (output: EnclosedTensor)
+        (start: Radius)
+        (bound: Context -> Radius -> Bound)
+        : Result<CertifiedRadius, string> =
+        let threshold = Propositions.classThreshold output
+        let shared = Context.share plan.Evaluations context
+
+        let attempt index at =
+            let report (text: string) =
+                context.Report $"radius {at:G6}: {text}"
+
+            let context = Context.forComputation index { shared with Report = report }
+            tryRadius output (bound context (asRadius at)) at
+
+        let rec run trials (widths: float list) =
+            let at = next threshold plan.Gap trials (stalls widths)
+
+            if
+                widths.Head <= plan.Gap
+                || trials.Length >= plan.Evaluations
+                || trials |> List.exists (fun trial -> trial.At = at)
+            then
+                answer context output trials
+            else
+                let trials = attempt trials.Length at :: trials
+                run trials (width trials :: widths)
+
+        withClasses output (fun () ->
+            let first = [ attempt 0 start.Value ]
+            run first [ width first ])
+
+    /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.
+    let private startFor (input: Tensor) =
+        let length =
+            Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(Tensor.values input))
+
+        asRadius (
+            if length > 0.0 && Double.IsFinite length then
+                min (1e-3 * length) 1e50
+            else
+                1.0
+        )
+
+    /// The radius that Algorithm 1 certifies around `input`, by search. Fails for a network with a single output.
+    let analytic (context: Context) definition (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
+        let output = EnclosedTensor.evaluate context network input
+
+        search context (searchFor context network) output (startFor input) (fun context radius ->
+            (Analytic.bound context definition network input radius).Bound)
+
+    /// The radius that the global constant certifies around `input`. Fails for a network with a single output.
+    let ``global`` (context: Context) (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
+        ofConstant (EnclosedTensor.evaluate context network input) (Global.bound context network).Bound

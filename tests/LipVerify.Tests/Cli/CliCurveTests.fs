@@ -1,0 +1,457 @@
+/// `curve` from the command line: its files, interruption and resumption, and what it refuses.
+module LipVerify.Tests.CliCurveTests
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Text.Json
+open System.Xml.Linq
+open NUnit.Framework
+open LipVerify.Cli
+open LipVerify.Tests.CliRun
+
+/// A temporary folder that is deleted afterwards.
+let private inFolder (work: string -> unit) =
+    let folder = Directory.CreateTempSubdirectory "lipverify-curve-"
+
+    try
+        work folder.FullName
+    finally
+        folder.Delete true
+
+let private subject =
+    [
+        "curve"
+        onnx
+        "--input"
+        eight
+        "--preprocess"
+        "mnist"
+        "--samples"
+        "40"
+        "--starts"
+        "2"
+    ]
+
+let private curve arguments = run (subject @ arguments)
+
+let private succeeds outcome =
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    outcome.Output
+
+let private fails (parts: string list) outcome =
+    Assert.That(outcome.ExitCode, Is.EqualTo 2)
+    Assert.That(outcome.Output, Is.Empty)
+    Assert.That(lines outcome.Error, Has.Exactly(1).Items, outcome.Error)
+
+    for part in parts do
+        Assert.That(outcome.Error, Does.Contain part)
+
+/// The rows of a CSV file without their times.
+let private rows path =
+    File.ReadAllLines path
+    |> List.ofArray
+    |> List.map (fun line -> line.Substring(0, line.LastIndexOf ','))
+
+[<Test>]
+let ``The CSV file has the header of the contract and one row a point, in order`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "curve.csv")
+        curve [ "--radii"; "0.1:1:2"; "--csv"; csv ] |> succeeds |> ignore
+        let lines = File.ReadAllLines csv
+        Assert.That(lines[0], Is.EqualTo "radius,method,value,rigor,seconds")
+
+        let names = [ for line in lines[1..] -> String.Join(",", line.Split(',')[..1]) ]
+
+        let expected =
+            [
+                for radius in [ "0.1"; "1" ] do
+                    for method in [ "global"; "analytic"; "gradient"; "sampling" ] -> $"{radius},{method}"
+            ]
+
+        Assert.That((names = expected), String.Join(" ", names))
+
+        let value index =
+            Double.Parse(lines[index].Split(',')[2], Globalization.CultureInfo.InvariantCulture)
+
+        Assert.That(value 1, Is.EqualTo(57.10365451).Within 1e-4)
+        Assert.That(value 2, Is.EqualTo(20.69699071).Within 1e-4)
+        Assert.That(value 6, Is.EqualTo(36.43959569).Within 1e-4)
+        Assert.That(value 3, Is.LessThan(value 2).And.Positive)
+        Assert.That(value 4, Is.LessThan(value 2).And.Positive)
+        Assert.That(lines[2].Split(',')[3], Is.EqualTo "certified")
+        Assert.That(lines[3].Split(',')[3], Is.EqualTo "numerical"))
+
+[<TestCase("0.5,0.1,0.1", "0.1 0.5")>]
+[<TestCase("0:1:3", "0 0.5 1")>]
+[<TestCase("0.01:1:3:log", "0.01 0.1 1")>]
+[<TestCase("2", "2")>]
+let ``Radii may be steps or a list`` (radii: string) (expected: string) =
+    let output = curve [ "--radii"; radii; "--methods"; "global"; "--json" ] |> succeeds
+
+    let points =
+        JsonDocument.Parse(output).RootElement.GetProperty("points").EnumerateArray()
+
+    let radii =
+        [
+            for point in points -> Math.Round(point.GetProperty("radius").GetDouble(), 12) |> string
+        ]
+
+    Assert.That(String.Join(" ", radii), Is.EqualTo expected)
+
+[<Test>]
+let ``An interrupted curve goes on where it ended, with the same values`` () =
+    inFolder (fun folder ->
+        let whole, parts =
+            Path.Combine(folder, "whole.csv"), Path.Combine(folder, "parts.csv")
+
+        let command csv =
+            curve [ "--radii"; "0.1:1:3"; "--csv"; csv ]
+
+        command whole |> succeeds |> ignore
+        command parts |> succeeds |> ignore
+        let lines = File.ReadAllLines parts
+
+        // Any number of whole rows, and a row that a crash of the machine cut off.
+        for kept in [ 0; 1; 2; 5; 12 ] do
+            for tail in [ ""; lines[1].Substring(0, 7) ] do
+                let text = String.concat "" [ for line in lines[..kept] -> line + "\n" ]
+                File.WriteAllText(parts, text + (if kept < 12 then tail else ""))
+                command parts |> succeeds |> ignore
+                Assert.That((rows parts = rows whole), $"{kept} rows")
+                // What was there is not computed anew: its times stay.
+                Assert.That(File.ReadAllText parts, Does.StartWith text))
+
+[<Test>]
+let ``A killed process leaves whole rows, and the same command goes on`` () =
+    if OperatingSystem.IsWindows() then
+        Assert.Ignore "needs a POSIX shell"
+
+    inFolder (fun folder ->
+        let whole, parts =
+            Path.Combine(folder, "whole.csv"), Path.Combine(folder, "parts.csv")
+
+        let command csv =
+            subject @ [ "--radii"; "0.05:2:12"; "--csv"; csv ]
+
+        let words = command parts |> List.map (fun word -> $"'{word}'") |> String.concat " "
+
+        // SIGKILL, so that nothing tidies up, once three rows are there.
+        let outcome =
+            shell
+                $"dotnet \"$LIPVERIFY\" {words} >/dev/null 2>&1 & run=$!\nfor i in $(seq 600); do if [ \"$(wc -l <'{parts}' 2>/dev/null || echo 0)\" -ge 4 ]; then break; fi; sleep 0.05; done\nkill -KILL $run; wait $run"
+
+        Assert.That(outcome.ExitCode, Is.EqualTo 137, outcome.Error)
+        let left = File.ReadAllText parts
+        Assert.That((lines left).Length, Is.GreaterThanOrEqualTo 4)
+        Assert.That(left, Does.EndWith "\n")
+        run (command parts) |> succeeds |> ignore
+        run (command whole) |> succeeds |> ignore
+        Assert.That(File.ReadAllText parts, Does.StartWith left)
+        Assert.That((rows parts = rows whole)))
+
+[<Test>]
+let ``Ctrl-C says what is done, with exit code 130`` () =
+    if OperatingSystem.IsWindows() then
+        Assert.Ignore "needs a POSIX shell"
+
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "curve.csv")
+
+        let words =
+            subject @ [ "--radii"; "0.05:2:400"; "--csv"; csv ]
+            |> List.map (fun word -> $"'{word}'")
+            |> String.concat " "
+
+        // The shell that waits for rows runs beside; the program takes the place of this one.
+        let outcome =
+            shell
+                $"(for i in $(seq 600); do if [ \"$(wc -l <'{csv}' 2>/dev/null || echo 0)\" -ge 4 ]; then break; fi; sleep 0.05; done; kill -INT $$) >/dev/null 2>&1 & exec dotnet \"$LIPVERIFY\" {words}"
+
+        Assert.That(outcome.ExitCode, Is.EqualTo 130, outcome.Error)
+        Assert.That(outcome.Output, Is.Empty)
+        let text = File.ReadAllText csv
+        Assert.That(text, Does.EndWith "\n")
+        let count = (lines text).Length - 1
+        Assert.That(outcome.Error, Does.Contain $"{count} of 1600 points are in {csv}"))
+
+[<Test>]
+let ``A curve of other things is not gone on with`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "curve.csv")
+        let radii = [ "--radii"; "0.1,1"; "--methods"; "global,sampling"; "--csv"; csv ]
+        curve radii |> succeeds |> ignore
+        let before = File.ReadAllText csv
+
+        let others =
+            [
+                curve (radii @ [ "--seed"; "1" ]), "seed"
+                curve (radii @ [ "--definition"; "uniform" ]), "definition"
+                curve [ "--radii"; "0.1,2"; "--methods"; "global,sampling"; "--csv"; csv ], "radii"
+                curve [ "--radii"; "0.1,1"; "--methods"; "sampling,global"; "--csv"; csv ], "methods"
+                run ([ "curve"; "zoo:mnist-net"; "--input"; eight; "--preprocess"; "mnist" ] @ radii), "network"
+                run ([ "curve"; onnx; "--input"; eight; "--samples"; "40"; "--starts"; "3" ] @ radii), "input"
+                run ([ "curve"; onnx; "--input"; eight; "--preprocess"; "mnist" ] @ radii), "samples"
+            ]
+
+        for outcome, difference in others do
+            outcome |> fails [ csv; $"another {difference}"; "--restart" ]
+            Assert.That(File.ReadAllText csv, Is.EqualTo before)
+
+        curve (radii @ [ "--seed"; "1"; "--restart" ]) |> succeeds |> ignore
+        Assert.That((rows csv).Length, Is.EqualTo 5)
+        Assert.That(File.ReadAllText csv, Is.Not.EqualTo before))
+
+[<Test>]
+let ``A file that is no curve is not touched`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "notes.csv")
+        let command = [ "--radii"; "0.1"; "--methods"; "global"; "--csv"; csv ]
+        File.WriteAllText(csv, "my notes\n")
+        curve command |> fails [ csv; "--restart" ]
+        File.WriteAllText(csv + ".state", "{}")
+        curve command |> fails [ csv; "--restart" ]
+        File.WriteAllText(csv + ".state", "no json")
+        curve command |> fails [ csv; "--restart" ]
+        Assert.That(File.ReadAllText csv, Is.EqualTo "my notes\n")
+        curve (command @ [ "--restart" ]) |> succeeds |> ignore
+        // Rows that were changed by hand.
+        File.WriteAllText(csv, (File.ReadAllText csv).Replace("0.1,global", "0.2,global"))
+        curve command |> fails [ csv; "--restart" ])
+
+[<Test>]
+let ``Bad usage of curve is one line, before any work`` () =
+    inFolder (fun folder ->
+        let radii = [ "--radii"; "0.1:1:3" ]
+
+        let bad value parts =
+            curve [ "--radii=" + value ] |> fails ("--radii" :: parts)
+
+        curve [] |> fails [ "--radii"; "curve --help" ]
+        bad "1:0.1:3" [ "less than" ]
+        bad "1:1:3" [ "less than" ]
+        bad "0:1:3:log" [ "cannot start at 0" ]
+        bad "0:1:1" [ "from 2" ]
+        bad "0:1:x" [ "from 2" ]
+        bad "0:1" [ "A:B:N" ]
+        bad "0:1:3:lin" [ "A:B:N" ]
+        bad "-1:1:3" [ "not negative" ]
+        bad "0.1,nan" [ "finite" ]
+        bad "0:1e400:3" [ "finite" ]
+
+        curve (radii @ [ "--methods"; "global,magic" ])
+        |> fails [ "--methods"; "\"magic\"" ]
+
+        curve (radii @ [ "--methods"; "" ]) |> fails [ "--methods" ]
+        curve (radii @ [ "--methods"; "global,global" ]) |> fails [ "more than once" ]
+
+        run [ "curve"; onnx; "--radii"; "1"; "--input"; eight; "--samples"; "0" ]
+        |> fails [ "--samples" ]
+
+        for option in [ "--csv"; "--plot"; "--html" ] do
+            curve (radii @ [ option; folder ]) |> fails [ option; "folder" ]
+
+            curve (radii @ [ option; "/nonexistent/x" ])
+            |> fails [ option; "no such folder" ]
+
+            curve (radii @ [ option; eight ]) |> fails [ option; "overwrite" ]
+
+        let same = Path.Combine(folder, "x")
+
+        curve (radii @ [ "--csv"; same; "--plot"; same ])
+        |> fails [ "--plot"; "the same file" ]
+
+        Assert.That(Directory.GetFileSystemEntries folder, Is.Empty))
+
+[<Test>]
+let ``A refused curve leaves no file behind`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "curve.csv")
+
+        run [ "curve"; "missing.onnx"; "--input"; "zeros"; "--radii"; "1"; "--csv"; csv ]
+        |> fails [ "missing.onnx" ]
+
+        Assert.That(Directory.GetFileSystemEntries folder, Is.Empty))
+
+/// The plots of a short curve: SVG, HTML and the rows.
+let private plotted title work =
+    inFolder (fun folder ->
+        let file name = Path.Combine(folder, name)
+
+        curve
+            [
+                "--radii"
+                "0.01:1:3:log"
+                "--csv"
+                file "c.csv"
+                "--plot"
+                file "c.svg"
+                "--html"
+                file "c.html"
+                "--title"
+                title
+            ]
+        |> succeeds
+        |> ignore
+
+        work (file "c.svg") (file "c.html") (rows (file "c.csv")))
+
+[<Test>]
+let ``The plot is well-formed, and names are escaped`` () =
+    let title = "a <b> & \"c\" ' ]]> </script>"
+
+    plotted title (fun svg html _ ->
+        let document = XDocument.Load svg
+        let root = document.Root |> nonNull
+        Assert.That(root.Name.LocalName, Is.EqualTo "svg")
+        Assert.That(root.Value, Does.Contain title)
+        let page = File.ReadAllText html
+        Assert.That(page, Does.Contain "a &lt;b&gt; &amp; &quot;c&quot;")
+        // The page's own scripts, and none that the title opened or closed.
+        Assert.That(page.Split("</script>").Length - 1, Is.EqualTo 2)
+        Assert.That(page, Does.Not.Contain "http://www.w3.org/1999/xhtml")
+
+        for reference in [ "src="; "href="; "@import"; "url(" ] do
+            Assert.That(page, Does.Not.Contain reference))
+
+[<Test>]
+let ``The plot has the curves, told apart by dashes and markers, within its frame`` () =
+    plotted "t" (fun svg _ _ ->
+        let root = (XDocument.Load svg).Root |> nonNull
+
+        let attribute (name: string) (element: XElement) =
+            element.Attribute(XName.op_Implicit name |> nonNull)
+            |> Option.ofObj
+            |> Option.map _.Value
+
+        let curves =
+            [
+                for element in root.Descendants() do
+                    if element.Name.LocalName = "polyline" then
+                        element
+            ]
+
+        Assert.That(curves.Length, Is.EqualTo 4)
+        let dashes = curves |> List.map (attribute "stroke-dasharray")
+        Assert.That((dashes[0..1] = [ None; None ]), "upper bounds are solid")
+        Assert.That(dashes[2..3] |> List.forall Option.isSome, "lower bounds are dashed")
+        Assert.That((List.distinct dashes[2..3]).Length, Is.EqualTo 2)
+
+        for curve in curves do
+            let points = (attribute "points" curve |> Option.get).Split ' '
+            Assert.That(points, Has.Length.EqualTo 3)
+
+            for point in points do
+                let place = point.Split ',' |> Array.map float
+                Assert.That(place[0], Is.InRange(0.0, CurvePlot.width))
+                Assert.That(place[1], Is.InRange(0.0, CurvePlot.height)))
+
+let private chromium () =
+    [ "chromium"; "chromium-browser"; "google-chrome"; "google-chrome-stable" ]
+    |> List.collect (fun name ->
+        (Environment.GetEnvironmentVariable "PATH" |> string).Split Path.PathSeparator
+        |> Array.map (fun folder -> Path.Combine(folder, name))
+        |> List.ofArray)
+    |> List.tryFind File.Exists
+
+/// The document after its scripts ran, with one more script at its end.
+let private dumpDom browser (html: string) (script: string) =
+    let page = html + ".tested.html"
+    let profile = html + ".profile"
+
+    // The tests' script is allowed by the same policy as the page's own.
+    File.WriteAllText(page, (File.ReadAllText html).Replace("</body>", $"<script>{script}</script></body>"))
+
+    let start =
+        ProcessStartInfo(
+            browser,
+            [
+                "--headless"
+                "--no-sandbox"
+                "--disable-gpu"
+                "--window-size=1000,1200"
+                "--virtual-time-budget=3000"
+                $"--user-data-dir={profile}"
+                "--dump-dom"
+                Uri(page).AbsoluteUri
+            ]
+        )
+
+    start.RedirectStandardOutput <- true
+    start.RedirectStandardError <- true
+    use running = Process.Start start |> nonNull
+    let errors = running.StandardError.ReadToEndAsync()
+    let output = running.StandardOutput.ReadToEndAsync()
+
+    if not (running.WaitForExit 120_000) then
+        running.Kill true
+        Assert.Fail "the browser does not end"
+
+    errors.Wait()
+    output.Result
+
+/// The part of a document between two marks.
+let private between (first: string) (last: string) (text: string) =
+    let start = text.IndexOf first
+
+    if start < 0 then
+        ""
+    else
+        text.Substring(start, text.IndexOf(last, start) - start)
+
+[<Test>]
+let ``The page shows the values under the pointer and those that the arrow keys reach`` () =
+    match chromium () with
+    | None -> Assert.Ignore "no Chromium is installed"
+    | Some browser ->
+        plotted "t" (fun _ html rows ->
+            let values = [ for row in rows.Tail -> float (row.Split(',')[2]) ]
+            let shown index = values[index].ToString "G6"
+            let tip dom = between "<div id=\"tip\"" "</div>" dom
+
+            let untouched = dumpDom browser html ""
+            Assert.That(tip untouched, Does.Contain "hidden", "nothing is shown before")
+
+            // A real pointer event over the last marker of the first curve.
+            let hovered =
+                dumpDom
+                    browser
+                    html
+                    """const mark = [...document.querySelectorAll("#plot .curve")][0].lastElementChild.getBoundingClientRect();
+                       document.querySelector("#plot svg").dispatchEvent(new PointerEvent("pointermove",
+                         { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, pointerType: "mouse", bubbles: true }));"""
+
+            Assert.That(tip hovered, Does.Contain "radius 1<")
+
+            for index in 8..11 do
+                Assert.That(tip hovered, Does.Contain(shown index))
+
+            let keyed =
+                dumpDom
+                    browser
+                    html
+                    """const plot = document.querySelector("#plot svg");
+                       plot.focus();
+                       for (const key of ["Home", "ArrowRight"]) plot.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));"""
+
+            Assert.That(tip keyed, Does.Contain "radius 0.1<")
+            Assert.That(tip keyed, Does.Contain(shown 5)))
+
+[<Test>]
+let ``The table of the page holds all values`` () =
+    plotted "t" (fun _ html rows ->
+        let page = File.ReadAllText html
+        let table = between "<table class=\"values\">" "</table>" page
+
+        for row in rows.Tail do
+            let value = row.Split(',')[2]
+            Assert.That(table, Does.Contain $"title=\"{value}, "))
+
+[<Test>]
+let ``The state of the file is closed to another run`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "curve.csv")
+        let command = [ "--radii"; "0.1"; "--methods"; "global"; "--csv"; csv ]
+        curve command |> succeeds |> ignore
+        use _ = new FileStream(csv, FileMode.Open, FileAccess.Write, FileShare.None)
+        curve command |> fails [ csv ])

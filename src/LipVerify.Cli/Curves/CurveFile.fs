@@ -155,8 +155,12 @@ type Growing private (stream: FileStream, rows: CurveRow list) =
     interface IDisposable with
         member _.Dispose() = stream.Dispose()
 
+/// Old rows go before the new state comes, so that no crash can leave them under it.
 let private fresh csv identity =
-    writeState csv identity
+    guard csv (fun () ->
+        use _ = new FileStream(csv, FileMode.Create, FileAccess.Write, FileShare.Read)
+        Ok())
+    |> Result.bind (fun () -> writeState csv identity)
     |> Result.bind (fun () -> guard csv (fun () -> Ok(Growing.Open(csv, [], 0L))))
 
 let private resume csv plan identity =

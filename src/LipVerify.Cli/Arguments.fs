@@ -32,6 +32,8 @@ type BoundArguments =
 type CertifyArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-m")>] Method of M: string
+    | [<Unique>] Attacks
+    | [<Unique; EqualsAssignmentOrSpaced>] Clip of RANGE: string
     | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
 
     interface IArgParserTemplate with
@@ -39,6 +41,8 @@ type CertifyArguments =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Method _ -> "the Lipschitz bound behind the radius: analytic (default) or global."
+            | Attacks -> "attack the input too: the gap between what is certified and what is broken."
+            | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."
 
 /// `lipverify curve MODEL …`

@@ -35,8 +35,9 @@ let private attacks (arguments: ParseResults<AttackArguments>) =
             let names = Attack.all |> List.map Attack.name |> String.concat ", "
             Error(Usage $"--attack must be one of {names} or all, not \"{name}\"")
 
-let private clip (arguments: ParseResults<AttackArguments>) =
-    match arguments.TryGetResult AttackArguments.Clip with
+/// The range of pixels that an option asks for.
+let clip (option: string option) =
+    match option with
     | None -> Ok None
     | Some text -> Settings.clip text |> Result.map Some |> Result.mapError Usage
 
@@ -51,8 +52,7 @@ let private pictureFits target (network: Network) =
                 $"--output {path}: inputs of {Shape.text shape} are no pictures, which have 1 or 3 channels; name an .npy file"
         )
 
-/// The range of the pixels as a box around the input, in units of the normalised input.
-let private boxOf (settings: Settings) (input: Tensor) (low, high) =
+let private boxAround (settings: Settings) (input: Tensor) (low, high) =
     let bound value =
         Preprocessing.apply settings.Preprocessing (Tensor.create input.Shape value)
         |> Result.mapError (fun problem -> Usage $"--clip: {problem}")
@@ -71,7 +71,14 @@ let private boxOf (settings: Settings) (input: Tensor) (low, high) =
         | Some(i, _) -> Error(Usage $"--clip {low:R},{high:R} does not contain the input: its value {i} lies outside")
         | None -> Ok box)
 
-let private runOne context network input box effort attack =
+/// The range of the pixels as a box around the input, in units of the normalised input; none where there is no range.
+let boxOf (settings: Settings) (input: Tensor) range =
+    match range with
+    | None -> Ok None
+    | Some range -> boxAround settings input range |> Result.map Some
+
+/// Runs one attack and times it.
+let attempt context network input box effort attack =
     let clock = Stopwatch.StartNew()
     let example = Attacks.run context attack network input box effort
 
@@ -135,7 +142,7 @@ let private deliver (settings: Settings) target report =
 let private attackAll context (settings: Settings) model target clip attacks network (input: Tensor) box =
     let clock = Stopwatch.StartNew()
     let effort = AttackEffort.fitting network
-    let outcomes = attacks |> List.map (runOne context network input box effort)
+    let outcomes = attacks |> List.map (attempt context network input box effort)
 
     let output = Network.evaluate context network input |> Tensor.values
 
@@ -164,12 +171,10 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
             pictureFits target network
             |> Result.bind (fun () -> Session.loadInput settings network)
             |> Result.bind (fun input ->
-                match clip with
-                | None -> Ok None
-                | Some range -> boxOf settings input range |> Result.map Some
+                boxOf settings input clip
                 |> Result.bind (attackAll context settings model target clip attacks network input)))
 
     attacks arguments
     |> Result.bind (fun attacks ->
-        clip arguments
+        clip (arguments.TryGetResult AttackArguments.Clip)
         |> Result.bind (fun clip -> Session.run settings (fun context -> attack context attacks clip)))

@@ -14,6 +14,9 @@ type Job =
         Model: string
         Method: string
         Settings: Settings
+        /// Whether to attack the inputs too, and the range of their pixels.
+        Attacks: bool
+        Clip: (float * float) option
         Context: Context
         Network: Network
         /// Computed once, where it is needed at all.
@@ -26,10 +29,21 @@ let job (settings: Settings) (context: Context) model method network =
         Model = model
         Method = method
         Settings = settings
+        Attacks = false
+        Clip = None
         Context = context
         Network = network
         Global = lazy ((Global.bound context network).Bound)
     }
+
+let private attack (job: Job) (input: Tensor) =
+    AttackCommand.boxOf job.Settings input job.Clip
+    |> Result.mapError CommandError.text
+    |> Result.map (fun box ->
+        let effort = AttackEffort.fitting job.Network
+
+        Attack.all
+        |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
@@ -41,14 +55,22 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
         | _ -> CertifiedRadius.analytic job.Context job.Settings.Definition job.Network input
 
+    let attacks =
+        if job.Attacks then
+            attack job input |> Result.map Some
+        else
+            Ok None
+
     result
-    |> Result.map (fun result ->
+    |> Result.bind (fun result -> attacks |> Result.map (fun attacks -> result, attacks))
+    |> Result.map (fun (result, attacks) ->
         {
             Model = job.Model
             Input = name
             Definition = job.Settings.Definition
             Method = job.Method
             Result = result
+            Attacks = attacks
             Engine = job.Context.Engine.Name
             Elapsed = clock.Elapsed
         })
@@ -159,6 +181,12 @@ let private methodOf (arguments: ParseResults<CertifyArguments>) =
     | "global" as method -> Ok method
     | other -> Error(Usage $"--method must be analytic or global, not \"{other}\"")
 
+let private clipOf (arguments: ParseResults<CertifyArguments>) =
+    match arguments.TryGetResult CertifyArguments.Clip with
+    | Some _ when not (arguments.Contains CertifyArguments.Attacks) ->
+        Error(Usage "--clip limits the pixels of attacks: give --attacks too, or leave it out")
+    | range -> AttackCommand.clip range
+
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Result<unit, CommandError> =
     let model = arguments.GetResult CertifyArguments.Model
@@ -175,13 +203,18 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
 
     methodOf arguments
     |> Result.bind (fun method -> OutputFiles.check settings model files |> Result.map (fun () -> method))
-    |> Result.bind (fun method ->
+    |> Result.bind (fun method -> clipOf arguments |> Result.map (fun clip -> method, clip))
+    |> Result.bind (fun (method, clip) ->
         Session.run settings (fun context ->
             Session.loadModel settings model
             |> Result.bind (fun network ->
                 loadInputs settings network
                 |> Result.bind (fun (source, inputs) ->
-                    let job = job settings context model method network
+                    let job =
+                        { job settings context model method network with
+                            Attacks = arguments.Contains CertifyArguments.Attacks
+                            Clip = clip
+                        }
 
                     match inputs with
                     | InputSource.One input -> certifyOne job source csv input

@@ -105,7 +105,7 @@ module BatchReport =
 
     let private csvRow entry =
         match entry.Outcome with
-        | Error problem -> [ entry.Name; ""; ""; ""; ""; ""; ""; ""; problem ]
+        | Error problem -> [ entry.Name; ""; ""; ""; ""; ""; ""; ""; ""; problem ]
         | Ok report ->
             let result = report.Result
 
@@ -117,6 +117,9 @@ module BatchReport =
                 Rigor.label result.Rigor
                 Figure.exact (Rigor.failureProbability result.Rigor)
                 Figure.exact result.TopTwoGap
+                CertifyReport.nearest report
+                |> Option.map (_.Distance >> Figure.exact)
+                |> Option.defaultValue ""
                 report.Elapsed.TotalSeconds.ToString "F3"
                 ""
             ]
@@ -132,6 +135,7 @@ module BatchReport =
                 "rigor"
                 "failureProbability"
                 "topTwoGap"
+                "attackedAt"
                 "seconds"
                 "problem"
             ]
@@ -142,7 +146,7 @@ module BatchReport =
 
     let private row entry =
         match entry.Outcome with
-        | Error problem -> [ entry.Name; "–"; "–"; problem; "–"; "–" ]
+        | Error problem -> [ entry.Name; "–"; "–"; "–"; problem; "–"; "–" ]
         | Ok report ->
             [
                 entry.Name
@@ -150,6 +154,9 @@ module BatchReport =
                  | Some label -> string label
                  | None -> "undecided")
                 Figure.downward report.Result.Radius
+                CertifyReport.nearest report
+                |> Option.map _.Distance.ToString("G6")
+                |> Option.defaultValue "–"
                 Rigor.label report.Result.Rigor
                 Figure.downward report.Result.TopTwoGap
                 report.Elapsed.TotalSeconds.ToString "F3"
@@ -161,6 +168,7 @@ module BatchReport =
                 TextTable.Words "input"
                 TextTable.Figures "class"
                 TextTable.Figures "certified radius"
+                TextTable.Figures "attacked at"
                 TextTable.Words "rigor"
                 TextTable.Figures "gap ≥"
                 TextTable.Figures "seconds"

@@ -12,6 +12,8 @@ type CertifyReport =
         Definition: Definition
         Method: string
         Result: CertifiedRadius
+        /// The attacks that were asked for; none where none were.
+        Attacks: AttackOutcome list option
         Engine: string
         Elapsed: TimeSpan
     }
@@ -23,6 +25,24 @@ module CertifyReport =
         | Some(label: int) -> writer.WriteNumber("label", label)
         | None -> writer.WriteNull "label"
 
+    /// Distances by attack, null where one found nothing.
+    let private attacks (writer: Text.Json.Utf8JsonWriter) (outcomes: AttackOutcome list) =
+        writer.WriteStartObject "attacks"
+
+        for outcome in outcomes do
+            outcome.Example
+            |> Option.map _.Distance
+            |> JsonText.optionalNumber writer (Attack.name outcome.Attack)
+
+        writer.WriteEndObject()
+
+    /// The nearest input that an attack found, if there were attacks and one found any.
+    let nearest report =
+        report.Attacks
+        |> Option.defaultValue []
+        |> List.choose _.Example
+        |> Attacks.nearest
+
     /// Writes the fields of the object `lipverify/certify/1` of the contract, without its schema.
     let writeFields (writer: Text.Json.Utf8JsonWriter) report =
         let result = report.Result
@@ -32,6 +52,7 @@ module CertifyReport =
         JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
         writer.WriteString("method", report.Method)
         JsonText.number writer "topTwoGap" result.TopTwoGap
+        report.Attacks |> Option.iter (attacks writer)
         JsonText.optionalNumber writer "notCertifiedAt" result.NotShownAt
         writer.WriteString("model", report.Model)
         writer.WriteString("input", report.Input)
@@ -75,6 +96,21 @@ module CertifyReport =
                 $"    {promise result.Rigor}"
             ]
 
+    let private broken report =
+        match report.Attacks, nearest report with
+        | None, _ -> []
+        | Some _, None -> [ "    no attack found an input of another class, which proves nothing" ]
+        | Some _, Some example ->
+            let gap =
+                if report.Result.Radius > 0.0 then
+                    $", {example.Distance / report.Result.Radius:G3} times the certified radius"
+                else
+                    ""
+
+            [
+                $"    class {example.Label} at distance {example.Distance:G10} ({Attack.name example.Attack}{gap})"
+            ]
+
     /// The report for a reader.
     let text report =
         let result = report.Result
@@ -82,6 +118,7 @@ module CertifyReport =
         [
             $"Certified radius of {report.Model} at {report.Input} (2-norm, method {report.Method}, Proposition 6)"
             yield! findings result
+            yield! broken report
             ""
             $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}, Lipschitz constant ≤ {result.Lipschitz.Value:G6}"
             $"{report.Elapsed.TotalSeconds:F3} s, bounds computed: {result.Evaluations}, engine {report.Engine}"

@@ -46,7 +46,7 @@ module CurveReport =
 
     let private promises report =
         [
-            "Upper bounds are guaranteed, rounding included; lower bounds are slopes that were attained at points, in double precision."
+            "Upper bounds are guaranteed, rounding included; lower bounds are slopes that are attained in the ball, rounding included where their rigor is certified."
 
             if isProbabilistic report then
                 $"Those that are probabilistic hold except with a probability of at most {report.FailureProbability:G3}, each point by itself."

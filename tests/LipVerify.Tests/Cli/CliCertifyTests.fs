@@ -55,6 +55,21 @@ let ``certify --json has the keys of the contract`` () =
             "schema label certifiedRadius rigor failureProbability method topTwoGap notCertifiedAt model input norm definition lipschitz evaluations engine elapsedSeconds"
     )
 
+[<Test>]
+let ``certify --attacks shows what is broken beyond what is certified`` () =
+    let report =
+        certify [ "--input"; eight; "--attacks"; "--clip"; "0,1"; "--json" ] |> json
+
+    let attacks = report.GetProperty "attacks"
+    Assert.That(keys attacks, Is.EqualTo "fgsm ifgsm gradient pgd cw")
+    let radius = number "certifiedRadius" report
+
+    for name in [ "fgsm"; "ifgsm"; "gradient"; "pgd"; "cw" ] do
+        Assert.That(number name attacks, Is.GreaterThan radius, name)
+
+    // The golden distance of the attack that comes closest, which may only shrink.
+    Assert.That(number "pgd" attacks, Is.LessThan 4.0)
+
 /// A temporary folder that is deleted afterwards.
 let private inFolder (work: string -> unit) =
     let folder = Directory.CreateTempSubdirectory "lipverify-certify-"
@@ -91,7 +106,8 @@ let ``A folder of inputs gives one row an input, a summary and a CSV file`` () =
 
         Assert.That(
             rows[0],
-            Is.EqualTo "input,label,certifiedRadius,notCertifiedAt,rigor,failureProbability,topTwoGap,seconds,problem"
+            Is.EqualTo
+                "input,label,certifiedRadius,notCertifiedAt,rigor,failureProbability,topTwoGap,attackedAt,seconds,problem"
         )
 
         Assert.That(rows, Has.Length.EqualTo 11)
@@ -246,3 +262,7 @@ let ``An undecided class is certified nowhere, and says so`` () =
         Assert.That(report.GetProperty("label").ValueKind, Is.EqualTo JsonValueKind.Null)
         Assert.That(number "certifiedRadius" report, Is.Zero)
         Assert.That(number "notCertifiedAt" report, Is.Zero))
+
+[<Test>]
+let ``certify --clip without --attacks is refused`` () =
+    certify [ "--input"; eight; "--clip"; "0,1" ] |> fails [ "--clip"; "--attacks" ]

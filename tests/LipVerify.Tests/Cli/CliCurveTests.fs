@@ -80,7 +80,7 @@ let ``The CSV file has the header of the contract and one row a point, in order`
         Assert.That(value 3, Is.LessThan(value 2).And.Positive)
         Assert.That(value 4, Is.LessThan(value 2).And.Positive)
         Assert.That(lines[2].Split(',')[3], Is.EqualTo "certified")
-        Assert.That(lines[3].Split(',')[3], Is.EqualTo "numerical"))
+        Assert.That(lines[3].Split(',')[3], Is.EqualTo "certified"))
 
 [<TestCase("0.5,0.1,0.1", "0.1 0.5")>]
 [<TestCase("0:1:3", "0 0.5 1")>]

@@ -9,8 +9,8 @@ namespace LipVerify;
 public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
 {
     /// <summary>
-    /// The largest slope of gradient ascent by either definition that counts here, and of the Jacobian at the input where the
-    /// network is differentiable there.
+    /// The better of gradient ascent and of the Jacobian at the input, where the network is differentiable there. For the
+    /// uniform definition gradient ascent runs against the input too: what bounds the nominal constant bounds the uniform one.
     /// </summary>
     /// <param name="network">The network.</param>
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>

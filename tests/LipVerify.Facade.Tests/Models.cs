@@ -4,7 +4,7 @@ using System.Text;
 
 namespace LipVerify.Facade.Tests;
 
-/// <summary>Small networks for what the sample cannot show.</summary>
+/// <summary>Networks of one layer for what the sample cannot show.</summary>
 internal static class Models
 {
     /// <summary>The layer x ↦ Wx with the rows of W.</summary>
@@ -13,34 +13,43 @@ internal static class Models
     /// <summary>The layer x ↦ Wx + b with the rows of W.</summary>
     public static Network Affine(double[][] rows, double[] bias)
     {
-        var folder = Directory.CreateTempSubdirectory("lipverify-facade-");
+        var (outputs, inputs) = (rows.Length, rows[0].Length);
+        return Load(
+            $$"""{ "input": [{{inputs}}], "layers": [{ "type": "linear", "name": "layer", "in": {{inputs}}, "out": {{outputs}} }] }""",
+            SafeTensors([outputs, inputs], [.. rows.SelectMany(row => row)], bias));
+    }
+
+    /// <summary>One channel of side × side values convolved with a kernel of 3 × 3 values.</summary>
+    public static Network Convolution(int side, params double[] kernel) => Load(
+        $$"""{ "input": [1, {{side}}, {{side}}], "layers": [{ "type": "conv2d", "name": "layer", "in": 1, "out": 1, "kernel": 3 }] }""",
+        SafeTensors([1, 1, 3, 3], kernel, [0]));
+
+    private static Network Load(string architecture, byte[] weights)
+    {
+        var folder = Directory.CreateTempSubdirectory("lipverify-facade-").FullName;
         try
         {
-            var (outputs, inputs) = (rows.Length, rows[0].Length);
-            var architecture = Path.Combine(folder.FullName, "architecture.json");
-            File.WriteAllText(
-                architecture,
-                $$"""{ "input": [{{inputs}}], "layers": [{ "type": "linear", "name": "fc", "in": {{inputs}}, "out": {{outputs}} }] }""");
-            var weights = Path.Combine(folder.FullName, "weights.safetensors");
-            File.WriteAllBytes(weights, SafeTensors(outputs, inputs, [.. rows.SelectMany(row => row), .. bias]));
-            return Network.Load(weights, architecture);
+            var (json, safetensors) = (Path.Combine(folder, "architecture.json"), Path.Combine(folder, "weights.safetensors"));
+            File.WriteAllText(json, architecture);
+            File.WriteAllBytes(safetensors, weights);
+            return Network.Load(safetensors, json);
         }
         finally
         {
-            folder.Delete(recursive: true);
+            Directory.Delete(folder, recursive: true);
         }
     }
 
-    private static byte[] SafeTensors(int outputs, int inputs, double[] weightAndBias)
+    private static byte[] SafeTensors(int[] shape, double[] weight, double[] bias)
     {
-        int split = 8 * outputs * inputs, end = 8 * weightAndBias.Length;
+        int split = 8 * weight.Length, end = split + 8 * bias.Length;
         var header = Encoding.ASCII.GetBytes(
             $$"""
-            {"fc.weight":{"dtype":"F64","shape":[{{outputs}},{{inputs}}],"data_offsets":[0,{{split}}]},
-            "fc.bias":{"dtype":"F64","shape":[{{outputs}}],"data_offsets":[{{split}},{{end}}]} }
+            {"layer.weight":{"dtype":"F64","shape":[{{string.Join(',', shape)}}],"data_offsets":[0,{{split}}]},
+            "layer.bias":{"dtype":"F64","shape":[{{bias.Length}}],"data_offsets":[{{split}},{{end}}]} }
             """);
         var length = new byte[8];
         BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        return [.. length, .. header, .. MemoryMarshal.AsBytes<double>(weightAndBias)];
+        return [.. length, .. header, .. MemoryMarshal.AsBytes<double>(weight), .. MemoryMarshal.AsBytes<double>(bias)];
     }
 }

@@ -1,4 +1,4 @@
-// How far can the answer of a digit classifier move when its input moves a little?
+// How far can the answer of a digit classifier move when its input moves a little, and when does it change?
 // Run it with: dotnet run --project samples/QuickStart.CSharp
 
 using LipVerify;
@@ -21,3 +21,10 @@ foreach (var radius in new[] { 0.01, 0.1 })
 
 var everywhere = LipschitzBound.Global(network);
 Console.WriteLine($"anywhere: Lipschitz constant ≤ {everywhere.Value:G8} ({everywhere.Rigor.Kind})");
+
+var kept = CertifiedRadius.Analytic(network, digit);
+Console.WriteLine($"no input closer than {kept.Radius:G6} is read as anything but an {kept.Label} ({kept.Rigor.Kind})");
+
+var pixels = InputBox.Pixels(network, Preprocessing.Mnist);
+if (AdversarialExample.Find(network, digit, Attack.ProjectedDescent, pixels) is { } example)
+    Console.WriteLine($"one at distance {example.Distance:G6} is read as {example.Label}");

@@ -1,5 +1,3 @@
-using Microsoft.FSharp.Core;
-
 namespace LipVerify;
 
 /// <summary>One layer's part in a bound.</summary>
@@ -39,11 +37,10 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     {
         ArgumentNullException.ThrowIfNull(network);
         options ??= new BoundOptions();
-        var checkedRadius = Core.RadiusModule.create(radius);
-        if (checkedRadius.IsError) throw new ArgumentOutOfRangeException(nameof(radius), radius, checkedRadius.ErrorValue);
+        var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius.ResultValue));
+        return From(() => Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
@@ -64,20 +61,11 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
 
     private static LipschitzBound From(Func<Core.NetworkBound> compute)
     {
-        try
-        {
-            Core.NetworkBound bound = compute();
-            return new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
-        }
-        catch (Core.Spectral.NotCertifiableException cause)
-        {
-            throw new NotCertifiableException(cause);
-        }
+        var bound = Checked.Certifiable(compute);
+        return new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
     }
 
     private static LayerBound From(Core.LayerBound layer) => new(
         layer.Index, layer.Name, layer.Kind, layer.Lipschitz.Value, Rigor.From(layer.Lipschitz.Rigor),
-        Nullable(layer.RadiusIn), Nullable(layer.RadiusOut), layer.Active, layer.Size);
-
-    private static double? Nullable(FSharpOption<double>? value) => value is null ? null : value.Value;
+        layer.RadiusIn.ToNullable(), layer.RadiusOut.ToNullable(), layer.Active, layer.Size);
 }

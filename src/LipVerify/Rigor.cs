@@ -1,15 +1,15 @@
 namespace LipVerify;
 
-/// <summary>What a number promises.</summary>
+/// <summary>What a number promises: an upper bound not to lie below what it bounds, a lower bound not to lie above it.</summary>
 public enum RigorKind
 {
-    /// <summary>An upper bound in real arithmetic for the stored weights; rounding is enclosed.</summary>
+    /// <summary>It holds in real arithmetic for the stored weights; rounding is enclosed.</summary>
     Certified,
 
     /// <summary>As <see cref="Certified"/>, except with a stated probability over the tool's own random draws.</summary>
     Probabilistic,
 
-    /// <summary>An upper bound in exact arithmetic; rounding is not enclosed.</summary>
+    /// <summary>It holds in exact arithmetic; rounding is not enclosed.</summary>
     Numerical,
 
     /// <summary>No guarantee.</summary>

@@ -132,15 +132,4 @@ public class LipschitzBoundTests
         Assert.That(() => new BoundOptions { Threads = -1 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
         Assert.That(() => new BoundOptions { Definition = (Definition)7 }, Throws.InstanceOf<ArgumentOutOfRangeException>());
     }
-
-    private sealed class Recorder(Action<string> then) : IProgress<string>
-    {
-        public List<string> Lines { get; } = [];
-
-        public void Report(string value)
-        {
-            Lines.Add(value);
-            then(value);
-        }
-    }
 }

@@ -1,0 +1,28 @@
+using Microsoft.FSharp.Core;
+
+namespace LipVerify;
+
+/// <summary>Arguments and failures between .NET and Core.</summary>
+internal static class Checked
+{
+    public static Core.Radius Radius(double radius, string parameter)
+    {
+        var result = Core.RadiusModule.create(radius);
+        return result.IsOk ? result.ResultValue : throw new ArgumentOutOfRangeException(parameter, radius, result.ErrorValue);
+    }
+
+    /// <exception cref="NotCertifiableException">In place of Core's own.</exception>
+    public static T Certifiable<T>(Func<T> compute)
+    {
+        try
+        {
+            return compute();
+        }
+        catch (Core.Spectral.NotCertifiableException cause)
+        {
+            throw new NotCertifiableException(cause);
+        }
+    }
+
+    public static T? ToNullable<T>(this FSharpOption<T>? value) where T : struct => value is null ? null : value.Value;
+}

@@ -1,0 +1,122 @@
+namespace LipVerify;
+
+/// <summary>A lower bound on a local Lipschitz constant of a network in the 2-norm, and the slope that proves it.</summary>
+/// <param name="Value">The bound: output distance per input distance, rounded downward.</param>
+/// <param name="Rigor">
+/// What it promises. Certified: the rounding of the slope is enclosed. Numerical: the slope was computed in double precision.
+/// </param>
+/// <param name="Witness">Where the slope is attained; null where the bound is 0.</param>
+public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
+{
+    /// <summary>
+    /// The better of gradient ascent and of the Jacobian at the input, where the network is differentiable there. For the
+    /// uniform definition gradient ascent runs against the input too: what bounds the nominal constant bounds the uniform one.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LowerBound Best(
+        Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var search = Search.Create(network, input, radius, options, progress, cancellationToken);
+        return From(Core.LowerBounds.best(search.Context, search.Definition, network.Value, search.Ball, search.Effort));
+    }
+
+    /// <summary>
+    /// Slopes that gradient ascent reaches from many starts: against the input for the nominal definition, between any two
+    /// inputs of the ball for the uniform one. The same seed gives the same bound.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LowerBound GradientAscent(
+        Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var search = Search.Create(network, input, radius, options, progress, cancellationToken);
+        return From(Core.LowerBounds.gradientAscent(search.Context, search.Definition, network.Value, search.Ball, search.Effort));
+    }
+
+    /// <summary>
+    /// The largest slope between samples drawn uniformly from the ball and the input (nominal), or between samples that are
+    /// drawn one after the other (uniform). The same seed gives the same bound.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="count">Samples, at least 1.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite, or the count is below 1.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LowerBound Sampling(
+        Network network, ReadOnlySpan<double> input, double radius, int count, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        var search = Search.Create(network, input, radius, options, progress, cancellationToken);
+        return From(Core.LowerBounds.sampling(search.Context, search.Definition, network.Value, search.Ball, count));
+    }
+
+    /// <summary>
+    /// The norm of the Jacobian at the input, a lower bound by either definition where the network is differentiable there.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input; at 0 the bound is 0.</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <returns>The bound, or the layers at which the network may bend at the input.</returns>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static JacobianBound Jacobian(
+        Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        var search = Search.Create(network, input, radius, options, progress, cancellationToken);
+        var result = Core.NominalJacobian.lowerBound(search.Context, network.Value, search.Ball);
+        return result.IsOk
+            ? new(From(result.ResultValue), [])
+            : new(null, [.. result.ErrorValue.Select(kink => new Kink(network.Layers[kink.Layer.Index], kink.Outputs))]);
+    }
+
+    private static LowerBound From(Core.LowerBound bound) =>
+        new(bound.Value, Rigor.From(bound.Rigor), LipVerify.Witness.Of(bound.Attainment));
+
+    /// <summary>Arguments that have been checked.</summary>
+    private readonly record struct Search(Core.Context Context, Core.Definition Definition, Core.RestrictedBall Ball, Core.Effort Effort)
+    {
+        public static Search Create(
+            Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options,
+            IProgress<string>? progress, CancellationToken cancellation)
+        {
+            ArgumentNullException.ThrowIfNull(network);
+            options ??= new BoundOptions();
+            var checkedRadius = Checked.Radius(radius, nameof(radius));
+            var ball = Core.RestrictedBallModule.whole(network.CheckedInput(input, nameof(input)), checkedRadius);
+            var context = options.CreateContext(progress, cancellation);
+            return new(context, options.CoreDefinition, ball, Core.EffortModule.fitting(network.Value));
+        }
+    }
+}

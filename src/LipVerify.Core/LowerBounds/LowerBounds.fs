@@ -172,8 +172,7 @@ let sampling (context: Context) definition (network: Network) (ball: RestrictedB
     | None -> LowerBound.none
     | Some(_, x, y) -> LowerBound.attained context network (LowerBound.inside ball x) (LowerBound.inside ball y)
 
-/// The best that all searches find: sampling, gradient ascent, and the Jacobian at the centre where the network is differentiable
-/// there. What bounds the nominal constant bounds the uniform one too.
+/// The best of gradient ascent and of the Jacobian at the centre, where the network is differentiable there. What bounds the nominal constant bounds the uniform one too.
 let best (context: Context) definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
     let jacobian =
         NominalJacobian.lowerBound context network ball

@@ -35,30 +35,6 @@ let private keepsAt (case: NetworkCase) value =
 /// Radii and bounds far from the ends of the range of doubles, where relative errors mean something.
 let private isOrdinary value = value > 1e-100 && value < 1e90
 
-let private assertNoChange (case: NetworkCase) distance =
-    let center = Tensor.values case.Input
-
-    let points =
-        Array.append
-            (samples (Draw case.Seed) 30 center (Array.create center.Length 1.0) distance)
-            (attacks case distance)
-        |> within center distance
-        |> Array.append [| center |]
-
-    let values, errors =
-        evaluateAll case.Network points, evaluationErrors case.Network points
-
-    let label = classOf values[0]
-
-    for k in 1 .. points.Length - 1 do
-        let winner = classOf values[k]
-        // Another class may lead only by as much as the values are rounded.
-        Assert.That(
-            values[k][winner] - values[k][label],
-            Is.LessThanOrEqualTo(errors[k] + errors[0]),
-            $"radius {distance:R}"
-        )
-
 [<Test>]
 let ``certified radius: no sample and no gradient step within it changes the class`` () =
     check 60 classifier (fun case ->

@@ -115,34 +115,38 @@ let attacks (case: NetworkCase) distance =
     |> Array.filter (fun rival -> rival <> label)
     |> Array.collect (descend >> Array.ofList)
 
+/// No sample and no gradient step within the distance changes the class.
+let assertNoChange (case: NetworkCase) distance =
+    let center = Tensor.values case.Input
+
+    let points =
+        Array.append
+            (samples (Draw case.Seed) 30 center (Array.create center.Length 1.0) distance)
+            (attacks case distance)
+        |> within center distance
+        |> Array.append [| center |]
+
+    let values, errors =
+        evaluateAll case.Network points, evaluationErrors case.Network points
+
+    let label = classOf values[0]
+
+    for k in 1 .. points.Length - 1 do
+        let winner = classOf values[k]
+        // Another class may lead only by as much as the values are rounded.
+        Assert.That(
+            values[k][winner] - values[k][label],
+            Is.LessThanOrEqualTo(errors[k] + errors[0]),
+            $"radius {distance:R}"
+        )
+
 [<Test>]
 let ``Proposition 6: no sample and no gradient step within a certified radius changes the class`` () =
     check 80 classifier (fun case ->
         let certified = certifiedRadius case
 
         if certified > 0.0 then
-            let center = Tensor.values case.Input
-
-            let points =
-                Array.append
-                    (samples (Draw case.Seed) 30 center (Array.create center.Length 1.0) certified)
-                    (attacks case certified)
-                |> within center certified
-                |> Array.append [| center |]
-
-            let values, errors =
-                evaluateAll case.Network points, evaluationErrors case.Network points
-
-            let label = classOf values[0]
-
-            for k in 1 .. points.Length - 1 do
-                let winner = classOf values[k]
-                // Another class may lead only by as much as the values are rounded.
-                Assert.That(
-                    values[k][winner] - values[k][label],
-                    Is.LessThanOrEqualTo(errors[k] + errors[0]),
-                    $"radius {certified:R}"
-                ))
+            assertNoChange case certified)
 
 /// Logits `Q x` for a random rotation `Q`, where the nearest class change is at `δ/√2`.
 let rotation seed =

@@ -56,8 +56,8 @@ type AdversarialExample =
         Input: Tensor
         /// `‖x − x0‖` in the 2-norm, rounded upward.
         Distance: float
-        /// `Certified` where some output surely exceeds that of the original class, also in real arithmetic; `Numerical` where it
-        /// does as computed, and rounding leaves it open.
+        /// `Certified` where in real arithmetic too the nominal input has its class and some other output exceeds that of this class
+        /// here; `Numerical` where both are so as computed, and rounding leaves one open.
         Rigor: Rigor
         /// The class with the largest computed output at the input.
         Label: int

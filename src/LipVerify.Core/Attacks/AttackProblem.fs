@@ -12,6 +12,8 @@ type AttackProblem =
             Box: Box option
             Outputs: float[]
             Label: int
+            /// Whether the class of the nominal input is that label in real arithmetic too.
+            IsDecided: bool
         }
 
 /// The steps that attacks share. Points are rows of one array, as in `Points`.
@@ -39,13 +41,18 @@ module AttackProblem =
         | _ -> ()
 
         let outputs = Points.outputs context network (Tensor.values center)
+        let enclosed = EnclosedTensor.evaluate context network center
+        let label = argmax outputs
 
         {
             Network = network
             Center = center
             Box = box
             Outputs = outputs
-            Label = argmax outputs
+            Label = label
+            IsDecided =
+                argmax (Tensor.values enclosed.Value) = label
+                && Propositions.topTwoGap enclosed > 0.0
         }
 
     /// The nominal input.
@@ -200,7 +207,11 @@ module AttackProblem =
                 {
                     Input = input
                     Distance = Vectors.distanceUp input problem.Center
-                    Rigor = if isCertain then Certified else Numerical
+                    Rigor =
+                        if isCertain && problem.IsDecided then
+                            Certified
+                        else
+                            Numerical
                     Label = argmax values
                     OriginalLabel = problem.Label
                     Attack = attack

@@ -43,10 +43,17 @@ let private addDown (a: float) (b: float) = subtractDown a -b
 let private intervals (enclosed: EnclosedTensor) =
     Array.map2
         (fun value error ->
-            {
-                Low = subtractDown value error
-                High = Rounding.addUp value error
-            })
+            // A value that left the range of doubles may be anything.
+            if Double.IsFinite value && Double.IsFinite error then
+                {
+                    Low = subtractDown value error
+                    High = Rounding.addUp value error
+                }
+            else
+                {
+                    Low = Double.NegativeInfinity
+                    High = Double.PositiveInfinity
+                })
         (Tensor.values enclosed.Value)
         (Tensor.values enclosed.Error)
 
@@ -218,6 +225,19 @@ let difference (context: Context) (network: Network) (x: Tensor) (y: Tensor) : E
 let derivative (context: Context) (network: Network) (x: Tensor) (direction: Tensor) : EnclosedTensor =
     EnclosedTensor.exact (Tensor.reshape network.InputShape direction)
     |> run context infinitesimal network x
+
+/// An upper bound on the norm of an enclosed vector; infinite where a value or an error is not a finite number.
+let normUp (vector: EnclosedTensor) =
+    let sizes =
+        Array.map2
+            (fun value error -> Rounding.addUp (abs value) error)
+            (Tensor.values vector.Value)
+            (Tensor.values vector.Error)
+
+    if Array.forall Double.IsFinite sizes then
+        Vectors.normUp sizes
+    else
+        Double.PositiveInfinity
 
 /// A lower bound on the norm of an enclosed vector; 0 where a value or an error is not a finite number.
 let normDown (vector: EnclosedTensor) =

@@ -78,6 +78,14 @@ module LowerBound =
     /// Enclosures assume that all roundings conspire, which on networks of many wide layers makes them useless.
     let attained (context: Context) (network: Network) (x: Tensor) (y: Tensor) : LowerBound =
         let certified = between context network x y
+        let distance = Vectors.distanceUp x y
+
+        // Behind a kink outputs may be rounding alone; no more than the enclosure allows is the network's.
+        let most =
+            if distance = 0.0 then
+                0.0
+            else
+                IncrementEnclosure.normUp (IncrementEnclosure.difference context network y x)
 
         let outputs =
             Points.outputs context network (Array.append (Tensor.values x) (Tensor.values y))
@@ -85,7 +93,7 @@ module LowerBound =
 
         let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
         let change = norm (Array.map2 (-) outputs[0] outputs[1])
-        let computed = (1.0 - cancellation) * change / Vectors.distanceUp x y
+        let computed = (1.0 - cancellation) * min change most / distance
 
         if
             Double.IsFinite computed

@@ -63,7 +63,8 @@ let normDown (v: float[]) =
         let squares = scaledSquares exponent (ReadOnlySpan v)
         let deflation = 1.0 - 2.0 * Rounding.gamma (v.Length + 4)
         let norm = Math.ScaleB(Math.BitDecrement(deflation * sqrt squares), exponent)
-        max 0.0 (if norm < 1e-300 then Math.BitDecrement norm else norm)
+        let norm = if norm < 1e-300 then Math.BitDecrement norm else norm
+        Math.Clamp(norm, 0.0, Double.MaxValue)
 
 /// An upper bound on `‖x − y‖`.
 let distanceUp (x: Tensor) (y: Tensor) =

@@ -61,13 +61,20 @@ let private isProved (lanczos: Lanczos) tau candidate =
         | Some r -> Rounding.addUp r.Truncation r.Rounding <= tau
         | None -> false)
 
-/// True where rounding alone stands in the way, so that further steps would not help.
-let private isDrowned (lanczos: Lanczos) tau candidate =
+/// True where rounding leaves at least half of `τ` to the length of the recurrence.
+let private leavesRoom (lanczos: Lanczos) tau candidate =
     Seq.init lanczos.Matrices.Length (fun i -> remainder lanczos i candidate)
-    |> Seq.exists (fun remainder ->
+    |> Seq.forall (fun remainder ->
         match remainder with
-        | Some r -> r.Rounding > tau
+        | Some r -> r.Rounding <= 0.5 * tau
         | None -> false)
+
+/// The bound to aim at: the looseness asked for, or the first of its multiples by powers of 4 that rounding leaves room for. None
+/// below `ceiling`, where further steps are of no use.
+let private aim (lanczos: Lanczos) tau ritz looseness ceiling =
+    Seq.unfold (fun excess -> Some(ritz * (1.0 + excess), 4.0 * excess)) (looseness - 1.0)
+    |> Seq.takeWhile (fun candidate -> candidate < ceiling)
+    |> Seq.tryFind (leavesRoom lanczos tau)
 
 /// The least bound that is found proved above the Ritz value; `ceiling` bounds `λ1` anyway.
 let private leastProved (lanczos: Lanczos) tau ritz ceiling =
@@ -87,7 +94,7 @@ let private leastProved (lanczos: Lanczos) tau ritz ceiling =
     else
         ceiling
 
-/// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness, and whether rounding kept them from it.
+/// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness.
 let private attempt (context: Context) masked side absoluteProduct looseness count failure =
     let struct (length, _) = Gram.lengths side masked
     let key = OperatorHash.compute context.Seed masked
@@ -95,31 +102,36 @@ let private attempt (context: Context) masked side absoluteProduct looseness cou
     let lanczos = Lanczos(context, masked, side, absoluteProduct, count, draws)
     let tau = threshold count failure
 
-    let rec go () =
+    let rec go before =
         lanczos.Step()
         let last = lanczos.Steps = maxSteps
 
         if not last && lanczos.Steps % lookEvery <> 0 then
-            go ()
+            go before
         else
             let ritz = lanczos.Ritz
-            let target = ritz * looseness
-            let isDrowned = isDrowned lanczos tau target
             context.Report $"spectral norm: {lanczos.Steps} Lanczos steps, Ritz value {ritz:G6}"
 
-            if last || isDrowned || isProved lanczos tau target then
-                let certificate =
-                    {
-                        Upper = leastProved lanczos tau ritz absoluteProduct
-                        Attained = ritz
-                        Applications = count * lanczos.Steps
-                    }
+            // Before Ritz values settle, rounding seems to weigh more than it will.
+            let isSettled = ritz <= before * (1.0 + 0.1 * (looseness - 1.0))
 
-                struct (certificate, isDrowned)
+            let isFinished =
+                isProved lanczos tau (ritz * looseness)
+                || isSettled
+                   && (match aim lanczos tau ritz looseness absoluteProduct with
+                       | Some target -> isProved lanczos tau target
+                       | None -> true)
+
+            if last || isFinished then
+                {
+                    Upper = leastProved lanczos tau ritz absoluteProduct
+                    Attained = ritz
+                    Applications = count * lanczos.Steps
+                }
             else
-                go ()
+                go ritz
 
-    go ()
+    go 0.0
 
 /// The better of two certificates of one operator.
 let private better a b =
@@ -142,11 +154,15 @@ let largestGramEigenvalue (context: Context) masked side absoluteProduct toleran
         let context = Context.forComputation index context
         let count, share = List.head attempts
 
-        let struct (certificate, isDrowned) =
+        let certificate =
             attempt context masked side absoluteProduct looseness count (share * failure)
 
         match attempts with
-        | _ :: (_ :: _ as rest) when isDrowned -> better certificate (go (index + 1) rest)
+        | _ :: (_ :: _ as rest) when
+            certificate.Upper > certificate.Attained * looseness
+            && certificate.Applications < count * maxSteps
+            ->
+            better certificate (go (index + 1) rest)
         | _ -> certificate
 
     go 0 attempts

@@ -149,11 +149,18 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
         else
             Int32.MaxValue
 
-    if abs exponent > scalableExponent then
-        fromCeiling 0.0 0
-    else
-        let norm =
-            scaledNorm context (MaskedMap.scaleRows exponent masked) (Math.ScaleB(ceiling, exponent))
+    // The factor of a row of zeros, or of the least doubles, may leave the range when the others are brought near 1.
+    let scaled =
+        if abs exponent > scalableExponent then
+            None
+        else
+            Some(MaskedMap.scaleRows exponent masked)
+            |> Option.filter (fun scaled -> Tensor.isFinite scaled.Rows)
+
+    match scaled with
+    | None -> fromCeiling 0.0 0
+    | Some scaled ->
+        let norm = scaledNorm context scaled (Math.ScaleB(ceiling, exponent))
 
         let unscale value = Math.ScaleB(value, -exponent)
         let attained = unscale norm.Attained

@@ -175,3 +175,17 @@ let ``names of attacks lead back to them`` () =
         Assert.That((Attack.tryFind (Attack.name attack) = Some attack))
 
     Assert.That((Attack.tryFind "magic").IsNone)
+
+[<Test>]
+let ``nothing is certain where rounding misjudges the class of the nominal input`` () =
+    // f0 = 1e16 x0 + x1 − 1e16 x2 is 1 at (1, 1, 1), and 0 as computed; f1 = 0.5.
+    let weights = Tensor.ofArray [ 2; 3 ] [| 1e16; 1.0; -1e16; 0.0; 0.0; 0.0 |]
+
+    let network =
+        build [ 3 ] [ Step("fc", Layer.dense weights (Tensor.vector [| 0.0; 0.5 |])) ]
+
+    let nominal = Tensor.vector [| 1.0; 1.0; 1.0 |]
+
+    match Attacks.verify context ProjectedDescent network nominal (Tensor.vector [| 1.0; 64.0; 1.0 |]) with
+    | Some example -> Assert.That(example.Rigor, Is.EqualTo Numerical)
+    | None -> ()

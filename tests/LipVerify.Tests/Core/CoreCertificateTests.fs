@@ -150,6 +150,24 @@ let ``rounding that drowns two vectors leaves room for more of them`` () =
     Assert.That(upper, Is.LessThanOrEqualTo(attained * 1.0001))
     Assert.That(applications, Is.GreaterThan 100, "a single attempt did")
 
+[<Test>]
+let ``a tolerance beyond reach gets as close as rounding lets it`` () =
+    for rows, columns in [ 3500, 20; 20, 3500 ] do
+        let weights = Gaussian.draw 9 1 (rows * columns) |> Array.map (fun w -> w / 3500.0)
+        let m = MaskedMap.whole (dense rows columns weights)
+
+        for side in [ Gram.Rows; Gram.Columns ] do
+            let certificate =
+                LanczosCertificate.largestGramEigenvalue (withSeed 1) m side 1.0 1e-12 1e-9
+
+            Assert.That(certificate.Upper, Is.GreaterThan certificate.Attained)
+
+            Assert.That(
+                certificate.Upper,
+                Is.LessThan(certificate.Attained * (1.0 + 1e-5)),
+                $"{rows} × {columns}, {side}"
+            )
+
 /// With the failure probability `δ`, at most this many of `count` trials may fail: the mean and five standard deviations.
 let private mayFail failure count =
     let mean = failure * float count

@@ -314,3 +314,50 @@ let ``where the network is differentiable its Jacobian is a lower bound that sho
             | _ -> ())
 
     Assert.That(decided.Value, Is.GreaterThan 20)
+
+/// `relu(w·x + b)`.
+let private neuron (weights: float[]) bias =
+    let weights = Tensor.ofArray [ 1; weights.Length ] weights
+
+    build
+        [ weights.Length ]
+        [
+            Step("fc", Layer.dense weights (Tensor.vector [| bias |]))
+            Step("relu", Relu)
+        ]
+
+[<Test>]
+let ``rounding behind a kink does not pass for a slope`` () =
+    check 60 Draw (fun draw ->
+        let n = draw.Int(1, 4)
+        let weights = Array.init n (fun _ -> draw.Real(0.1, 1.0))
+        let center = Array.init n (fun _ -> draw.Power(-2.0, 2.0))
+
+        let network =
+            neuron weights -(Array.fold2 (fun sum w c -> sum + w * c) 0.0 weights center)
+
+        let ball =
+            RestrictedBall.whole (Tensor.vector center) (radius (draw.Power(-15.0, -9.0)))
+
+        for definition in [ Nominal; Uniform ] do
+            let lower = LowerBounds.best context definition network ball brief
+            Assert.That(lower.Value, Is.LessThanOrEqualTo(norm weights * (1.0 + 1e-9)), $"{definition}"))
+
+[<Test>]
+let ``values that leave the range of doubles certify no slope`` () =
+    let huge = 1.7e308
+    let network = neuron [| huge; huge; -huge; -huge |] -huge
+    let x, y = Tensor.vector [| 1.05; 1.0; 1.0; 1.0 |], Tensor.create [ 4 ] 1.0
+    Assert.That((LowerBound.between context network x y).Value, Is.Zero)
+
+    let steep =
+        build
+            [ 1 ]
+            [
+                Step("fc", Layer.dense (Tensor.create [ 2; 1 ] 1.7e303) (Tensor.create [ 2 ] 0.0))
+            ]
+
+    let slope =
+        LowerBound.between context steep (Tensor.vector [| 1e5 |]) (Tensor.vector [| 0.0 |])
+
+    Assert.That(slope.Value, Is.LessThanOrEqualTo(1.7e303 * sqrt 2.0))

@@ -220,3 +220,15 @@ let ``a long diagonal is bounded by its largest entry`` () =
     let values = Gaussian.draw 1 1 5000
     let norm = normOf (Diagonal(Tensor.vector values))
     Assert.That(norm.Bound, Is.EqualTo(Bound.certified (values |> Array.map abs |> Array.max)))
+
+[<Test>]
+let ``a huge factor of a row of zeros does not spoil the norm`` () =
+    let m =
+        { MaskedMap.whole (dense 2 2 [| 1e-200; 2e-200; 0.0; 0.0 |]) with
+            Rows = Tensor.vector [| 1.0; 1e300 |]
+        }
+
+    let exact = 1e-200 * sqrt 5.0
+    let norm = (Spectral.norm context m).Bound.Value
+    Assert.That(norm, Is.GreaterThanOrEqualTo(exact * (1.0 - 1e-15)))
+    Assert.That(norm, Is.LessThan(2.0 * exact))

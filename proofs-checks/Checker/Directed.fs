@@ -103,9 +103,6 @@ let multiply nonNegative x =
         Hi = max low.Hi high.Hi
     }
 
-/// The largest absolute value in an interval.
-let magnitude x = max (abs x.Lo) (abs x.Hi)
-
 /// A sum of products that is known almost to twice the precision: rounded step by step it might exceed the engine's own bound
 /// where few terms cancel.
 [<Struct>]

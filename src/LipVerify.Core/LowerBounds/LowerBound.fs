@@ -77,36 +77,40 @@ module LowerBound =
     /// `between`, or where its enclosure takes off more than half, the slope as computed, unless cancellation may have made it.
     /// Enclosures assume that all roundings conspire, which on networks of many wide layers makes them useless.
     let attained (context: Context) (network: Network) (x: Tensor) (y: Tensor) : LowerBound =
-        let certified = between context network x y
         let distance = Vectors.distanceUp x y
 
-        // Behind a kink outputs may be rounding alone; no more than the enclosure allows is the network's.
-        let most =
-            if distance = 0.0 then
-                0.0
-            else
-                IncrementEnclosure.normUp (IncrementEnclosure.difference context network y x)
-
-        let outputs =
-            Points.outputs context network (Array.append (Tensor.values x) (Tensor.values y))
-            |> Array.splitInto 2
-
-        let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
-        let change = norm (Array.map2 (-) outputs[0] outputs[1])
-        let computed = (1.0 - cancellation) * min change most / distance
-
-        if
-            Double.IsFinite computed
-            && change > cancellation * (norm outputs[0] + norm outputs[1])
-            && certified.Value < 0.5 * computed
-        then
-            {
-                Value = computed
-                Rigor = Numerical
-                Attainment = Between(x, y)
-            }
+        if distance = 0.0 then
+            none
         else
-            certified
+            let enclosed = IncrementEnclosure.difference context network y x
+
+            let certified =
+                slope (IncrementEnclosure.normDown enclosed) distance (Between(x, y))
+
+            let outputs =
+                Points.outputs context network (Array.append (Tensor.values x) (Tensor.values y))
+                |> Array.splitInto 2
+
+            let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
+            let change = norm (Array.map2 (-) outputs[0] outputs[1])
+
+            // Behind a kink outputs may be rounding alone; no more than the enclosure allows is the network's.
+            let computed =
+                (1.0 - cancellation) * min change (IncrementEnclosure.normUp enclosed)
+                / distance
+
+            if
+                Double.IsFinite computed
+                && change > cancellation * (norm outputs[0] + norm outputs[1])
+                && certified.Value < 0.5 * computed
+            then
+                {
+                    Value = computed
+                    Rigor = Numerical
+                    Attainment = Between(x, y)
+                }
+            else
+                certified
 
     /// `c + d`, rounded towards `c`.
     let private towards (center: float) (displacement: float) =

@@ -148,7 +148,9 @@ let private attempts = [ 2, 0.98; 4, 0.01; 8, 0.01 ]
 /// Bounds the largest eigenvalue of `G`, for an operator scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1, aiming at a
 /// relative looseness `tolerance` of its square root. A tolerance below what rounding or 1000 steps allow is not reached.
 let largestGramEigenvalue (context: Context) masked side absoluteProduct tolerance failure =
-    let looseness = (1.0 + tolerance) * (1.0 + tolerance) * (1.0 - 1e-14)
+    // Rounding lets no bound come closer than the least looseness.
+    let looseness =
+        max (1.0 + 1e-12) ((1.0 + tolerance) * (1.0 + tolerance) * (1.0 - 1e-14))
 
     let rec go index attempts =
         let context = Context.forComputation index context

@@ -45,10 +45,3 @@ let estimate (context: Context) n (matrix: float[]) =
         context.Engine.SymmetricEigen(n, HostStorage(Array.copy matrix), false)
 
     max 0.0 eigenvalues[n - 1]
-
-/// A proven bound on the largest eigenvalue, close to it; none if the matrix holds values that are not numbers.
-let largestEigenvalue (context: Context) n (matrix: float[]) =
-    if Array.forall Double.IsFinite matrix then
-        prove context n matrix (estimate context n matrix) 1e6
-    else
-        None

@@ -70,15 +70,6 @@ let ``certify --attacks shows what is broken beyond what is certified`` () =
     // The golden distance of the attack that comes closest, which may only shrink.
     Assert.That(number "pgd" attacks, Is.LessThan 4.0)
 
-/// A temporary folder that is deleted afterwards.
-let private inFolder (work: string -> unit) =
-    let folder = Directory.CreateTempSubdirectory "lipverify-certify-"
-
-    try
-        work folder.FullName
-    finally
-        folder.Delete true
-
 [<Test>]
 let ``A folder of inputs gives one row an input, a summary and a CSV file`` () =
     inFolder (fun folder ->

@@ -10,15 +10,6 @@ open NUnit.Framework
 open LipVerify.Cli
 open LipVerify.Tests.CliRun
 
-/// A temporary folder that is deleted afterwards.
-let private inFolder (work: string -> unit) =
-    let folder = Directory.CreateTempSubdirectory "lipverify-curve-"
-
-    try
-        work folder.FullName
-    finally
-        folder.Delete true
-
 let private subject =
     [
         "curve"

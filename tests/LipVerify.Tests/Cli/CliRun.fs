@@ -94,3 +94,12 @@ let shell (script: string) =
         Output = output
         Error = error.Result
     }
+
+/// Runs `work` with a temporary folder that is deleted afterwards.
+let inFolder (work: string -> unit) =
+    let folder = Directory.CreateTempSubdirectory "lipverify-tests-"
+
+    try
+        work folder.FullName
+    finally
+        folder.Delete true

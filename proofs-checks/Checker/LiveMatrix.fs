@@ -92,6 +92,66 @@ let transpose (matrix: Matrix) =
         Values = values
     }
 
+/// The rows in the order in which a search finds them that starts at the first one and goes from row to row through common
+/// columns: rows that share a column come out close together.
+let private breadthFirst (matrix: Matrix) (columns: Matrix) =
+    let order = Array.zeroCreate<int> matrix.RowCount
+    let found = Array.zeroCreate<bool> matrix.RowCount
+    let passed = Array.zeroCreate<bool> matrix.ColumnCount
+    let mutable count = 0
+
+    let add i =
+        if not found[i] then
+            found[i] <- true
+            order[count] <- i
+            count <- count + 1
+
+    let mutable next = 0
+
+    for start in 0 .. matrix.RowCount - 1 do
+        add start
+
+        while next < count do
+            let i = order[next]
+            next <- next + 1
+
+            for k in matrix.Starts[i] .. matrix.Starts[i + 1] - 1 do
+                let j = matrix.Indices[k]
+
+                if not passed[j] then
+                    passed[j] <- true
+
+                    for m in columns.Starts[j] .. columns.Starts[j + 1] - 1 do
+                        add columns.Indices[m]
+
+    order
+
+/// The rows in another order, which is as good for a norm: one that keeps the products of rows near the diagonal.
+let reordered (matrix: Matrix) (columns: Matrix) =
+    let order = breadthFirst matrix columns
+    let starts = Array.zeroCreate<int>(matrix.RowCount + 1)
+    let indices = Array.zeroCreate<int> matrix.Indices.Length
+    let values = Array.zeroCreate<float> matrix.Values.Length
+
+    order
+    |> Array.iteri (fun place i ->
+        let first, count = matrix.Starts[i], matrix.Starts[i + 1] - matrix.Starts[i]
+        starts[place + 1] <- starts[place] + count
+        Array.blit matrix.Indices first indices starts[place] count
+        Array.blit matrix.Values first values starts[place] count)
+
+    { matrix with
+        Starts = starts
+        Indices = indices
+        Values = values
+    }
+
+/// For each row the first one with which it shares a column: where its row of `MMᵀ` starts.
+let profile (matrix: Matrix) (columns: Matrix) =
+    Array.init matrix.RowCount (fun i ->
+        (i, seq { matrix.Starts[i] .. matrix.Starts[i + 1] - 1 })
+        ||> Seq.fold (fun least k -> min least columns.Indices[columns.Starts[matrix.Indices[k]]]))
+
 /// Entries of the longest row.
 let longestRow (matrix: Matrix) =
     matrix.Starts |> Array.pairwise |> Array.map (fun (a, b) -> b - a) |> Array.max

@@ -13,15 +13,20 @@ type Verdict =
     | NotChecked of string
 
 let private byCholesky rows columns product c =
-    let side = rows.Starts.Length - 1
+    let rows = reordered rows columns
+    let columns = transpose rows
+    let firsts = profile rows columns
 
-    if side > Cholesky.sideLimit then
+    let entries =
+        firsts |> Array.mapi (fun i first -> int64 (i + 1 - first)) |> Array.sum
+
+    if entries > Cholesky.entryLimit then
         NotChecked
-            $"its smaller side has {side} live coordinates, and this checker factorises {Cholesky.sideLimit} at most"
-    elif Cholesky.dominates rows columns product c then
-        Proved $"c²I − G is positive semidefinite, side {side}"
+            $"with {rows.RowCount} live coordinates its factor has {entries} entries, and this checker forms {Cholesky.entryLimit} at most"
+    elif Cholesky.dominates rows columns firsts product c then
+        Proved $"c²I − G is positive semidefinite, side {rows.RowCount}"
     else
-        Refuted $"c²I − G could not be shown positive semidefinite, side {side}"
+        Refuted $"c²I − G could not be shown positive semidefinite, side {rows.RowCount}"
 
 let private byReplay rows columns product c failure =
     match Replay.run rows columns product c failure with

@@ -44,10 +44,37 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
+    public void MultiplyEntries(EntryFunction function, double scale, bool transpose, int rows, int columns, Storage a, Storage x, Storage y)
+    {
+        Arguments.NotNegative(rows);
+        Arguments.NotNegative(columns);
+        double[] matrix = Arguments.Host(a, (long)rows * columns);
+        double[] vector = Arguments.Host(x, transpose ? rows : columns), result = Arguments.Host(y, transpose ? columns : rows);
+        Arguments.Distinct(matrix, result, nameof(a), nameof(y));
+        Arguments.Distinct(vector, result, nameof(x), nameof(y));
+        fixed (double* pa = matrix, px = vector, py = result)
+            switch (function, transpose)
+            {
+                case (EntryFunction.Absolute, false): EntrywiseProduct<AbsoluteEntry>.Apply(Threads, rows, columns, scale, pa, px, py); break;
+                case (EntryFunction.Absolute, true): EntrywiseProduct<AbsoluteEntry>.Adjoint(Threads, rows, columns, scale, pa, px, py); break;
+                case (EntryFunction.Square, false): EntrywiseProduct<SquareEntry>.Apply(Threads, rows, columns, scale, pa, px, py); break;
+                case (EntryFunction.Square, true): EntrywiseProduct<SquareEntry>.Adjoint(Threads, rows, columns, scale, pa, px, py); break;
+                default: throw new ArgumentOutOfRangeException(nameof(function), function, "unknown function");
+            }
+    }
+
+    /// <inheritdoc/>
     public bool TryCholesky(int n, Storage a)
     {
         Arguments.NotNegative(n);
         fixed (double* values = Arguments.Host(a, (long)n * n)) return Cholesky.TryFactor(this, values, n, n);
+    }
+
+    /// <inheritdoc/>
+    public bool TryCholesky(SymmetricEnvelope envelope, Storage a)
+    {
+        ArgumentNullException.ThrowIfNull(envelope);
+        fixed (double* values = Arguments.Host(a, envelope.Length)) return EnvelopeCholesky.TryFactor(this, envelope, values);
     }
 
     /// <inheritdoc/>
@@ -88,6 +115,21 @@ public abstract unsafe class CpuEngine : IEngine
         Arguments.Distinct(w, input, nameof(weights), nameof(x));
         if (batch == 0) return;
         fixed (double* pw = w, px = input, py = output) new ConvolutionAdjoint(geometry, batch).Run(this, pw, py, px);
+    }
+
+    /// <inheritdoc/>
+    public void ConvolutionGram(
+        in ConvolutionGeometry geometry, Storage weights, Storage rowFactors, Storage columnFactors, bool overOutputs, int[] places, SymmetricEnvelope envelope, Storage g)
+    {
+        geometry.Validate();
+        double[] w = Arguments.Host(weights, geometry.WeightSize), gram = Arguments.Host(g, envelope.Length);
+        double[] rows = Arguments.Host(rowFactors, geometry.OutputSize), columns = Arguments.Host(columnFactors, geometry.InputSize);
+        int size = overOutputs ? geometry.OutputSize : geometry.InputSize;
+        if (places.Length != size) throw new ArgumentException($"places must hold {size} values, but holds {places.Length}", nameof(places));
+        foreach (int place in places)
+            if (place < -1 || place >= envelope.Order) throw new ArgumentException($"the Gram matrix has {envelope.Order} rows, but a place is {place}", nameof(places));
+        fixed (double* pw = w, pr = rows, pc = columns, pg = gram)
+            new ConvolutionGram(geometry, overOutputs, places, envelope).Run(this, pw, pr, pc, pg);
     }
 
     /// <inheritdoc/>

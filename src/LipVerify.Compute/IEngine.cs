@@ -34,6 +34,20 @@ public interface IEngine
     void MatrixMultiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, MatrixView a, MatrixView b, double beta, MatrixView c);
 
     /// <summary>
+    /// y ← f(s·A)·x, or y ← f(s·A)ᵀ·x, for one vector x and f applied to each entry of A, which is not copied. A term of a sum goes
+    /// through at most as many roundings as the sum has terms, besides those of f.
+    /// </summary>
+    /// <param name="function">f.</param>
+    /// <param name="scale">s, a power of two.</param>
+    /// <param name="transpose">True for f(s·A)ᵀ·x.</param>
+    /// <param name="rows">Rows of A.</param>
+    /// <param name="columns">Columns of A.</param>
+    /// <param name="a">A, row-major.</param>
+    /// <param name="x">One value a column of A; one a row, where it is transposed.</param>
+    /// <param name="y">The result.</param>
+    void MultiplyEntries(EntryFunction function, double scale, bool transpose, int rows, int columns, Storage a, Storage x, Storage y);
+
+    /// <summary>
     /// The most roundings that one term of a sum goes through in <see cref="MatrixMultiply"/> with α = 1 and β = 0: the k of γ_k in its
     /// error bound |fl(AB) − AB| ≤ γ_k |A||B|. At most k, the length of the sums; less where they are summed in blocks.
     /// </summary>
@@ -50,6 +64,24 @@ public interface IEngine
     /// False when a pivot is not positive (or not a number): then A is not numerically positive definite.
     /// </summary>
     bool TryCholesky(int n, Storage a);
+
+    /// <summary>The same for a matrix whose lower triangle lies in an envelope.</summary>
+    bool TryCholesky(SymmetricEnvelope envelope, Storage a);
+
+    /// <summary>
+    /// g ← the lower triangle of M·Mᵀ or Mᵀ·M for M = diag(r)·A·D, A the matrix of a convolution. One term of an entry goes through
+    /// at most as many roundings as the entry has terms, and four more.
+    /// </summary>
+    /// <param name="geometry">The convolution.</param>
+    /// <param name="weights">Its weights.</param>
+    /// <param name="rowFactors">r, one an output.</param>
+    /// <param name="columnFactors">The diagonal of D, one an input: 0 or 1.</param>
+    /// <param name="overOutputs">True for M·Mᵀ, whose rows are outputs; false for Mᵀ·M, whose rows are inputs.</param>
+    /// <param name="places">The row of the Gram matrix that each output (or input) has; −1 where it has none.</param>
+    /// <param name="envelope">The envelope of the Gram matrix; it must hold every entry that is not 0.</param>
+    /// <param name="g">Storage of the envelope.</param>
+    void ConvolutionGram(
+        in ConvolutionGeometry geometry, Storage weights, Storage rowFactors, Storage columnFactors, bool overOutputs, int[] places, SymmetricEnvelope envelope, Storage g);
 
     /// <summary>
     /// All eigenvalues of a symmetric n×n matrix, ascending. The block is overwritten: with <paramref name="vectors"/> by the

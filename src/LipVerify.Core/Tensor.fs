@@ -1,6 +1,8 @@
 namespace LipVerify.Core
 
 open System
+open System.Runtime.InteropServices
+open System.Security.Cryptography
 open LipVerify.Compute
 
 /// The extents of one input or output without its batch, outermost first: `[ channels; height; width ]` or `[ features ]`.
@@ -25,8 +27,11 @@ type Tensor =
         {
             Extents: Shape
             Block: Storage
+            /// Computed once where it is asked for: the least size of a value that is not 0, and the largest size.
+            Sizes: Lazy<struct (float * float)>
+            /// Computed once where it is asked for: SHA-256 of the values.
+            Digest: Lazy<byte[]>
         }
-
 
     /// The extents, outermost first.
     member tensor.Shape = tensor.Extents
@@ -41,6 +46,30 @@ type Tensor =
 /// elementwise formulas that are evaluated once a layer.
 module Tensor =
 
+    let private onHost (block: Storage) : float[] =
+        match block with
+        | :? HostStorage as host -> host.Values
+        | block ->
+            let copy = Array.zeroCreate block.Length
+            block.CopyTo(0, Span copy)
+            copy
+
+    let private sizesOf (values: float[]) =
+        let mutable least = Double.PositiveInfinity
+        let mutable largest = 0.0
+
+        for value in values do
+            let size = abs value
+
+            if size > 0.0 then
+                least <- min least size
+                largest <- max largest size
+
+        struct (least, largest)
+
+    let private digestOf (values: float[]) =
+        SHA256.HashData(MemoryMarshal.AsBytes(ReadOnlySpan values))
+
     /// A tensor over `storage`; the length must match the shape.
     let ofStorage (shape: Shape) (storage: Storage) =
         if Shape.size shape <> storage.Length then
@@ -48,7 +77,12 @@ module Tensor =
                 (nameof storage)
                 $"shape {Shape.text shape} needs {Shape.size shape} values, got {storage.Length}"
 
-        { Extents = shape; Block = storage }
+        {
+            Extents = shape
+            Block = storage
+            Sizes = lazy sizesOf (onHost storage)
+            Digest = lazy digestOf (onHost storage)
+        }
 
     /// A tensor over `values`, which must not be changed afterwards.
     let ofArray (shape: Shape) (values: float[]) = ofStorage shape (HostStorage values)
@@ -61,16 +95,20 @@ module Tensor =
         ofArray shape (Array.create (Shape.size shape) value)
 
     /// The values on the host, without a copy where they are there already. They must not be written to.
-    let values (tensor: Tensor) : float[] =
-        match tensor.Block with
-        | :? HostStorage as host -> host.Values
-        | block ->
-            let copy = Array.zeroCreate block.Length
-            block.CopyTo(0, Span copy)
-            copy
+    let values (tensor: Tensor) : float[] = onHost tensor.Block
+
+    /// The least size of a value that is not 0 (infinite where all are 0) and the largest size of a value. Computed once.
+    let sizes (tensor: Tensor) = tensor.Sizes.Value
+
+    /// SHA-256 of the values, computed once: what large tensors are told apart by.
+    let digest (tensor: Tensor) = tensor.Digest.Value
 
     /// The same values under another shape of the same size.
-    let reshape (shape: Shape) (tensor: Tensor) = ofStorage shape tensor.Block
+    let reshape (shape: Shape) (tensor: Tensor) =
+        { ofStorage shape tensor.Block with
+            Sizes = tensor.Sizes
+            Digest = tensor.Digest
+        }
 
     /// Elementwise, on the host.
     let map (f: float -> float) (tensor: Tensor) =

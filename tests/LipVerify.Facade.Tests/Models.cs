@@ -19,9 +19,9 @@ internal static class Models
             SafeTensors([outputs, inputs], [.. rows.SelectMany(row => row)], bias));
     }
 
-    /// <summary>One channel of side × side values convolved with a kernel of 3 × 3 values.</summary>
-    public static Network Convolution(int side, params double[] kernel) => Load(
-        $$"""{ "input": [1, {{side}}, {{side}}], "layers": [{ "type": "conv2d", "name": "layer", "in": 1, "out": 1, "kernel": 3 }] }""",
+    /// <summary>One channel of side × side values convolved with a kernel of 3 × 3 values, as many positions apart as they are padded.</summary>
+    public static Network Convolution(int side, int dilation, params double[] kernel) => Load(
+        $$"""{ "input": [1, {{side}}, {{side}}], "layers": [{ "type": "conv2d", "name": "layer", "in": 1, "out": 1, "kernel": 3, "padding": {{dilation}}, "dilation": {{dilation}} }] }""",
         SafeTensors([1, 1, 3, 3], kernel, [0]));
 
     private static Network Load(string architecture, byte[] weights)

@@ -61,5 +61,13 @@ module Dense =
             MatrixView.Of(x, dense.Inputs)
         )
 
+    /// `f(s·W) x` for one input, `f` applied to each entry; the weights are not copied.
+    let applyEntries (engine: IEngine) f (scale: float) (dense: Dense) (x: Storage) (y: Storage) =
+        engine.MultiplyEntries(f, scale, false, dense.Outputs, dense.Inputs, dense.Matrix.Storage, x, y)
+
+    /// `f(s·W)ᵀ y` for one output.
+    let adjointEntries (engine: IEngine) f (scale: float) (dense: Dense) (y: Storage) (x: Storage) =
+        engine.MultiplyEntries(f, scale, true, dense.Outputs, dense.Inputs, dense.Matrix.Storage, y, x)
+
     /// The map whose matrix has the entries `f w`.
     let mapEntries f (dense: Dense) = { Matrix = Tensor.map f dense.Matrix }

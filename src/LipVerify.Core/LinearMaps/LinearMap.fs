@@ -91,9 +91,9 @@ module LinearMap =
 
     /// A lower bound on the size of the entries that are not 0; infinite where all are.
     let rec smallestEntry map =
-        let smallest (tensor: Tensor) =
-            (Double.PositiveInfinity, Tensor.values tensor)
-            ||> Array.fold (fun least entry -> if entry = 0.0 then least else min least (abs entry))
+        let smallest tensor =
+            let struct (least, _) = Tensor.sizes tensor
+            least
 
         match map with
         | Dense dense -> smallest dense.Weights
@@ -124,7 +124,7 @@ module LinearMap =
         | Diagonal _ -> termsInColumn map
         | Scaled(_, map) -> adjointDepth engine map batch + 1
 
-    /// The map with the absolute values of the entries, `|A|`.
+    /// The map with the absolute values of the entries, `|A|`, which are copied.
     let rec absolute map =
         match map with
         | Dense dense -> Dense(Dense.mapEntries abs dense)
@@ -144,3 +144,39 @@ module LinearMap =
         let x = engine.Allocate(inputs map)
         adjoint engine map 1 y.Storage x
         Tensor.ofStorage (inputShape map) x
+
+    let private entryFunction f (scale: float) entry =
+        let scaled = scale * entry
+
+        match f with
+        | EntryFunction.Absolute -> abs scaled
+        | EntryFunction.Square -> scaled * scaled
+        | _ -> invalidArg (nameof f) "unknown function"
+
+    /// `f(s·A)` without its row scaling, for a map whose entries are few: the entries of a dense one are not copied.
+    let private withEntries f scale map =
+        match map with
+        | Convolution convolution -> Convolution(Convolution.mapEntries (entryFunction f scale) convolution)
+        | Diagonal factors -> Diagonal(Tensor.map (entryFunction f scale) factors)
+        | AveragePooling _ when f = EntryFunction.Absolute && scale = 1.0 -> map
+        | AveragePooling _
+        | Dense _
+        | Scaled _ -> invalidArg (nameof map) "the entries of this map are not at hand"
+
+    /// `f(s·A) x` for one input, `f` applied to each entry of the matrix. Not for scaled maps.
+    let applyEntriesTo (engine: IEngine) f scale map (x: Tensor) =
+        match map with
+        | Dense dense ->
+            let y = engine.Allocate dense.Outputs
+            Dense.applyEntries engine f scale dense x.Storage y
+            Tensor.ofStorage [ dense.Outputs ] y
+        | _ -> applyTo engine (withEntries f scale map) x
+
+    /// `f(s·A)ᵀ y` for one output. Not for scaled maps.
+    let adjointEntriesTo (engine: IEngine) f scale map (y: Tensor) =
+        match map with
+        | Dense dense ->
+            let x = engine.Allocate dense.Inputs
+            Dense.adjointEntries engine f scale dense y.Storage x
+            Tensor.ofStorage [ dense.Inputs ] x
+        | _ -> adjointTo engine (withEntries f scale map) y

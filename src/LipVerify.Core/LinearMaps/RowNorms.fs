@@ -9,16 +9,8 @@ open LipVerify.Compute
 let private underflowGuard = Math.ScaleB(1.0, -900)
 
 /// A power of two that brings the largest entry near 1, and whether squares of the scaled entries may still underflow.
-let private scaling (entries: float[]) =
-    let mutable largest = 0.0
-    let mutable smallest = Double.PositiveInfinity
-
-    for entry in entries do
-        let size = abs entry
-
-        if size > 0.0 then
-            largest <- max largest size
-            smallest <- min smallest size
+let private scaling (entries: Tensor) =
+    let struct (smallest, largest) = Tensor.sizes entries
 
     if largest = 0.0 then
         struct (0, false)
@@ -26,48 +18,36 @@ let private scaling (entries: float[]) =
         let exponent = -(Math.ILogB largest) |> max -1000 |> min 1000
         struct (exponent, Math.ScaleB(smallest, exponent) < Math.ScaleB(1.0, -511))
 
-/// `|A| x` for non-negative `x` and a map that is its own absolute value, rounded upward.
-let rec private sumsOfAbsoluteRows (engine: IEngine) absoluteMap (mask: Tensor) =
-    match absoluteMap with
-    | Scaled(scale, map) -> Tensor.map2 Rounding.mulUp scale (sumsOfAbsoluteRows engine map mask)
-    | _ ->
-        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow absoluteMap + 2)
-
-        LinearMap.applyTo engine absoluteMap mask
-        |> Tensor.map (Rounding.mulUp inflation)
-
 /// `Σ_j |a_ij| x_j` for each row `i`, rounded upward; `x` is non-negative, one value an input. For `x` of zeros and ones the
 /// sums are 0 only where every term is 0; other products may underflow to 0.
-let absoluteRowSums (engine: IEngine) map (x: Tensor) =
-    sumsOfAbsoluteRows engine (LinearMap.absolute map) x
-
-/// `Σ_i |a_ij| r_i` for each column and a map that is its own absolute value, rounded upward.
-let rec private sumsOfAbsoluteColumns (engine: IEngine) absoluteMap (weights: Tensor) =
-    match absoluteMap with
-    | Scaled(scale, map) -> sumsOfAbsoluteColumns engine map (Tensor.map2 Rounding.mulUp scale weights)
+let rec absoluteRowSums (engine: IEngine) map (x: Tensor) =
+    match map with
+    | Scaled(scale, map) -> Tensor.map2 (fun s sum -> Rounding.mulUp (abs s) sum) scale (absoluteRowSums engine map x)
     | _ ->
-        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn absoluteMap + 2)
+        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 2)
 
-        LinearMap.adjointTo engine absoluteMap weights
+        LinearMap.applyEntriesTo engine EntryFunction.Absolute 1.0 map x
         |> Tensor.map (Rounding.mulUp inflation)
 
-/// The row sums `Σ_j |a_ij| d_j` and the column sums `Σ_i |a_ij| r_i`, rounded upward, the latter up to products that
-/// underflow to 0 (at most `termsInColumn`, each below 2⁻¹⁰⁷⁴). `mask` holds 0 and 1, one an input; `weights` are
-/// non-negative, one an output.
-let absoluteSums (engine: IEngine) map (mask: Tensor) (weights: Tensor) =
-    let absoluteMap = LinearMap.absolute map
-    struct (sumsOfAbsoluteRows engine absoluteMap mask, sumsOfAbsoluteColumns engine absoluteMap weights)
+/// `Σ_i |a_ij| r_i` for each column, rounded upward up to products that underflow to 0 (at most `termsInColumn`, each below
+/// 2⁻¹⁰⁷⁴); `weights` are non-negative, one an output.
+let rec absoluteColumnSums (engine: IEngine) map (weights: Tensor) =
+    match map with
+    | Scaled(scale, map) ->
+        absoluteColumnSums engine map (Tensor.map2 (fun s w -> Rounding.mulUp (abs s) w) scale weights)
+    | _ ->
+        let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn map + 2)
 
-/// Row norms of a map with explicit entries, by one application of `squares`, the map with entries `(2^e·a)²`.
-let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: (float -> float) -> LinearMap) mask =
+        LinearMap.adjointEntriesTo engine EntryFunction.Absolute 1.0 map weights
+        |> Tensor.map (Rounding.mulUp inflation)
+
+/// Row norms of a map with explicit entries, by one application of the map with entries `(2^e·a)²`.
+let private explicitRowNorms (engine: IEngine) map (entries: Tensor) mask =
     let struct (exponent, mayUnderflow) = scaling entries
-
-    let square entry =
-        let scaled = Math.ScaleB(entry, exponent)
-        scaled * scaled
-
     let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 4)
-    let sums = LinearMap.applyTo engine (squares square) mask
+
+    let sums =
+        LinearMap.applyEntriesTo engine EntryFunction.Square (Math.ScaleB(1.0, exponent)) map mask
 
     let norm sum =
         Rounding.scaleUp (Rounding.sqrtUp (Rounding.mulUp inflation sum)) -exponent
@@ -84,14 +64,8 @@ let private explicitRowNorms (engine: IEngine) map (entries: float[]) (squares: 
 /// `‖D a_i‖` for each row `a_i` of the map, with `D = diag(mask)`: the widths of Proposition 4, rounded upward.
 let rec rowNorms (engine: IEngine) map (mask: Tensor) : Tensor =
     match map with
-    | Dense dense ->
-        let squares f = Dense(Dense.mapEntries f dense)
-        explicitRowNorms engine map (Tensor.values dense.Weights) squares mask
-    | Convolution convolution ->
-        let squares f =
-            Convolution(Convolution.mapEntries f convolution)
-
-        explicitRowNorms engine map (Tensor.values convolution.Weights) squares mask
+    | Dense dense -> explicitRowNorms engine map dense.Weights mask
+    | Convolution convolution -> explicitRowNorms engine map convolution.Weights mask
     | AveragePooling pooling ->
         // Every entry of row i is 1/n_i, so the mean of the mask over n_i is the squared norm.
         let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 4)

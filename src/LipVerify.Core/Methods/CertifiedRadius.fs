@@ -48,12 +48,12 @@ module CertifiedRadius =
     /// The search for bounds with random draws: each evaluation costs failure probability, and each is loose by about 1e-3.
     let randomSearch = { Evaluations = 12; Gap = 1e-3 }
 
-    /// The search that suits a network: whether a spectral norm may need random vectors is known from the sizes of its layers.
+    /// The search that suits a network: whether a spectral norm may need random vectors is known from its layers.
     let searchFor (context: Context) (network: Network) =
         let mayDraw (placed: PlacedLayer) =
             match placed.Layer with
             | Affine(Diagonal _, _) -> false
-            | Affine(map, _) -> min (LinearMap.inputs map) (LinearMap.outputs map) > Spectral.smallSide
+            | Affine(map, _) -> Spectral.mayDraw map
             | Relu
             | MaxPooling _
             | Reshape _

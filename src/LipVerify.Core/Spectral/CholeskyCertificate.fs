@@ -2,65 +2,114 @@
 module LipVerify.Core.CholeskyCertificate
 
 open System
+open LipVerify.Compute
 
 /// An upper bound beside the best estimate from below, both of the largest eigenvalue.
 type Enclosure =
     {
         /// Not below the largest eigenvalue.
         Upper: float
-        /// The eigensolver's approximation, from any side.
+        /// The approximation that the proof started from, from any side.
         Estimate: float
     }
 
-/// Lanczos steps on an explicit matrix at most.
-let private maxSteps = 100
+/// Lanczos steps of an estimate at most.
+let private maxSteps = 400
 
-/// The largest eigenvalue by Lanczos on the explicit matrix: much cheaper for large `n`, but not always converged.
-let private byLanczos (context: Context) n (gram: float[]) =
-    let explicit = MaskedMap.whole (Dense(Dense.create (Tensor.ofArray [ n; n ] gram)))
-    let draws = Gaussian.draw context.Seed n n
-    let lanczos = Lanczos(context, explicit, Gram.Columns, 1.0, 1, draws)
+/// Between looks at the Ritz value.
+let private lookEvery = 4
 
-    // The Gram matrix of a Gram matrix: its eigenvalues are squares.
+/// The largest Ritz value, once it grows by no more than 1e-12 between two looks.
+let private converged (lanczos: Lanczos) =
     let rec go before =
-        for _ in 1..8 do
+        for _ in 1..lookEvery do
             lanczos.Step()
 
         let ritz = lanczos.Ritz
 
-        if ritz <= before * (1.0 + 1e-15) || lanczos.Steps >= maxSteps then
-            sqrt ritz
+        if ritz <= before * (1.0 + 1e-12) || lanczos.Steps >= maxSteps then
+            ritz
         else
             go ritz
 
     go 0.0
 
-/// Above this size Lanczos estimates first.
-let private eigensolverSide = 300
+let private lanczosOn (context: Context) masked side =
+    let struct (length, _) = Gram.lengths side masked
+    Lanczos(context, masked, side, 1.0, 1, Gaussian.draw context.Seed length length)
+
+/// Up to this side the eigensolver is faster than Lanczos.
+let private eigensolverSide = 64
+
+let private byEigensolver (context: Context) (layout: GramLayout) gram =
+    context.Report $"spectral norm: eigenvalues of side {layout.Envelope.Order}"
+
+    context.Engine.SymmetricEigen(layout.Envelope.Order, HostStorage(GramMatrix.whole layout gram), false)
+    |> Array.last
+    |> max 0.0
+
+/// By applying the matrix.
+let private byMatrix context (layout: GramLayout) gram =
+    let n = layout.Envelope.Order
+
+    let explicit =
+        MaskedMap.whole (Dense(Dense.create (Tensor.ofArray [ n; n ] (GramMatrix.whole layout gram))))
+
+    // The Gram matrix of a Gram matrix: its eigenvalues are squares.
+    sqrt (converged (lanczosOn context explicit Gram.Columns))
+
+/// A Gram matrix that is formed when it is needed. A factorisation overwrites it, and most certificates take only one.
+type private GramSource(context: Context, masked, layout: GramLayout) =
+    let mutable kept = None
+
+    /// The matrix, to be read.
+    member _.Read() =
+        match kept with
+        | Some gram -> gram
+        | None ->
+            context.Report $"spectral norm: Gram matrix of side {layout.Envelope.Order}"
+            let gram = GramMatrix.form context masked layout
+            kept <- Some gram
+            gram
+
+    /// The matrix, to be overwritten.
+    member source.Take() =
+        let gram = source.Read()
+        kept <- None
+        gram
+
+/// Ways to an estimate, each with the largest error that would still be a surprise.
+let private estimators context masked (layout: GramLayout) (gram: GramSource) =
+    let eigensolver = (fun () -> byEigensolver context layout (gram.Read())), 1e6
+
+    if layout.Envelope.Order <= eigensolverSide then
+        [ eigensolver ]
+    else
+        match masked.Map with
+        | Convolution _ ->
+            // The operator is applied faster than its Gram matrix.
+            [
+                (fun () -> converged (lanczosOn context masked layout.Side)), 1e-4
+                eigensolver
+            ]
+        | _ -> [ (fun () -> byMatrix context layout (gram.Read())), 1e-4; eigensolver ]
 
 /// `‖M‖²` for an operator whose entries are scaled so that `‖M‖₁·‖M‖_∞` is near 1. `absoluteProduct` is an upper bound on
 /// `‖M‖₁·‖M‖_∞ ≥ ‖|M|‖²`.
-let largestGramEigenvalue (context: Context) masked side (live: int[]) absoluteProduct =
-    let n = live.Length
-    let gram = Gram.form context masked side live
-    let gamma = Rounding.gamma (Gram.roundingsPerEntry side masked)
+let largestGramEigenvalue (context: Context) masked (layout: GramLayout) absoluteProduct =
+    let gram = GramSource(context, masked, layout)
+    let gamma = Rounding.gamma (Gram.roundingsPerEntry layout.Side masked)
 
     // |fl(G) − G| ≤ γ |M|ᵀ|M| entry by entry.
     let formingError =
         Rounding.addUp (Rounding.mulUp gamma absoluteProduct) (Math.ScaleB(1.0, -700))
 
-    let estimators =
-        if n <= eigensolverSide then
-            [ SemidefiniteProof.estimate, 1e6 ]
-        else
-            [ byLanczos, 1e-9; SemidefiniteProof.estimate, 1e6 ]
-
     let proven =
-        estimators
+        estimators context masked layout gram
         |> List.tryPick (fun (estimator, limit) ->
-            let estimate = estimator context n gram
+            let estimate = estimator ()
 
-            SemidefiniteProof.prove context n gram estimate limit
+            SemidefiniteProof.prove context layout.Envelope gram.Take estimate limit
             |> Option.map (fun c -> c, estimate))
 
     match proven with

@@ -1,4 +1,4 @@
-/// The Gram matrix of `M = R A D` over its smaller side, formed by applying the operator to basis vectors.
+/// The operators `MᵀM` and `M Mᵀ` of `M = R A D`.
 module LipVerify.Core.Gram
 
 open LipVerify.Compute
@@ -9,16 +9,6 @@ type Side =
     | Columns
     /// `M Mᵀ`, indexed by outputs.
     | Rows
-
-/// The side with fewer live coordinates, and these coordinates.
-let smallerSide (masked: MaskedMap) =
-    let rows = MaskedMap.live masked.Rows
-    let columns = MaskedMap.live masked.Columns
-
-    if rows.Length < columns.Length then
-        struct (Rows, rows)
-    else
-        struct (Columns, columns)
 
 /// Entries of `G` are sums of products `fl(r·fl(r·a))·a` of exact weights, so `|fl(G) − G| ≤ γ_k |M|ᵀ|M|` entrywise with
 /// `k` this number of roundings on the way of one term.
@@ -63,40 +53,9 @@ let depth (engine: IEngine) (masked: MaskedMap) batch =
     + LinearMap.adjointDepth engine masked.Map batch
     + 6
 
-/// Doubles in the work space of one batch.
-let private batchBudget = 1 <<< 23
-
-/// The symmetric Gram matrix over the `live` coordinates of one side, row-major.
-let form (context: Context) masked side (live: int[]) : float[] =
-    let engine = context.Engine
-    let n = live.Length
-    let struct (length, otherLength) = lengths side masked
-    let batch = batchBudget / (length + otherLength) |> max 1 |> min 256 |> min n
-    let gram = Array.zeroCreate (n * n)
-    let mutable first = 0
-
-    while first < n do
-        Context.check context
-        let count = min batch (n - first)
-        let basis = Array.zeroCreate<float>(count * length)
-
-        for b in 0 .. count - 1 do
-            basis[b * length + live[first + b]] <- 1.0
-
-        let x = engine.Allocate basis.Length
-        engine.Copy(HostStorage basis, 0, x, 0, basis.Length)
-        multiply engine masked side count x (engine.Allocate(count * otherLength))
-        x.CopyTo(0, basis)
-
-        for b in 0 .. count - 1 do
-            for j in 0 .. n - 1 do
-                gram[(first + b) * n + j] <- basis[b * length + live[j]]
-
-        first <- first + count
-
-    // Each entry was summed twice, in two orders; the certificate is about one symmetric matrix.
-    for i in 0 .. n - 1 do
-        for j in 0 .. i - 1 do
-            gram[i * n + j] <- gram[j * n + i]
-
-    gram
+/// The side with fewer live coordinates.
+let smallerSide (masked: MaskedMap) =
+    if Tensor.countNonZero masked.Rows < Tensor.countNonZero masked.Columns then
+        Rows
+    else
+        Columns

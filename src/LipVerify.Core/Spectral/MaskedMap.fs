@@ -1,6 +1,7 @@
 namespace LipVerify.Core
 
 open System
+open System.Threading.Tasks
 open LipVerify.Compute
 
 /// The operator `M = R A D` of Theorem 2: a linear map between two non-negative diagonal factors.
@@ -70,9 +71,8 @@ module MaskedMap =
             (0.0, Tensor.values sums, Tensor.values weights)
             |||> Array.fold2 (fun best sum weight -> max best (Rounding.mulUp weight sum))
 
-        let struct (rowSums, columnSums) =
-            RowNorms.absoluteSums engine masked.Map masked.Columns masked.Rows
-
+        let rowSums = RowNorms.absoluteRowSums engine masked.Map masked.Columns
+        let columnSums = RowNorms.absoluteColumnSums engine masked.Map masked.Rows
         let underflow = float (LinearMap.termsInColumn masked.Map) * Double.Epsilon
         struct (Rounding.addUp (largest columnSums masked.Columns) underflow, largest rowSums masked.Rows)
 
@@ -84,19 +84,24 @@ module MaskedMap =
             let columns = live masked.Columns
             let kept = rows.Length * columns.Length
 
-            if kept = 0 || kept > dense.Weights.Length / 10 * 9 then
+            if kept = 0 || kept = dense.Weights.Length then
                 masked
             else
                 let weights = Tensor.values dense.Weights
                 let factors = Tensor.values masked.Rows
                 let matrix = Array.zeroCreate kept
 
-                for i in 0 .. rows.Length - 1 do
-                    let source = rows[i] * dense.Inputs
-                    let target = i * columns.Length
+                Parallel.For(
+                    0,
+                    rows.Length,
+                    fun i ->
+                        let source = rows[i] * dense.Inputs
+                        let target = i * columns.Length
 
-                    for j in 0 .. columns.Length - 1 do
-                        matrix[target + j] <- weights[source + columns[j]]
+                        for j in 0 .. columns.Length - 1 do
+                            matrix[target + j] <- weights[source + columns[j]]
+                )
+                |> ignore
 
                 {
                     Map = Dense(Dense.create (Tensor.ofArray [ rows.Length; columns.Length ] matrix))

@@ -3,12 +3,10 @@
 module internal LipVerify.Core.OperatorHash
 
 open System
-open System.Runtime.InteropServices
 open System.Security.Cryptography
 open System.Text
 
-let private addValues (hash: IncrementalHash) (tensor: Tensor) =
-    hash.AppendData(MemoryMarshal.AsBytes(ReadOnlySpan(Tensor.values tensor)))
+let private addValues (hash: IncrementalHash) (tensor: Tensor) = hash.AppendData(Tensor.digest tensor)
 
 let private addText (hash: IncrementalHash) (text: string) =
     hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"))
@@ -30,7 +28,7 @@ let rec private addMap (hash: IncrementalHash) map =
         addValues hash scale
         addMap hash map
 
-/// SHA-256 of the seed, the map and both diagonal factors.
+/// SHA-256 of the seed, the map and both diagonal factors. The digest of weights is computed once.
 let compute (seed: int) (masked: MaskedMap) : byte[] =
     use hash = IncrementalHash.CreateHash HashAlgorithmName.SHA256
     hash.AppendData(Gaussian.keyOf seed)

@@ -4,44 +4,54 @@ module LipVerify.Core.SemidefiniteProof
 open System
 open LipVerify.Compute
 
-/// Tries whether `c·I − G` is positive semidefinite: if Cholesky succeeds on it after a further shift by
-/// `γ_{n+1}/(1 − γ_{n+1})` times its trace, it is (Rump, BIT 2006, Theorem 2.3).
-let private dominates (engine: IEngine) n (matrix: float[]) (shift: float) (c: float) =
-    let shifted = Array.map (fun g -> -g) matrix
+/// Relative gaps tried above an estimate, from a little more than estimates err by up to a plainly wrong one.
+let private slacks limit =
+    Seq.unfold (fun slack -> Some(slack, 8.0 * slack)) 1e-10
+    |> Seq.takeWhile (fun slack -> slack < limit)
 
-    for i in 0 .. n - 1 do
-        shifted[i * n + i] <- (c - matrix[i * n + i]) - shift
+/// The entries on the diagonal.
+let private diagonal (envelope: SymmetricEnvelope) (gram: Storage) =
+    Array.init envelope.Order (fun i ->
+        let value = [| 0.0 |]
+        gram.CopyTo(int (envelope.Index(i, i)), Span value)
+        value[0])
 
-    engine.TryCholesky(n, HostStorage shifted)
+/// A proven bound on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not negative: the first of
+/// `estimate·(1 + slack)` for slacks below `limit` that Cholesky proves. `form` gives the lower triangle of `G` in storage that
+/// is overwritten.
+///
+/// If floating-point Cholesky succeeds on `A = c·I − G − s·I`, then `A + Δ ⪰ 0` for a `Δ` with `|Δ_ij| ≤ γ_{k+1}/(1 − γ_{k+1})·√(a_ii a_jj)`
+/// inside the envelope and 0 outside, `k` being the length of its longest row (Rump, BIT 2006, Theorem 2.3). A row of `Δ` has at
+/// most `m` entries, `m = MostCoupled`, so `‖Δ‖ ≤ m·γ_{k+1}/(1 − γ_{k+1})·c`.
+let prove (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Storage) (estimate: float) limit =
+    let engine = context.Engine
 
-/// Relative gaps tried above an estimate, from rounding of the eigensolver up to a plainly wrong estimate.
-let private slacks n =
-    Seq.unfold (fun slack -> Some(slack, 4.0 * slack)) (4.0 * float n * Rounding.unitRoundoff)
-
-/// A proven bound on the largest eigenvalue of a symmetric matrix with diagonal entries that are not negative: the first of
-/// `estimate·(1 + slack)` for slacks below `limit` that Cholesky proves.
-let prove (context: Context) n (matrix: float[]) estimate limit =
     let attempt slack =
         Context.check context
         let ceiling = estimate * (1.0 + slack)
 
-        // tr(cI − G) ≤ n·c. Three times that pays for the rounding of the shifted diagonal (3u·c) and of this line;
-        // the last term outweighs underflow in the factorisation for data scaled near 1.
+        // Three times the bound pays for the rounding of the shifted diagonal (3u·c) and of this line; the last term
+        // outweighs underflow in the factorisation for data scaled near 1.
         let shift =
-            3.0 * Rounding.gamma (n + 1) * float n * ceiling + Math.ScaleB(1.0, -700)
+            3.0
+            * Rounding.gamma (envelope.LongestRow + 1)
+            * float envelope.MostCoupled
+            * ceiling
+            + Math.ScaleB(1.0, -700)
 
         let c = Math.BitIncrement(ceiling + 2.0 * shift)
+        let matrix = form ()
+        context.Report $"spectral norm: Cholesky factorisation of side {envelope.Order}"
+        let entries = diagonal envelope matrix
+        engine.Scale(-1.0, matrix, 0, matrix.Length)
 
-        if dominates context.Engine n matrix shift c then
+        entries
+        |> Array.iteri (fun i g ->
+            engine.Copy(HostStorage [| (c - g) - shift |], 0, matrix, int (envelope.Index(i, i)), 1))
+
+        if engine.TryCholesky(envelope, matrix) then
             Some c
         else
             None
 
-    slacks n |> Seq.takeWhile (fun slack -> slack < limit) |> Seq.tryPick attempt
-
-/// The largest eigenvalue by the symmetric eigensolver of the engine, or 0 where it is negative.
-let estimate (context: Context) n (matrix: float[]) =
-    let eigenvalues =
-        context.Engine.SymmetricEigen(n, HostStorage(Array.copy matrix), false)
-
-    max 0.0 eigenvalues[n - 1]
+    slacks limit |> Seq.tryPick attempt

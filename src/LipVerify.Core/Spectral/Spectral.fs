@@ -33,11 +33,11 @@ type SpectralNorm =
 type NotCertifiableException(reason: string) =
     inherit Exception(reason)
 
-/// Up to this many live coordinates on the smaller side the norm is certified by Cholesky.
-let smallSide = 3100
+/// A norm is certified by Cholesky where that takes at most this many operations, as much as for a full matrix of side 4000.
+let private affordableOperations = 2.0e10
 
-/// The same where a deterministic certificate is insisted on: three matrices of this side take 6.4 GB.
-let largestCertifiableSide = 16_384
+/// The same where a deterministic certificate is insisted on: a full matrix of side 16 384.
+let private mostOperations = 1.5e12
 
 /// Inputs above which an operator counts as large.
 let private largeOperator = 100_000
@@ -77,9 +77,9 @@ let private zero =
 /// Beyond this power of two in size, squares of scaled entries could leave the range of doubles.
 let private scalableExponent = 900
 
-let private byCholesky context masked side live absoluteProduct =
+let private byCholesky context masked layout absoluteProduct =
     let enclosure =
-        CholeskyCertificate.largestGramEigenvalue context masked side live absoluteProduct
+        CholeskyCertificate.largestGramEigenvalue context masked layout absoluteProduct
 
     {
         Bound = Bound.certified (Rounding.sqrtUp enclosure.Upper)
@@ -109,21 +109,29 @@ let private byLanczos (context: Context) masked side absoluteProduct =
         Applications = certificate.Applications
     }
 
+/// Whether the norm of a map between diagonal factors may need random vectors.
+let mayDraw map =
+    (GramLayout.cheapest (MaskedMap.whole map)).Envelope.Operations > affordableOperations
+
 /// `‖M‖` for `‖M‖₁·‖M‖_∞` near 1, of which `ceiling` bounds the root.
 let private scaledNorm (context: Context) masked ceiling =
-    let struct (side, live) = Gram.smallerSide masked
+    let layout = GramLayout.cheapest masked
+    let envelope = layout.Envelope
     let absoluteProduct = Rounding.mulUp ceiling ceiling
 
-    if live.Length <= smallSide then
-        byCholesky context masked side live absoluteProduct
+    let isWithin operations =
+        envelope.Operations <= operations && envelope.Length <= int64 Array.MaxLength
+
+    if isWithin affordableOperations then
+        byCholesky context masked layout absoluteProduct
     elif not context.Certification.Deterministic then
-        byLanczos context masked side absoluteProduct
-    elif live.Length <= largestCertifiableSide then
-        byCholesky context masked side live absoluteProduct
+        byLanczos context masked (Gram.smallerSide masked) absoluteProduct
+    elif isWithin mostOperations then
+        byCholesky context masked layout absoluteProduct
     else
         raise (
             NotCertifiableException
-                $"its smaller side has {live.Length} live coordinates, and a certificate without random draws reaches {largestCertifiableSide}"
+                $"a Cholesky factorisation of its {envelope.Order} live coordinates takes {envelope.Operations:G2} operations, and a certificate without random draws may take {mostOperations:G2}"
         )
 
 /// A ceiling this close to what was attained is reported instead: it is proved by sums alone. It is exact where all singular
@@ -179,7 +187,8 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
                 Attained = attained
             }
 
-/// `‖R A D‖` (Theorem 2): certified by Cholesky where a side has at most `smallSide` live coordinates, else by random vectors
+/// `‖R A D‖` (Theorem 2): certified by Cholesky where that takes few operations (sides up to some thousand coordinates, more where
+/// a convolution couples only neighbours), else by random vectors
 /// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`).
 let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
     let masked = MaskedMap.mergeScales masked

@@ -401,8 +401,9 @@ let private network shape layers =
     | Ok network -> network
     | Error problem -> failwith problem
 
-let private convolution (draw: Generators.Draw) inChannels outChannels size =
-    let axis = WindowAxis(size, 3, 1, 1, 1)
+/// Taps far apart couple nearly all positions, so that a factorisation is dear.
+let private convolution (draw: Generators.Draw) inChannels outChannels size dilation =
+    let axis = WindowAxis(size, 3, 1, dilation, dilation, dilation)
     let geometry = ConvolutionGeometry(inChannels, outChannels, axis, axis)
     let weights = draw.Gaussians(outChannels * inChannels * 9)
 
@@ -416,7 +417,7 @@ let ``Claims with sides of 2560 and 4096 are accepted, and rejected if 1 % lower
     let draw = Generators.Draw 11
 
     let network =
-        network [ 10; 16; 16 ] [ convolution draw 10 16 16; convolution draw 16 16 16 ]
+        network [ 10; 16; 16 ] [ convolution draw 10 16 16 1; convolution draw 16 16 16 7 ]
 
     let input = Tensor.ofArray [ 10; 16; 16 ] (draw.Gaussians 2560)
 
@@ -445,7 +446,7 @@ let ``Claims with sides of 2560 and 4096 are accepted, and rejected if 1 % lower
 
 [<Test>]
 let ``A network that is too large is refused before anything is formed`` () =
-    let network = network [ 64; 64; 64 ] [ convolution (Generators.Draw 3) 64 64 64 ]
+    let network = network [ 64; 64; 64 ] [ convolution (Generators.Draw 3) 64 64 64 1 ]
     let input = Tensor.create [ 64; 64; 64 ] 0.0
 
     let certificate =

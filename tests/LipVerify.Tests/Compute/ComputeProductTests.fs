@@ -208,3 +208,40 @@ type ComputeProductTests(name: string) =
                     MatrixView.Of(host (Array.zeroCreate 9), 3)
                 ))
             |> ignore
+
+    [<Test>]
+    member _.``a product with a function of the entries is within rounding of its definition, either way``() =
+        let cases =
+            gen {
+                let! rows = Gen.choose (1, 150)
+                let! columns = Gen.frequency [ 4, Gen.choose (1, 70); 1, Gen.choose (2000, 4200) ]
+                let! seed = Gen.choose (0, 1000000)
+                let! scale = Gen.elements [ 1.0; 0.25; 1024.0 ]
+                return rows, columns, seed, scale
+            }
+
+        check 60 cases (fun (rows, columns, seed, scale) ->
+            let a = randomValues seed (rows * columns)
+
+            for f, apply in [ EntryFunction.Absolute, abs; EntryFunction.Square, (fun v -> v * v) ] do
+                let entry i j = apply (scale * a[i * columns + j])
+
+                let across, down = sparseValues seed columns, sparseValues seed rows
+
+                let product lines terms (entry: int -> int -> float) (x: float[]) transpose =
+                    let expected =
+                        Array.init lines (fun i ->
+                            let parts = Array.init terms (fun j -> entry i j * x[j])
+
+                            {
+                                Value = Array.sum parts
+                                Absolute = Array.sumBy abs parts
+                            })
+
+                    let y = Array.create lines nan
+                    engine.MultiplyEntries(f, scale, transpose, rows, columns, host a, host x, host y)
+                    // Squaring rounds once more.
+                    assertWithinRounding $"{f} {rows}×{columns}" (terms + 1) expected y
+
+                product rows columns entry across false
+                product columns rows (fun j i -> entry i j) down true)

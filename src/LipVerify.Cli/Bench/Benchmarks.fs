@@ -59,7 +59,12 @@ type BenchResult =
 /// Runs the workloads.
 module Benchmarks =
 
-    let private kernelEffort = { Seconds = 0.25; Least = 3; Most = 100 }
+    let private kernelEffort =
+        {
+            Seconds = 0.25
+            Least = 3
+            Most = 100
+        }
 
     /// Batches of a kernel: the random certificates use two vectors.
     let private batches map =

@@ -15,6 +15,8 @@ type GrowthPoint =
     {
         Channels: int
         Side: int
+        /// By how much the working set rose above what it was before the network was made.
+        WorkingSetGrowth: int64
         Measurement: Measurement<Bound>
     }
 
@@ -64,13 +66,17 @@ module Growth =
     let measure (context: Context) (channels: int, side: int) : GrowthPoint =
         // What the point before left behind must not count as memory of this one.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, true, true)
+        let before = Environment.WorkingSet
         let network = network channels side
         let input = Workloads.input network
+
+        let measurement =
+            Measurement.run context effort (fun context ->
+                (Analytic.bound context Nominal network input Workloads.radius).Bound)
 
         {
             Channels = channels
             Side = side
-            Measurement =
-                Measurement.run context effort (fun context ->
-                    (Analytic.bound context Nominal network input Workloads.radius).Bound)
+            WorkingSetGrowth = measurement.PeakWorkingSetBytes - before
+            Measurement = measurement
         }

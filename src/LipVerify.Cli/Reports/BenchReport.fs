@@ -73,14 +73,14 @@ module BenchReport =
     let exponents (timing: GrowthTiming) =
         let against value =
             timing.Points
-            |> List.map (fun point -> float (Growth.extent timing.Series point), value point.Measurement)
+            |> List.map (fun point -> float (Growth.extent timing.Series point), value point)
             |> Growth.exponent
 
         [
-            "time", against _.Seconds
-            "flops", against (fun measurement -> Work.flops measurement.Work)
-            "allocated", against (fun measurement -> float measurement.AllocatedBytes)
-            "workingSet", against (fun measurement -> float measurement.PeakWorkingSetBytes)
+            "time", against _.Measurement.Seconds
+            "flops", against (fun point -> Work.flops point.Measurement.Work)
+            "allocated", against (fun point -> float point.Measurement.AllocatedBytes)
+            "workingSet", against (fun point -> float point.WorkingSetGrowth)
         ]
 
     let private writeCount (writer: Utf8JsonWriter) (name: string, count: KernelCount) =
@@ -158,6 +158,7 @@ module BenchReport =
             JsonText.object writer (fun () ->
                 writer.WriteNumber("channels", point.Channels)
                 writer.WriteNumber("side", point.Side)
+                writer.WriteNumber("workingSetGrowthBytes", point.WorkingSetGrowth)
                 writeBound writer point.Measurement.Result
                 writeFigures writer peak point.Measurement))
 

@@ -171,7 +171,7 @@ let private growthTable peak (timing: GrowthTiming) =
                 TextTable.Figures "s"
                 TextTable.Figures "of peak"
                 TextTable.Figures "allocated MiB"
-                TextTable.Figures "working set MiB"
+                TextTable.Figures "working set + MiB"
             ]
             (timing.Points
              |> List.map (fun point ->
@@ -183,7 +183,7 @@ let private growthTable peak (timing: GrowthTiming) =
                      measurement.Seconds.ToString "F3"
                      ratio (Measurement.rate measurement / peak)
                      mebibytes measurement.AllocatedBytes
-                     mebibytes measurement.PeakWorkingSetBytes
+                     mebibytes point.WorkingSetGrowth
                  ]))
 
     let exponents =

@@ -10,8 +10,7 @@ type KernelTiming =
     {
         Name: string
         Kind: string
-        /// `apply` or `adjoint`.
-        Operation: string
+        Operation: Operation
         Vectors: int
         /// Weights and vectors, each read or written once.
         Bytes: float
@@ -81,17 +80,6 @@ module Benchmarks =
     let private kernel context name map vectors operation : KernelTiming =
         let inputs, outputs = LinearMap.inputs map, LinearMap.outputs map
 
-        let random length =
-            HostStorage(Gaussian.draw 0 2 (vectors * length))
-
-        let x, y = random inputs, random outputs
-
-        let work context =
-            if operation = "apply" then
-                LinearMap.apply context.Engine map vectors x y
-            else
-                LinearMap.adjoint context.Engine map vectors y x
-
         {
             Name = name
             Kind = Layer.kind (Layer.linear map)
@@ -100,7 +88,7 @@ module Benchmarks =
             Bytes =
                 float sizeof<float>
                 * (float (weightCount map) + float vectors * (float inputs + float outputs))
-            Measurement = Measurement.run context kernelEffort work
+            Measurement = Measurement.run context kernelEffort (kernelWork map operation vectors)
         }
 
     /// One operator and its adjoint, with one and two vectors (dense: two).
@@ -109,7 +97,7 @@ module Benchmarks =
 
         [
             for vectors in batches map do
-                for operation in [ "apply"; "adjoint" ] do
+                for operation in [ Apply; Adjoint ] do
                     kernel context operator.Name map vectors operation
         ]
 
@@ -118,40 +106,35 @@ module Benchmarks =
     /// The spectral norm of one operator.
     let spectral context (operator: Operator) : SpectralTiming =
         let map = operator.Make()
-        let masked = MaskedMap.whole map
 
         {
             Name = operator.Name
             Kind = Layer.kind (Layer.linear map)
-            Measurement = Measurement.run context spectralEffort (fun context -> Spectral.norm context masked)
+            Measurement = Measurement.run context spectralEffort (spectralWork map)
         }
 
     let private boundEffort = { Seconds = 3.0; Least = 3; Most = 5 }
 
-    let private ours network input context =
-        (Analytic.bound context Nominal network input radius).Bound
-
     /// The bound of a network of the zoo.
     let bound context name : BoundTiming =
         let network = Workloads.network name
-        let input = Workloads.input network
 
         {
             Name = name
-            Measurement = Measurement.run context boundEffort (ours network input)
+            Measurement = Measurement.run context boundEffort (boundWork network)
         }
 
-    /// Rounds of ours and theirs, so that both meet the same load.
+    /// Rounds of ours and theirs, so that both meet the same load. An odd number has a middle one.
     let private rounds = 3
 
     let private once = { Seconds = 0.0; Least = 1; Most = 1 }
 
-    /// One measurement of the same work from several.
-    let private merge (measurements: Measurement<'a> list) =
-        { List.last measurements with
-            Seconds = measurements |> List.map _.Seconds |> Measurement.median
-            Repetitions = measurements.Length
-            PeakWorkingSetBytes = measurements |> List.map _.PeakWorkingSetBytes |> List.max
+    /// The measurement of the middle time.
+    let private middle (measurements: Measurement<'a> list) =
+        let sorted = measurements |> List.sortBy _.Seconds
+
+        { sorted[sorted.Length / 2] with
+            Repetitions = sorted.Length
         }
 
     /// Our bound and the published procedure in turns, after a warm-up of each.
@@ -160,7 +143,7 @@ module Benchmarks =
         let input = Workloads.input network
 
         let round () =
-            Measurement.run context once (ours network input),
+            Measurement.run context once (boundWork network),
             Measurement.run context once (fun context -> PaperProcedure.estimate context network input radius)
 
         round () |> ignore
@@ -168,8 +151,8 @@ module Benchmarks =
 
         {
             Name = name
-            Ours = merge ours
-            Published = merge published
+            Ours = middle ours
+            Published = middle published
         }
 
     /// One series.

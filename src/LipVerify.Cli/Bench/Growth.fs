@@ -68,11 +68,7 @@ module Growth =
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, true, true)
         let before = Environment.WorkingSet
         let network = network channels side
-        let input = Workloads.input network
-
-        let measurement =
-            Measurement.run context effort (fun context ->
-                (Analytic.bound context Nominal network input Workloads.radius).Bound)
+        let measurement = Measurement.run context effort (Workloads.boundWork network)
 
         {
             Channels = channels

@@ -13,6 +13,11 @@ type Operator =
         Make: unit -> LinearMap
     }
 
+/// Which way a linear map is applied.
+type Operation =
+    | Apply
+    | Adjoint
+
 /// Normal weights of the size that He et al. (2015) start from.
 let private weights fanIn (shape: Shape) =
     let deviation = sqrt (2.0 / float fanIn)
@@ -112,3 +117,24 @@ let spectralOperators = convolutionOperator 64 64 3 1 1 56 :: cifar10Layers
 
 /// The networks of the zoo, small ones first.
 let networks = KnownArchitectures.all |> List.map _.Name
+
+/// An operator, or its adjoint, on so many random vectors. The vectors are drawn beforehand.
+let kernelWork map operation vectors : Context -> unit =
+    let random length =
+        HostStorage(Gaussian.draw 0 2 (vectors * length))
+
+    let x, y = random (LinearMap.inputs map), random (LinearMap.outputs map)
+
+    fun context ->
+        match operation with
+        | Apply -> LinearMap.apply context.Engine map vectors x y
+        | Adjoint -> LinearMap.adjoint context.Engine map vectors y x
+
+/// The spectral norm of an operator without masks.
+let spectralWork map context =
+    Spectral.norm context (MaskedMap.whole map)
+
+/// The local bound of a network at its input.
+let boundWork network : Context -> Bound =
+    let input = input network
+    fun context -> (Analytic.bound context Nominal network input radius).Bound

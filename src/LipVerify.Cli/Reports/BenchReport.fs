@@ -66,6 +66,12 @@ module BenchReport =
         | Spectral.Zero -> "zero"
         | Spectral.DiagonalMaximum -> "diagonal-maximum"
 
+    /// The word for what was applied.
+    let operation (timing: KernelTiming) =
+        match timing.Operation with
+        | Workloads.Apply -> "apply"
+        | Workloads.Adjoint -> "adjoint"
+
     /// Certified over attained value.
     let looseness (norm: Spectral.SpectralNorm) = norm.Bound.Value / norm.Attained
 
@@ -112,7 +118,7 @@ module BenchReport =
     let private writeKernel (writer: Utf8JsonWriter) peak (timing: KernelTiming) =
         writer.WriteString("name", timing.Name)
         writer.WriteString("kind", timing.Kind)
-        writer.WriteString("operation", timing.Operation)
+        writer.WriteString("operation", operation timing)
         writer.WriteNumber("vectors", timing.Vectors)
         JsonText.number writer "gigabytesPerSecond" (timing.Bytes / timing.Measurement.Seconds / giga)
         writeFigures writer peak timing.Measurement

@@ -50,7 +50,7 @@ let private kernelTable peak (timings: KernelTiming list) =
          |> List.map (fun timing ->
              [
                  timing.Name
-                 timing.Operation
+                 BenchReport.operation timing
                  string timing.Vectors
                  milliseconds timing.Measurement.Seconds
                  gigaflops timing.Measurement

@@ -117,6 +117,8 @@ module Measurement =
 type MatrixProductRate =
     {
         Size: int
+        /// `before` or `after` the workloads: the two tell a machine whose load changed.
+        When: string
         Measurement: Measurement<unit>
     }
 
@@ -124,8 +126,7 @@ module MatrixProductRate =
 
     let private effort = { Seconds = 0.5; Least = 5; Most = 50 }
 
-    /// Multiplies two matrices of a side.
-    let measure (context: Context) size =
+    let private one (context: Context) time size =
         let matrix stream =
             MatrixView.Of(HostStorage(Gaussian.draw 0 stream (size * size)), size)
 
@@ -134,13 +135,18 @@ module MatrixProductRate =
 
         {
             Size = size
+            When = time
             Measurement =
                 Measurement.run context effort (fun context ->
                     context.Engine.MatrixMultiply(false, false, size, size, size, 1.0, a, b, 0.0, c))
         }
 
-    /// The sizes that are measured.
-    let sizes = [ 1000; 2000 ]
+    /// Multiplies matrices of two sizes.
+    let measure (context: Context) time =
+        [ 1000; 2000 ]
+        |> List.map (fun size ->
+            context.Report $"matrix product {size}"
+            one context time size)
 
     /// The best rate, in operations a second.
     let peak (rates: MatrixProductRate list) =

@@ -1,8 +1,8 @@
-/// The local Lipschitz constant the way Avant & Morgansen publish it (*Analytical bounds on the local Lipschitz constants of
-/// ReLU networks*, Algorithm 1 and their section on implementation), on the kernels of this engine: what `lipverify bench
-/// baseline` holds our own bounds against. The rows of a convolution come one by one from transposed convolutions of basis
-/// vectors, and `‖R A D‖` from 100 steps of power iteration. That approaches the norm from below, so the result is an estimate
-/// and proves nothing.
+/// The local Lipschitz constant as Avant & Morgansen compute it (*Analytical bounds on the local Lipschitz constants of ReLU
+/// networks*: Algorithm 1 with its two "computational insights"), on the kernels of this engine: what `lipverify bench baseline`
+/// holds our own bounds against. The rows of a convolution come one by one from transposed convolutions of batches of basis
+/// vectors, and `‖R A D‖` from power iteration, here 100 steps. That approaches the norm from below, so the result is an
+/// estimate and proves nothing.
 module LipVerify.Cli.PaperProcedure
 
 open System.Diagnostics

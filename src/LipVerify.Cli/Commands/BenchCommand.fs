@@ -18,19 +18,15 @@ let private measure (context: Context) (items: BenchItem list) =
 let private produce (context: Context) leftOut items : BenchReport =
     let clock = Stopwatch.StartNew()
 
-    let rates =
-        MatrixProductRate.sizes
-        |> List.map (fun size ->
-            context.Report $"matrix product {size}"
-            MatrixProductRate.measure context size)
-
+    let before = MatrixProductRate.measure context "before"
     let results = measure context items
+    let after = MatrixProductRate.measure context "after"
 
     {
         Engine = context.Engine.Name
         Description = context.Engine.Description
         Threads = context.Engine.Threads
-        Rates = rates
+        Rates = before @ after
         Results = results
         LeftOut = leftOut
         Elapsed = clock.Elapsed

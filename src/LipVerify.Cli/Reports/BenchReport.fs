@@ -194,6 +194,7 @@ module BenchReport =
             JsonText.array writer "matrixProduct" report.Rates (fun rate ->
                 JsonText.object writer (fun () ->
                     writer.WriteNumber("size", rate.Size)
+                    writer.WriteString("when", rate.When)
                     writeFigures writer peak rate.Measurement))
 
             writeGroup writer peak "kernels" (kernels report) writeKernel

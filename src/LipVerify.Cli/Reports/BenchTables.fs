@@ -21,6 +21,7 @@ let private productTable (report: BenchReport) =
     TextTable.render
         [
             TextTable.Words "matrix product"
+            TextTable.Words "when"
             TextTable.Figures "ms"
             TextTable.Figures "GF/s"
             TextTable.Figures "runs"
@@ -29,6 +30,7 @@ let private productTable (report: BenchReport) =
          |> List.map (fun rate ->
              [
                  $"{rate.Size}×{rate.Size}×{rate.Size}"
+                 rate.When
                  milliseconds rate.Measurement.Seconds
                  gigaflops rate.Measurement
                  string rate.Measurement.Repetitions

@@ -42,6 +42,8 @@ let private isConsistent report measurement =
 
 let private hasProducts report =
     let rates = items "matrixProduct" report
+    let times = rates |> List.map (text "when")
+    Assert.That(times, Is.EqualTo<string list> [ "before"; "before"; "after"; "after" ])
 
     for rate in rates do
         isConsistent report rate

@@ -42,8 +42,13 @@ module Growth =
         | Channels -> point.Channels
 
     /// The slope of the line through the logarithms of `x` and `y` with the least squares: `y` grows as `x` to this power.
+    /// Points without a logarithm, such as a working set that did not grow, do not count.
     let exponent (points: (float * float) list) =
-        let logarithms = points |> List.map (fun (x, y) -> log x, log y)
+        let logarithms =
+            points
+            |> List.filter (fun (_, y) -> y > 0.0)
+            |> List.map (fun (x, y) -> log x, log y)
+
         let meanX = logarithms |> List.averageBy fst
         let meanY = logarithms |> List.averageBy snd
 

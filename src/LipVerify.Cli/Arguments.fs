@@ -100,6 +100,16 @@ type AttackArguments =
                 "fgsm, ifgsm (fast gradient sign, once or iterated), gradient (ascent towards each class), pgd (projected descent, DDN), cw (Carlini & Wagner) or all (default). With --output F.npy or F.png the nearest adversarial input is saved."
             | Clip _ -> "keep pixels in the range LOW,HIGH, before normalisation: 0,1 for pictures (no limit)."
 
+/// `lipverify bench [NAME]`
+type BenchArguments =
+    | [<MainCommand; Unique>] Name of NAME: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Name _ ->
+                "what to measure: kernels, spectral, bounds, baseline (the published procedure beside ours), growth, the name of a network, or a single workload; without it all but the longest."
+
 /// `lipverify demo`
 type DemoArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Folder of F: string
@@ -117,6 +127,7 @@ type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Curve of ParseResults<CurveArguments>
     | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
     | [<CliPrefix(CliPrefix.None)>] Attack of ParseResults<AttackArguments>
+    | [<CliPrefix(CliPrefix.None)>] Bench of ParseResults<BenchArguments>
     | [<CliPrefix(CliPrefix.None)>] Demo of ParseResults<DemoArguments>
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
@@ -144,6 +155,7 @@ type Arguments =
             | Curve _ -> "upper and lower bounds against the radius, as a table and a plot."
             | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
             | Attack _ -> "adversarial inputs: upper bounds on the least perturbation that changes the class."
+            | Bench _ -> "speed of kernels, spectral norms and bounds, as ratios to the engine's own matrix product."
             | Demo _ -> "bounds, certified radius and curve of the bundled network."
             | Architecture _ -> "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
             | Input _ ->

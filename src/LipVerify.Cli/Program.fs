@@ -46,10 +46,18 @@ let private commands =
             "lipverify attack samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --attack pgd --output adversarial.npy"
             "lipverify attack zoo:cifar10-net --input random --attack cw --json"
         ]
+        "bench",
+        [
+            "lipverify bench"
+            "lipverify bench kernels --engine managed --json"
+            "lipverify bench vgg16"
+            "lipverify bench growth"
+        ]
         "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
-let private commandNames = "info, bound, certify, curve, attack, check or demo"
+let private commandNames =
+    "info, bound, certify, curve, attack, check, bench or demo"
 
 let private parser =
     lazy
@@ -130,6 +138,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check
         | Some(Attack attack) -> AttackCommand.run settings attack |> completed
+        | Some(Bench bench) -> BenchCommand.run settings bench |> completed
         | Some(Demo demo) -> DemoCommand.run settings demo |> completed
         | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
 

@@ -28,6 +28,19 @@ let private mistakes: (string list * string list) list =
         zoo [ "--json"; "--json" ], [ "--json"; "more than once" ]
         zoo [ "--radius"; "2" ], [ "--radius"; "more than once" ]
         [ "bound"; onnx; "--radius" ], [ "--radius"; "must be followed by" ]
+        // benchmarks
+        [ "bench"; "kernel" ],
+        [
+            "no benchmark \"kernel\""
+            "kernels"
+            "growth"
+            "mnist-net"
+            "dense-9216-4096"
+        ]
+        [ "bench"; "" ], [ "no benchmark \"\""; "kernels" ]
+        [ "bench"; "kernels"; "bounds" ], [ "unrecognized argument"; "bounds" ]
+        [ "bench"; "kernels"; "--engine"; "abacus" ], [ "--engine"; "\"abacus\"" ]
+        [ "bench"; "kernels"; "--output"; samples ], [ samples; "folder" ]
         // the radius
         [ "bound"; onnx; "--input"; "zeros" ], [ "--radius is missing" ]
         // methods and engines

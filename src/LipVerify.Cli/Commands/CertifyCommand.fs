@@ -53,7 +53,14 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         match job.Method with
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-        | _ -> CertifiedRadius.analytic job.Context job.Settings.Definition job.Network input
+        | "crown" -> MarginRadius.crown job.Context job.Network input
+        | _ ->
+            CertifiedRadius.analyticWith
+                job.Context
+                (job.Settings.Enclosure |> Option.defaultValue Ball)
+                job.Settings.Definition
+                job.Network
+                input
 
     let attacks =
         if job.Attacks then
@@ -175,11 +182,14 @@ let private loadInputs (settings: Settings) (network: Network) =
         |> Result.mapError File
         |> Result.map (fun inputs -> source, inputs)
 
-let private methodOf (arguments: ParseResults<CertifyArguments>) =
+let private methodOf (settings: Settings) (arguments: ParseResults<CertifyArguments>) =
     match arguments.GetResult(CertifyArguments.Method, "analytic") with
+    | "global"
+    | "crown" when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "analytic"
-    | "global" as method -> Ok method
-    | other -> Error(Usage $"--method must be analytic or global, not \"{other}\"")
+    | "global"
+    | "crown" as method -> Ok method
+    | other -> Error(Usage $"--method must be analytic, global or crown, not \"{other}\"")
 
 let private clipOf (arguments: ParseResults<CertifyArguments>) =
     match arguments.TryGetResult CertifyArguments.Clip with
@@ -201,7 +211,7 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
                 }
         ]
 
-    methodOf arguments
+    methodOf settings arguments
     |> Result.bind (fun method -> OutputFiles.check settings model files |> Result.map (fun () -> method))
     |> Result.bind (fun method -> clipOf arguments |> Result.map (fun clip -> method, clip))
     |> Result.bind (fun (method, clip) ->

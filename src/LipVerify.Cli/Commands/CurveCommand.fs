@@ -77,6 +77,7 @@ let produce
         {
             Context = context
             Definition = request.Settings.Definition
+            Enclosure = request.Settings.Enclosure |> Option.defaultValue Ball
             Network = network
             Input = input
         }

@@ -23,6 +23,9 @@ type Job =
         Global: Lazy<Bound>
     }
 
+let private enclosureOf (settings: Settings) =
+    settings.Enclosure |> Option.defaultValue Ball
+
 /// A job for a network; nothing is computed yet.
 let job (settings: Settings) (context: Context) model method network =
     {
@@ -57,7 +60,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         | _ ->
             CertifiedRadius.analyticWith
                 job.Context
-                (job.Settings.Enclosure |> Option.defaultValue Ball)
+                (enclosureOf job.Settings)
                 job.Settings.Definition
                 job.Network
                 input
@@ -76,6 +79,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Input = name
             Definition = job.Settings.Definition
             Method = job.Method
+            Enclosure = enclosureOf job.Settings
             Result = result
             Attacks = attacks
             Engine = job.Context.Engine.Name
@@ -96,6 +100,7 @@ let private certifyOne job name csv input =
             {
                 Model = job.Model
                 Method = job.Method
+                Enclosure = enclosureOf job.Settings
                 Definition = job.Settings.Definition
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = [ { Name = name; Outcome = Ok report } ]
@@ -151,6 +156,7 @@ let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
             {
                 Model = job.Model
                 Method = job.Method
+                Enclosure = enclosureOf job.Settings
                 Definition = job.Settings.Definition
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = inputs |> List.mapi (entry job inputs.Length)

@@ -88,6 +88,7 @@ let produce
                 Input = request.Input
                 Title = request.Title
                 Definition = request.Settings.Definition
+                Enclosure = request.Settings.Enclosure |> Option.defaultValue Ball
                 FailureProbability = request.Settings.Certification.FailureProbability
                 Plan = request.Plan
                 Rows = rows

@@ -11,6 +11,8 @@ type CertifyReport =
         Input: string
         Definition: Definition
         Method: string
+        /// What the slopes of the method analytic come from.
+        Enclosure: EnclosureKind
         Result: CertifiedRadius
         /// The attacks that were asked for; none where none were.
         Attacks: AttackOutcome list option
@@ -51,6 +53,10 @@ module CertifyReport =
         writer.WriteString("rigor", Rigor.label result.Rigor)
         JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
         writer.WriteString("method", report.Method)
+
+        if report.Method = "analytic" then
+            writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
         JsonText.number writer "topTwoGap" result.TopTwoGap
         report.Attacks |> Option.iter (attacks writer)
         JsonText.optionalNumber writer "notCertifiedAt" result.NotShownAt
@@ -106,7 +112,7 @@ module CertifyReport =
         | None -> ""
 
     /// What shows a radius.
-    let private statement method =
+    let statement method =
         if method = "crown" then
             "margins over the ball"
         else
@@ -132,7 +138,7 @@ module CertifyReport =
         let result = report.Result
 
         [
-            $"Certified radius of {report.Model} at {report.Input} (2-norm, method {report.Method}, {statement report.Method})"
+            $"Certified radius of {report.Model} at {report.Input} (2-norm, method {BoundReport.methodName report.Method report.Enclosure}, {statement report.Method})"
             yield! findings result
             yield! broken report
             ""

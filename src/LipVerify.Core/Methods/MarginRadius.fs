@@ -19,9 +19,9 @@ type private Bracket =
     }
 
 /// Ends the search: the relative distance of both ends, and a number of trials.
-let private gap = 1e-6
+let private gap = 1e-5
 
-let private mostTrials = 64
+let private mostTrials = 48
 
 /// Halves what is known of the end that stays: the next zero is then aimed beyond it (the Illinois method).
 let private halved trial =
@@ -46,26 +46,30 @@ let private add bracket trial =
         Trials = bracket.Trials + 1
     }
 
-/// The zero of the line through both ends, kept off them; the middle where a margin is not a finite number.
+/// The zero of the line through both ends, kept off them. The middle where that says little: margins fall faster and faster, so
+/// that far above the zero the line meets it much too early.
 let private between (low: Trial) (high: Trial) =
-    let width = high.At - low.At
     let share = low.Margin / (low.Margin - high.Margin)
+    let isStraight = high.Margin > -8.0 * low.Margin && share >= 0.0 && share <= 1.0
 
-    let share =
-        if Double.IsFinite high.Margin && share >= 0.0 && share <= 1.0 then
-            share
-        else
-            0.5
+    if isStraight then
+        low.At + (high.At - low.At) * Math.Clamp(share, 0.02, 0.98)
+    elif high.At > 4.0 * low.At && low.At > 0.0 then
+        sqrt low.At * sqrt high.At
+    else
+        low.At / 2.0 + high.At / 2.0
 
-    low.At + width * Math.Clamp(share, 0.02, 0.98)
+/// A radius above all that hold: doubled at first, and then faster and faster.
+let private above bracket =
+    let steps = max 1.0 (Math.Pow(2.0, float bracket.Trials - 6.0))
+    min CertifiedRadius.largest (bracket.Low.At * Math.Pow(2.0, steps))
 
-/// The next radius; none at the end of the search. Without an upper end steps grow faster and faster.
+/// The next radius; none at the end of the search.
 let private next bracket =
     match bracket.High with
     | _ when bracket.Trials >= mostTrials -> None
     | None when bracket.Low.At >= CertifiedRadius.largest -> None
-    | None ->
-        Some(min CertifiedRadius.largest (bracket.Low.At * Math.Pow(2.0, Math.Pow(2.0, float bracket.Trials / 2.0))))
+    | None -> Some(above bracket)
     | Some high when high.At <= bracket.Low.At * (1.0 + gap) -> None
     | Some high ->
         match between bracket.Low high with

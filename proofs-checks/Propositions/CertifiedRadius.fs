@@ -64,7 +64,7 @@ let ``certified radius: a bound computed anew holds just below it and fails just
             Assert.That(keepsAt case (found.Radius * (1.0 - looseness)), $"below {found.Radius:R}")
 
         match found.NotShownAt with
-        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value ->
+        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value.Value ->
             Assert.That(upper, Is.GreaterThan found.Radius)
             Assert.That(keepsAt case (upper * (1.0 + looseness)), Is.False, $"above {upper:R}")
         | _ -> ())
@@ -75,7 +75,7 @@ let ``certified radius: both ends meet where nothing is drawn`` () =
         let found = analytic case
 
         match found.NotShownAt with
-        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value ->
+        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value.Value ->
             // Where the bound jumps within its own looseness, the search ends at the most evaluations.
             Assert.That(upper / found.Radius - 1.0, Is.LessThanOrEqualTo looseness)
         | _ -> ())

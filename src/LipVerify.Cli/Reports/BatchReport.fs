@@ -90,7 +90,7 @@ module BatchReport =
             writer.WriteString("model", batch.Model)
             writer.WriteString("method", batch.Method)
 
-            if batch.Method = "analytic" then
+            if batch.Enclosure <> Ball then
                 writer.WriteString("enclosure", EnclosureKind.name batch.Enclosure)
 
             writer.WriteString("norm", "2")

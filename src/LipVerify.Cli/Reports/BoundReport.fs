@@ -59,7 +59,7 @@ module BoundReport =
             JsonText.optionalNumber writer "radius" report.Radius
             writer.WriteString("method", report.Method)
 
-            if report.Method = "analytic" then
+            if report.Enclosure <> Ball then
                 writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
 
             JsonText.number writer "value" bound.Value

@@ -54,7 +54,7 @@ module CertifyReport =
         JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
         writer.WriteString("method", report.Method)
 
-        if report.Method = "analytic" then
+        if report.Enclosure <> Ball then
             writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
 
         JsonText.number writer "topTwoGap" result.TopTwoGap

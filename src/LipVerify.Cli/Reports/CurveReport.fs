@@ -85,7 +85,10 @@ module CurveReport =
             writer.WriteString("input", report.Input)
             writer.WriteString("norm", "2")
             writer.WriteString("definition", BoundReport.definitionName report.Definition)
-            writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
+            if report.Enclosure <> Ball then
+                writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
             JsonText.number writer "failureProbabilityOfEach" report.FailureProbability
 
             JsonText.array writer "points" report.Rows (fun row ->

@@ -19,7 +19,7 @@ type Work =
         Convolve: KernelCount
         ConvolveAdjoint: KernelCount
         MatrixMultiply: KernelCount
-        /// `n³/3` operations for side `n`.
+        /// `Σ w²` operations for rows of `w` entries in an envelope, `n³/3` for a full matrix of side `n`.
         Cholesky: KernelCount
     }
 
@@ -83,8 +83,8 @@ module Work =
     /// Operations of a product of an m×k and a k×n matrix.
     let productFlops (m: int) (n: int) (k: int) = 2.0 * float m * float n * float k
 
-/// Hands everything on to an engine and counts the kernels that do the arithmetic. Eigenvalues and what is done entry by entry
-/// are not counted.
+/// Hands everything on to an engine and counts the kernels that do the arithmetic. Eigenvalues, Gram
+/// matrices of convolutions and what is done entry by entry are not counted.
 type CountingEngine(inner: IEngine) =
     let mutable work = Work.zero
 
@@ -130,7 +130,28 @@ type CountingEngine(inner: IEngine) =
 
             inner.ConvolveAdjoint(&geometry, weights, y, batch, x)
 
-        member _.TryCholesky(n, a) =
+        member _.MultiplyEntries(f, scale, transpose, rows, columns, a, x, y) =
+            let flops = Work.productFlops 1 columns rows
+
+            work <-
+                { work with
+                    MatrixMultiply = KernelCount.add 1 flops work.MatrixMultiply
+                }
+
+            inner.MultiplyEntries(f, scale, transpose, rows, columns, a, x, y)
+
+        member _.TryCholesky(envelope: SymmetricEnvelope, a) =
+            work <-
+                { work with
+                    Cholesky = KernelCount.add 0 envelope.Operations work.Cholesky
+                }
+
+            inner.TryCholesky(envelope, a)
+
+        member _.ConvolutionGram(geometry, weights, rows, columns, overOutputs, places, envelope, g) =
+            inner.ConvolutionGram(&geometry, weights, rows, columns, overOutputs, places, envelope, g)
+
+        member _.TryCholesky(n: int, a: Storage) =
             let flops = float n * float n * float n / 3.0
 
             work <-

@@ -10,8 +10,8 @@ type private Domain =
     {
         /// The ball; its centre is the computed nominal value.
         Ball: RestrictedBall
-        /// The nominal value with its rounding error.
-        Nominal: EnclosedTensor
+        /// The nominal value with its rounding error, and the enclosure of the inputs.
+        Reach: Reach
     }
 
 /// What a stage does to its inputs. `Lipschitz` promises what its own computation promises; what the incoming radius
@@ -22,27 +22,30 @@ type private Step =
         Output: Domain
         Lipschitz: Bound
         Layers: LayerBound list
+        /// The enclosures of what bends, by the index of its layer.
+        Enclosures: (int * Enclosure) list
     }
 
-let private step (domain: Domain) lipschitz (nominal: EnclosedTensor) mask layers =
+let private step (domain: Domain) lipschitz (output: Reach) mask layers =
     {
         Output =
             {
                 Ball =
                     {
-                        Center = nominal.Value
+                        Center = output.Nominal.Value
                         Radius = Propositions.radiusTransfer domain.Ball.Radius lipschitz
                         Mask = mask
                     }
-                Nominal = nominal
+                Reach = output
             }
         Lipschitz = lipschitz
         Layers = layers
+        Enclosures = []
     }
 
 /// The step of one stage with its line in the report, where the layer's constant promises no more than its radius does.
-let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz witness nominal mask =
-    let step = step domain lipschitz nominal mask []
+let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz witness output mask =
+    let step = step domain lipschitz output mask []
 
     let line =
         {
@@ -59,32 +62,51 @@ let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz witnes
 
     { step with Layers = [ line ] }
 
-let private affineStage context definition (domain: Domain) (layers: PlacedLayer list) map rectified =
-    let engine = context.Engine
+/// The step of a stage with a ReLU behind `map`. `image` are its pre-activations.
+let private rectified context definition (layer: PlacedLayer) kind (domain: Domain) map image =
+    let y = Reach.beforeRelu context image
+    let enclosure = Reach.enclosure y
+
+    let rising: Propositions.PreActivations =
+        {
+            Nominal = EnclosedTensor.upperEnd y.Nominal
+            Reach = enclosure.Rise
+        }
+
+    let norm =
+        Propositions.affineRelu context map (Propositions.slopes definition rising) domain.Ball
+
+    { reported
+          layer
+          kind
+          domain
+          norm.Bound
+          (Witness.ofNorm context norm)
+          (Reach.relu context.Engine y)
+          (Propositions.zerosAfterRelu rising) with
+        Enclosures = [ layer.Index, enclosure ]
+    }
+
+/// What Proposition 4 allows the image under `map` to differ from its nominal values by.
+let private ballBehind context map (nominal: EnclosedTensor) (domain: Domain) =
+    (Propositions.affineUpperBound context.Engine map nominal.Value domain.Ball).Reach
+
+let private affineStage context definition (domain: Domain) (layers: PlacedLayer list) map isRectified =
     let layer = layers.Head
 
     let nominal =
-        (domain.Nominal, layers)
-        ||> List.fold (fun enclosed layer -> EnclosedTensor.apply engine layer enclosed)
+        (domain.Reach.Nominal, layers)
+        ||> List.fold (fun enclosed layer -> EnclosedTensor.apply context.Engine layer enclosed)
+
+    let image =
+        let ball = ballBehind context map nominal domain
+        Reach.affine context.Engine (Some ball) layer map nominal domain.Reach
 
     let kind =
         Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+diagonal")
 
-    if rectified then
-        let y =
-            Propositions.affineUpperBound engine map (EnclosedTensor.upperEnd nominal) domain.Ball
-
-        let norm =
-            Propositions.affineRelu context map (Propositions.slopes definition y) domain.Ball
-
-        reported
-            layer
-            (kind + "+relu")
-            domain
-            norm.Bound
-            (Witness.ofNorm context norm)
-            (EnclosedTensor.rectify engine nominal)
-            (Propositions.zerosAfterRelu y)
+    if isRectified then
+        rectified context definition layer (kind + "+relu") domain map image
     else
         let norm = Propositions.affine context map domain.Ball
 
@@ -94,27 +116,15 @@ let private affineStage context definition (domain: Domain) (layers: PlacedLayer
             domain
             norm.Bound
             (Witness.ofNorm context norm)
-            nominal
+            image
             (Propositions.zerosAfterAffine nominal.Value.Shape)
 
 /// A ReLU on its own is an affine-ReLU function with the identity as its matrix.
 let private reluStage context definition (domain: Domain) (layer: PlacedLayer) =
     let identity = Diagonal(Tensor.create domain.Ball.Center.Shape 1.0)
+    let ball = ballBehind context identity domain.Reach.Nominal domain
 
-    let y =
-        Propositions.affineUpperBound context.Engine identity (EnclosedTensor.upperEnd domain.Nominal) domain.Ball
-
-    let norm =
-        Propositions.affineRelu context identity (Propositions.slopes definition y) domain.Ball
-
-    reported
-        layer
-        "relu"
-        domain
-        norm.Bound
-        (Witness.ofNorm context norm)
-        (EnclosedTensor.rectify context.Engine domain.Nominal)
-        (Propositions.zerosAfterRelu y)
+    rectified context definition layer "relu" domain identity (Reach.limited ball domain.Reach)
 
 let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeometry) =
     let lipschitz = Propositions.maxPooling geometry.MaxOverlap
@@ -122,9 +132,23 @@ let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeo
     let mask =
         Propositions.zerosAfterMaxPooling context.Engine geometry domain.Ball.Mask
 
-    let nominal = EnclosedTensor.apply context.Engine layer domain.Nominal
+    let inputs =
+        let ball = domain.Ball.Mask |> Tensor.map (Rounding.mulUp domain.Ball.Radius.Value)
 
-    reported layer (Layer.kind layer.Layer) domain lipschitz (Witness.deterministic PoolingOverlap) nominal mask
+        Reach.within ball domain.Reach |> Reach.beforeMaxPooling context geometry
+
+    let nominal = EnclosedTensor.apply context.Engine layer inputs.Nominal
+
+    { reported
+          layer
+          (Layer.kind layer.Layer)
+          domain
+          lipschitz
+          (Witness.deterministic PoolingOverlap)
+          (Reach.maxPooling geometry nominal inputs)
+          mask with
+        Enclosures = [ layer.Index, Reach.enclosure inputs ]
+    }
 
 let rec private stage context definition (domain: Domain) stage =
     Context.check context
@@ -140,12 +164,14 @@ let rec private stage context definition (domain: Domain) stage =
 and private sumStage context definition domain branches =
     let steps = branches |> List.map (series context definition domain)
 
-    step
-        domain
-        (steps |> List.map _.Lipschitz |> Propositions.sumOfBranches)
-        (steps |> List.map _.Output.Nominal |> List.reduce EnclosedTensor.add)
-        (steps |> List.map _.Output.Ball.Mask |> Propositions.zerosAfterSum)
-        (steps |> List.collect _.Layers)
+    { step
+          domain
+          (steps |> List.map _.Lipschitz |> Propositions.sumOfBranches)
+          (steps |> List.map _.Output.Reach |> Reach.sum domain.Reach)
+          (steps |> List.map _.Output.Ball.Mask |> Propositions.zerosAfterSum)
+          (steps |> List.collect _.Layers) with
+        Enclosures = steps |> List.collect _.Enclosures
+    }
 
 /// The stages one after the other; the empty series is the identity.
 and private series context definition domain stages =
@@ -154,6 +180,7 @@ and private series context definition domain stages =
             Output = domain
             Lipschitz = Bound.one
             Layers = []
+            Enclosures = []
         }
 
     (start, stages)
@@ -164,23 +191,42 @@ and private series context definition domain stages =
             Output = step.Output
             Lipschitz = Propositions.composition before.Lipschitz step.Lipschitz
             Layers = before.Layers @ step.Layers
+            Enclosures = before.Enclosures @ step.Enclosures
         })
 
-/// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius. The weights and
-/// the input are taken as exact; the result promises what the weakest of its spectral norms does.
-let bound context definition (network: Network) (input: Tensor) radius : NetworkBound =
+let private run context kind definition (network: Network) (input: Tensor) (radius: Radius) =
     let center = Tensor.reshape network.InputShape input
 
     let domain =
         {
             Ball = RestrictedBall.whole center radius
-            Nominal = EnclosedTensor.exact center
+            Reach = Reach.start kind (EnclosedTensor.exact center) radius.Value
         }
 
-    let result =
-        series (LayerContext.share network context) definition domain (Stage.ofNetwork network)
+    series (LayerContext.share network context) definition domain (Stage.ofNetwork network)
 
+let private boundOf (result: Step) : NetworkBound =
     {
         Bound = result.Lipschitz
         Layers = result.Layers
+    }
+
+/// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius. The weights and
+/// the input are taken as exact; the result promises what the weakest of its spectral norms does.
+let bound context definition network input radius : NetworkBound =
+    run context Ball definition network input radius |> boundOf
+
+/// As `bound`, with slopes and zero propagation from enclosures of this kind: `Ball` are the paper's.
+let boundWith context kind definition network input radius : NetworkBound =
+    run context kind definition network input radius |> boundOf
+
+/// Encloses everything that bends in a network, and its outputs, over the ball of the given radius around `input`.
+let enclose context kind network input radius : NetworkEnclosure =
+    let result = run context kind Nominal network input radius
+
+    {
+        Kind = kind
+        Stages = Map.ofList result.Enclosures
+        Output = Reach.atOutput context result.Output.Reach |> Reach.enclosure
+        Rigor = result.Lipschitz.Rigor
     }

@@ -50,7 +50,7 @@ let ``certified radius: Proposition 6 holds with the bound that shows it, in any
             match found.Label with
             | Some label ->
                 Assert.That(label, Is.EqualTo(classOf (Tensor.values (outputOf case).Value)))
-                Assert.That(Propositions.keepsClass (outputOf case) (radius found.Radius) found.Lipschitz)
+                Assert.That(Propositions.keepsClass (outputOf case) (radius found.Radius) found.Lipschitz.Value)
             | None ->
                 Assert.That(found.Radius, Is.Zero)
                 Assert.That(Propositions.keepsClass (outputOf case) (radius 0.0) Bound.zero, Is.False))
@@ -60,11 +60,11 @@ let ``certified radius: a bound computed anew holds just below it and fails just
     check 60 classifier (fun case ->
         let found = analytic case
 
-        if isOrdinary found.Radius && isOrdinary found.Lipschitz.Value then
+        if isOrdinary found.Radius && isOrdinary found.Lipschitz.Value.Value then
             Assert.That(keepsAt case (found.Radius * (1.0 - looseness)), $"below {found.Radius:R}")
 
         match found.NotShownAt with
-        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value ->
+        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value.Value ->
             Assert.That(upper, Is.GreaterThan found.Radius)
             Assert.That(keepsAt case (upper * (1.0 + looseness)), Is.False, $"above {upper:R}")
         | _ -> ())
@@ -75,7 +75,7 @@ let ``certified radius: both ends meet where nothing is drawn`` () =
         let found = analytic case
 
         match found.NotShownAt with
-        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value ->
+        | Some upper when isOrdinary found.Radius && isOrdinary found.Lipschitz.Value.Value ->
             // Where the bound jumps within its own looseness, the search ends at the most evaluations.
             Assert.That(upper / found.Radius - 1.0, Is.LessThanOrEqualTo looseness)
         | _ -> ())
@@ -241,7 +241,7 @@ let ``certified radius: a network with random certificates reports the failure p
     Assert.That(found.Evaluations, Is.LessThanOrEqualTo search.Evaluations)
     // Every evaluation has its share, which the layers share out again.
     Assert.That(
-        Rigor.failureProbability found.Lipschitz.Rigor * float search.Evaluations,
+        Rigor.failureProbability found.Lipschitz.Value.Rigor * float search.Evaluations,
         Is.LessThanOrEqualTo context.Certification.FailureProbability
     )
 

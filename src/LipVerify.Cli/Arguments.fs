@@ -28,6 +28,17 @@ type BoundArguments =
                 "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
+/// `lipverify enclose MODEL …`
+type EncloseArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Mandatory; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
+
 /// `lipverify certify MODEL …`
 type CertifyArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
@@ -40,7 +51,8 @@ type CertifyArguments =
         member argument.Usage =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
-            | Method _ -> "the Lipschitz bound behind the radius: analytic (default) or global."
+            | Method _ ->
+                "what is behind the radius: a Lipschitz bound, analytic (default) or global, or crown, linear bounds on the margins between outputs."
             | Attacks -> "attack the input too: the gap between what is certified and what is broken."
             | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."
@@ -113,6 +125,7 @@ type DemoArguments =
 type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
+    | [<CliPrefix(CliPrefix.None)>] Enclose of ParseResults<EncloseArguments>
     | [<CliPrefix(CliPrefix.None)>] Certify of ParseResults<CertifyArguments>
     | [<CliPrefix(CliPrefix.None)>] Curve of ParseResults<CurveArguments>
     | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
@@ -124,6 +137,7 @@ type Arguments =
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Definition of D: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Enclosure of E: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Norm of NORM: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Failure_Probability of D: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Tolerance of T: string
@@ -140,6 +154,8 @@ type Arguments =
             match argument with
             | Info _ -> "list the layers of a network."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
+            | Enclose _ ->
+                "bounds on the values inside a network over a ball: how many ReLUs are stable, layer by layer."
             | Certify _ -> "the largest radius within which the class of an input surely holds."
             | Curve _ -> "upper and lower bounds against the radius, as a table and a plot."
             | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."
@@ -154,6 +170,8 @@ type Arguments =
             | Std _ -> "standard deviations, one a channel, separated by commas."
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
+            | Enclosure _ ->
+                "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ -> "2 (default), the only norm so far."
             | Failure_Probability _ ->
                 "probability with which all random certificates together may fail (1e-9); layers with a small side need none."

@@ -23,12 +23,19 @@ let private commands =
         [
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
+            "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure crown"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
+        ]
+        "enclose",
+        [
+            "lipverify enclose samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
+            "lipverify enclose samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure interval --json"
         ]
         "certify",
         [
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --attacks --clip 0,1"
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --method crown"
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits --preprocess mnist --csv radii.csv"
         ]
         "curve",
@@ -49,7 +56,8 @@ let private commands =
         "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
-let private commandNames = "info, bound, certify, curve, attack, check or demo"
+let private commandNames =
+    "info, bound, enclose, certify, curve, attack, check or demo"
 
 let private parser =
     lazy
@@ -126,6 +134,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         match arguments.TryGetSubCommand() with
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
+        | Some(Enclose enclose) -> EncloseCommand.run settings enclose |> completed
         | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
         | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check

@@ -14,6 +14,8 @@ type Settings =
         Input: string option
         Preprocessing: Preprocessing
         Definition: Definition
+        /// For each command its own where none is given.
+        Enclosure: EnclosureKind option
         Certification: Certification
         Seed: int
         Engine: string
@@ -68,6 +70,15 @@ module Settings =
         | "nominal" -> Ok Nominal
         | "uniform" -> Ok Uniform
         | _ -> Error $"--definition must be nominal or uniform, not \"{text}\""
+
+    let private enclosure text =
+        match EnclosureKind.tryFind text with
+        | Some kind -> Ok(Some kind)
+        | None -> Error $"--enclosure must be ball, interval or crown, not \"{text}\""
+
+    /// Why enclosures and a method other than analytic exclude each other.
+    let enclosureWithoutSlopes =
+        "--enclosure gives the method analytic its slopes; no other method has a use for it"
 
     let private norm text =
         match text with
@@ -129,6 +140,9 @@ module Settings =
             let! definition =
                 arguments.TryGetResult Arguments.Definition |> checkedOr Nominal definition
 
+            let! enclosure =
+                arguments.TryGetResult Arguments.Enclosure |> checkedOr None enclosure
+
             do! arguments.TryGetResult Arguments.Norm |> checkedOr () norm
 
             let! failureProbability =
@@ -151,6 +165,7 @@ module Settings =
                     Input = arguments.TryGetResult Arguments.Input
                     Preprocessing = preprocessing
                     Definition = definition
+                    Enclosure = enclosure
                     Certification =
                         {
                             FailureProbability = failureProbability

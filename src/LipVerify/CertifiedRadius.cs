@@ -67,7 +67,7 @@ public sealed record CertifiedRadius(
         if (result.IsError) throw new ArgumentException(result.ErrorValue, parameter);
         var found = result.ResultValue;
         return new(
-            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz.Value,
+            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz.Value.Value,
             found.NotShownAt.ToNullable(), found.Evaluations);
     }
 }

@@ -8,12 +8,12 @@ open LipVerify.Core
 open LipVerify.Formats
 
 /// Computes a bound and times it; the output at the nominal input comes with it.
-let compute context model method definition (network: Network) input radius : BoundReport =
+let compute context model method definition enclosure (network: Network) input radius : BoundReport =
     let clock = Stopwatch.StartNew()
 
     let result =
         match method, input, radius with
-        | "analytic", Some input, Some radius -> Analytic.bound context definition network input radius
+        | "analytic", Some input, Some radius -> Analytic.boundWith context enclosure definition network input radius
         | _ -> Global.bound context network
 
     {
@@ -21,6 +21,7 @@ let compute context model method definition (network: Network) input radius : Bo
         Definition = definition
         Radius = radius |> Option.map _.Value
         Method = method
+        Enclosure = enclosure
         Result = result
         Output = input |> Option.map (Network.evaluate context network >> Tensor.values)
         Engine = context.Engine.Name
@@ -32,8 +33,17 @@ let private parseRadius (arguments: ParseResults<BoundArguments>) =
     | Some text -> Settings.radius text |> Result.map Some |> Result.mapError Usage
     | None -> Ok None
 
-let private checkMethod method radius =
+let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
     match method, radius with
+    | "global", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
+    | "analytic", _ when
+        arguments.Contains BoundArguments.Certificate
+        && settings.Enclosure |> Option.exists (fun kind -> kind <> Ball)
+        ->
+        Error(
+            Usage
+                "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
+        )
     | "global", _ -> Ok()
     | "analytic", Some _ -> Ok()
     | "analytic", None -> Error(Usage "--radius is missing: the method analytic bounds a ball around the input")
@@ -61,16 +71,18 @@ let private certify definition network (input: Tensor option) radius (report: Bo
 let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<unit, CommandError> =
     let model = arguments.GetResult BoundArguments.Model
     let method = arguments.GetResult(BoundArguments.Method, "analytic")
+    let enclosure = settings.Enclosure |> Option.defaultValue Ball
 
     parseRadius arguments
-    |> Result.bind (fun radius -> checkMethod method radius |> Result.map (fun () -> radius))
+    |> Result.bind (fun radius -> checkMethod settings arguments method radius |> Result.map (fun () -> radius))
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
             Session.loadModel settings model
             |> Result.bind (fun network ->
                 inputFor settings method network
                 |> Result.bind (fun input ->
-                    let report = compute context model method settings.Definition network input radius
+                    let report =
+                        compute context model method settings.Definition enclosure network input radius
 
                     arguments.TryGetResult BoundArguments.Certificate
                     |> Option.map (certify settings.Definition network input radius report)

@@ -23,6 +23,9 @@ type Job =
         Global: Lazy<Bound>
     }
 
+let private enclosureOf (settings: Settings) =
+    settings.Enclosure |> Option.defaultValue Ball
+
 /// A job for a network; nothing is computed yet.
 let job (settings: Settings) (context: Context) model method network =
     {
@@ -53,7 +56,14 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         match job.Method with
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-        | _ -> CertifiedRadius.analytic job.Context job.Settings.Definition job.Network input
+        | "crown" -> MarginRadius.crown job.Context job.Network input
+        | _ ->
+            CertifiedRadius.analyticWith
+                job.Context
+                (enclosureOf job.Settings)
+                job.Settings.Definition
+                job.Network
+                input
 
     let attacks =
         if job.Attacks then
@@ -69,6 +79,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Input = name
             Definition = job.Settings.Definition
             Method = job.Method
+            Enclosure = enclosureOf job.Settings
             Result = result
             Attacks = attacks
             Engine = job.Context.Engine.Name
@@ -89,6 +100,7 @@ let private certifyOne job name csv input =
             {
                 Model = job.Model
                 Method = job.Method
+                Enclosure = enclosureOf job.Settings
                 Definition = job.Settings.Definition
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = [ { Name = name; Outcome = Ok report } ]
@@ -144,6 +156,7 @@ let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
             {
                 Model = job.Model
                 Method = job.Method
+                Enclosure = enclosureOf job.Settings
                 Definition = job.Settings.Definition
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = inputs |> List.mapi (entry job inputs.Length)
@@ -175,11 +188,14 @@ let private loadInputs (settings: Settings) (network: Network) =
         |> Result.mapError File
         |> Result.map (fun inputs -> source, inputs)
 
-let private methodOf (arguments: ParseResults<CertifyArguments>) =
+let private methodOf (settings: Settings) (arguments: ParseResults<CertifyArguments>) =
     match arguments.GetResult(CertifyArguments.Method, "analytic") with
+    | "global"
+    | "crown" when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "analytic"
-    | "global" as method -> Ok method
-    | other -> Error(Usage $"--method must be analytic or global, not \"{other}\"")
+    | "global"
+    | "crown" as method -> Ok method
+    | other -> Error(Usage $"--method must be analytic, global or crown, not \"{other}\"")
 
 let private clipOf (arguments: ParseResults<CertifyArguments>) =
     match arguments.TryGetResult CertifyArguments.Clip with
@@ -201,7 +217,7 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
                 }
         ]
 
-    methodOf arguments
+    methodOf settings arguments
     |> Result.bind (fun method -> OutputFiles.check settings model files |> Result.map (fun () -> method))
     |> Result.bind (fun method -> clipOf arguments |> Result.map (fun clip -> method, clip))
     |> Result.bind (fun (method, clip) ->

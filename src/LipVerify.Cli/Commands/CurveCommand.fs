@@ -77,6 +77,7 @@ let produce
         {
             Context = context
             Definition = request.Settings.Definition
+            Enclosure = request.Settings.Enclosure |> Option.defaultValue Ball
             Network = network
             Input = input
         }
@@ -87,6 +88,7 @@ let produce
                 Input = request.Input
                 Title = request.Title
                 Definition = request.Settings.Definition
+                Enclosure = request.Settings.Enclosure |> Option.defaultValue Ball
                 FailureProbability = request.Settings.Certification.FailureProbability
                 Plan = request.Plan
                 Rows = rows

@@ -191,7 +191,7 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
             let name = "samples/mnist/mnist-net.onnx"
 
             let bound method input radius =
-                BoundCommand.compute context name method settings.Definition network input radius
+                BoundCommand.compute context name method settings.Definition Ball network input radius
 
             let local =
                 radii

@@ -22,6 +22,11 @@ let identity (settings: Settings) (plan: CurvePlan) (network: Network) (input: T
         "network", CanonicalNetwork.hash network
         "input", CanonicalNetwork.inputHash input
         "definition", BoundReport.definitionName settings.Definition
+        match settings.Enclosure with
+        | None
+        | Some Ball -> ()
+        | Some kind -> "enclosure", EnclosureKind.name kind
+
         "radii", plan.Radii |> List.map Figure.exact |> String.concat " "
         "methods", plan.Methods |> List.map CurveMethod.name |> String.concat " "
         "samples", string plan.Samples

@@ -11,6 +11,8 @@ type Subject =
     {
         Context: Context
         Definition: Definition
+        /// What the slopes of `AnalyticBound` come from.
+        Enclosure: EnclosureKind
         Network: Network
         Input: Tensor
     }
@@ -41,7 +43,7 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
 
     match method with
     | GlobalBound -> (Global.bound context network).Bound
-    | AnalyticBound -> (Analytic.bound context definition network subject.Input radius).Bound
+    | AnalyticBound -> (Analytic.boundWith context subject.Enclosure definition network subject.Input radius).Bound
     | CurveMethod.GradientAscent ->
         LowerBounds.gradientAscent context definition network ball (effort plan network)
         |> ofLowerBound

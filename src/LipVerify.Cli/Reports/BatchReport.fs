@@ -17,6 +17,8 @@ type BatchReport =
     {
         Model: string
         Method: string
+        /// What the slopes of the method analytic come from.
+        Enclosure: EnclosureKind
         Definition: Definition
         /// Of each input by itself.
         FailureProbability: float
@@ -87,6 +89,10 @@ module BatchReport =
             writer.WriteString("schema", "lipverify/certify-batch/1")
             writer.WriteString("model", batch.Model)
             writer.WriteString("method", batch.Method)
+
+            if batch.Enclosure <> Ball then
+                writer.WriteString("enclosure", EnclosureKind.name batch.Enclosure)
+
             writer.WriteString("norm", "2")
             writer.WriteString("definition", BoundReport.definitionName batch.Definition)
             JsonText.number writer "failureProbabilityOfEach" batch.FailureProbability
@@ -204,7 +210,7 @@ module BatchReport =
     /// The report for a reader.
     let text batch =
         [
-            $"Certified radii of {batch.Model} (2-norm, method {batch.Method}, Proposition 6)"
+            $"Certified radii of {batch.Model} (2-norm, method {BoundReport.methodName batch.Method batch.Enclosure}, {CertifyReport.statement batch.Method})"
             table batch
             yield! summary batch
             ""

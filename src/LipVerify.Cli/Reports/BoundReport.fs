@@ -11,6 +11,8 @@ type BoundReport =
         Definition: Definition
         Radius: float option
         Method: string
+        /// What the slopes of the method analytic come from.
+        Enclosure: EnclosureKind
         Result: NetworkBound
         /// `f(x0)`, where an input was given.
         Output: float[] option
@@ -25,6 +27,13 @@ module BoundReport =
         match definition with
         | Nominal -> "nominal"
         | Uniform -> "uniform"
+
+    /// A method with its enclosures, where they are not its own.
+    let methodName method enclosure =
+        match enclosure with
+        | Ball -> method
+        | Interval
+        | Crown -> $"{method} with {EnclosureKind.name enclosure} enclosures"
 
     let private writeLayer (writer: Text.Json.Utf8JsonWriter) (layer: LayerBound) =
         JsonText.object writer (fun () ->
@@ -49,6 +58,10 @@ module BoundReport =
             writer.WriteString("definition", definitionName report.Definition)
             JsonText.optionalNumber writer "radius" report.Radius
             writer.WriteString("method", report.Method)
+
+            if report.Enclosure <> Ball then
+                writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
             JsonText.number writer "value" bound.Value
             writer.WriteString("rigor", Rigor.label bound.Rigor)
             JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
@@ -111,7 +124,7 @@ module BoundReport =
             | _ -> $"Global Lipschitz constant of {report.Model}"
 
         [
-            $"{subject} (2-norm, method {report.Method})"
+            $"{subject} (2-norm, method {methodName report.Method report.Enclosure})"
             $"    ≤ {bound.Value:G10}"
             $"    {promise bound.Rigor}"
             ""

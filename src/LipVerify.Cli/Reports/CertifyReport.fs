@@ -11,6 +11,8 @@ type CertifyReport =
         Input: string
         Definition: Definition
         Method: string
+        /// What the slopes of the method analytic come from.
+        Enclosure: EnclosureKind
         Result: CertifiedRadius
         /// The attacks that were asked for; none where none were.
         Attacks: AttackOutcome list option
@@ -51,6 +53,10 @@ module CertifyReport =
         writer.WriteString("rigor", Rigor.label result.Rigor)
         JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
         writer.WriteString("method", report.Method)
+
+        if report.Enclosure <> Ball then
+            writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
         JsonText.number writer "topTwoGap" result.TopTwoGap
         report.Attacks |> Option.iter (attacks writer)
         JsonText.optionalNumber writer "notCertifiedAt" result.NotShownAt
@@ -58,7 +64,11 @@ module CertifyReport =
         writer.WriteString("input", report.Input)
         writer.WriteString("norm", "2")
         writer.WriteString("definition", BoundReport.definitionName report.Definition)
-        JsonText.number writer "lipschitz" result.Lipschitz.Value
+
+        result.Lipschitz
+        |> Option.map _.Value
+        |> JsonText.optionalNumber writer "lipschitz"
+
         writer.WriteNumber("evaluations", result.Evaluations)
         writer.WriteString("engine", report.Engine)
         JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds
@@ -96,6 +106,18 @@ module CertifyReport =
                 $"    {promise result.Rigor}"
             ]
 
+    let private constant (result: CertifiedRadius) =
+        match result.Lipschitz with
+        | Some bound -> $", Lipschitz constant ≤ {bound.Value:G6}"
+        | None -> ""
+
+    /// What shows a radius.
+    let statement method =
+        if method = "crown" then
+            "margins over the ball"
+        else
+            "Proposition 6"
+
     let private broken report =
         match report.Attacks, nearest report with
         | None, _ -> []
@@ -116,11 +138,11 @@ module CertifyReport =
         let result = report.Result
 
         [
-            $"Certified radius of {report.Model} at {report.Input} (2-norm, method {report.Method}, Proposition 6)"
+            $"Certified radius of {report.Model} at {report.Input} (2-norm, method {BoundReport.methodName report.Method report.Enclosure}, {statement report.Method})"
             yield! findings result
             yield! broken report
             ""
-            $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}, Lipschitz constant ≤ {result.Lipschitz.Value:G6}"
+            $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}{constant result}"
             $"{report.Elapsed.TotalSeconds:F3} s, bounds computed: {result.Evaluations}, engine {report.Engine}"
             ""
         ]

@@ -11,6 +11,8 @@ type CurveReport =
         Input: string
         Title: string option
         Definition: Definition
+        /// What the slopes of the method analytic come from.
+        Enclosure: EnclosureKind
         /// Of each point by itself.
         FailureProbability: float
         Plan: CurvePlan
@@ -52,8 +54,13 @@ module CurveReport =
                 $"Those that are probabilistic hold except with a probability of at most {report.FailureProbability:G3}, each point by itself."
         ]
 
+    let private enclosures report =
+        match report.Enclosure with
+        | Ball -> ""
+        | kind -> $", {BoundReport.methodName (CurveMethod.name AnalyticBound) kind}"
+
     let private subject report =
-        $"Local Lipschitz constant of {report.Model} at {report.Input}, {BoundReport.definitionName report.Definition}, 2-norm"
+        $"Local Lipschitz constant of {report.Model} at {report.Input}, {BoundReport.definitionName report.Definition}, 2-norm{enclosures report}"
 
     /// The curves as a web page.
     let page report : CurvePage.Page =
@@ -78,6 +85,10 @@ module CurveReport =
             writer.WriteString("input", report.Input)
             writer.WriteString("norm", "2")
             writer.WriteString("definition", BoundReport.definitionName report.Definition)
+
+            if report.Enclosure <> Ball then
+                writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
             JsonText.number writer "failureProbabilityOfEach" report.FailureProbability
 
             JsonText.array writer "points" report.Rows (fun row ->

@@ -15,11 +15,12 @@ type CertifiedRadius =
         Radius: float
         /// What the radius promises. A failure probability is for all evaluations of the search together.
         Rigor: Rigor
-        /// The Lipschitz bound that shows it, over a ball of this radius or a larger one around the input.
-        Lipschitz: Bound
+        /// The Lipschitz bound that shows it, over a ball of this radius or a larger one around the input; none where bounds on
+        /// margins do.
+        Lipschitz: Bound option
         /// The smallest radius beyond it at which the search failed to show that the class holds; none where it failed nowhere.
         NotShownAt: float option
-        /// Lipschitz bounds that were computed.
+        /// Lipschitz bounds, or bounds on margins, that were computed.
         Evaluations: int
     }
 
@@ -67,7 +68,7 @@ module CertifiedRadius =
         else
             deterministicSearch
 
-    let private asRadius value =
+    let internal asRadius value =
         match Radius.create value with
         | Ok radius -> radius
         | Error problem -> invalidOp problem
@@ -78,7 +79,7 @@ module CertifiedRadius =
     let private isDecided output =
         Propositions.keepsClass output (asRadius 0.0) Bound.zero
 
-    let private labelOf (output: EnclosedTensor) =
+    let internal labelOf (output: EnclosedTensor) =
         Tensor.values output.Value |> Array.indexed |> Array.maxBy snd |> fst
 
     let private undecided output =
@@ -87,7 +88,7 @@ module CertifiedRadius =
             TopTwoGap = Propositions.topTwoGap output
             Radius = 0.0
             Rigor = Certified
-            Lipschitz = Bound.zero
+            Lipschitz = Some Bound.zero
             NotShownAt = Some 0.0
             Evaluations = 0
         }
@@ -124,7 +125,7 @@ module CertifiedRadius =
 
         up (Math.BitIncrement radius) Rounding.unitRoundoff
 
-    let private withClasses (output: EnclosedTensor) (find: unit -> CertifiedRadius) =
+    let internal withClasses (output: EnclosedTensor) (find: unit -> CertifiedRadius) =
         if output.Value.Length < 2 then Error singleOutput
         elif not (isDecided output) then Ok(undecided output)
         else Ok(find ())
@@ -139,7 +140,7 @@ module CertifiedRadius =
                 TopTwoGap = Propositions.topTwoGap output
                 Radius = radius
                 Rigor = lipschitz.Rigor
-                Lipschitz = lipschitz
+                Lipschitz = Some lipschitz
                 NotShownAt = failsAbove output lipschitz radius
                 Evaluations = 1
             })
@@ -246,7 +247,7 @@ module CertifiedRadius =
                 // It was chosen among all that were drawn, so the union bound over all that may be drawn is what holds.
                 | Probabilistic _ -> Probabilistic context.Certification.FailureProbability
                 | rigor -> rigor
-            Lipschitz = proof.Lipschitz
+            Lipschitz = Some proof.Lipschitz
             NotShownAt = failure proof.Kept trials
             Evaluations = trials.Length
         }
@@ -289,7 +290,7 @@ module CertifiedRadius =
             run first [ width first ])
 
     /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.
-    let private startFor (input: Tensor) =
+    let internal startFor (input: Tensor) =
         let length =
             Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(Tensor.values input))
 
@@ -300,12 +301,23 @@ module CertifiedRadius =
                 1.0
         )
 
-    /// The radius that Algorithm 1 certifies around `input`, by search. Fails for a network with a single output.
-    let analytic (context: Context) definition (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
+    /// The radius that Algorithm 1, with slopes from enclosures of this kind, certifies around `input`, by search. Fails for a network with a
+    /// single output.
+    let analyticWith
+        (context: Context)
+        kind
+        definition
+        (network: Network)
+        (input: Tensor)
+        : Result<CertifiedRadius, string> =
         let output = EnclosedTensor.evaluate context network input
 
         search context (searchFor context network) output (startFor input) (fun context radius ->
-            (Analytic.bound context definition network input radius).Bound)
+            (Analytic.boundWith context kind definition network input radius).Bound)
+
+    /// The radius that Algorithm 1 certifies around `input`, by search. Fails for a network with a single output.
+    let analytic context definition network input =
+        analyticWith context Ball definition network input
 
     /// The radius that the global constant certifies around `input`. Fails for a network with a single output.
     let ``global`` (context: Context) (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =

@@ -1,0 +1,40 @@
+/// `lipverify enclose`: how far the values inside a network can move, layer by layer.
+module LipVerify.Cli.EncloseCommand
+
+open System.Diagnostics
+open Argu
+open LipVerify.Core
+
+let private enclose context model kind network input (radius: Radius) : EncloseReport =
+    let clock = Stopwatch.StartNew()
+    let result = Enclosures.ofNetwork context kind network input radius
+
+    {
+        Model = model
+        Radius = radius.Value
+        Network = network
+        Result = result
+        Engine = context.Engine.Name
+        Elapsed = clock.Elapsed
+    }
+
+/// Runs the command.
+let run (settings: Settings) (arguments: ParseResults<EncloseArguments>) : Result<unit, CommandError> =
+    let model = arguments.GetResult EncloseArguments.Model
+    let kind = settings.Enclosure |> Option.defaultValue Crown
+
+    Settings.radius (arguments.GetResult EncloseArguments.Radius)
+    |> Result.mapError Usage
+    |> Result.bind (fun radius ->
+        Session.run settings (fun context ->
+            Session.loadModel settings model
+            |> Result.bind (fun network ->
+                Session.loadInput settings network
+                |> Result.bind (fun input ->
+                    let report = enclose context model kind network input radius
+
+                    if settings.Json then
+                        JsonText.document (fun writer -> EncloseReport.write writer report)
+                    else
+                        EncloseReport.text report
+                    |> Session.deliver settings))))

@@ -1,0 +1,155 @@
+namespace LipVerify.Cli
+
+open System
+open LipVerify.Core
+
+/// Enclosures of a network's values over a ball with what a reader needs to know about them.
+[<NoComparison; NoEquality>]
+type EncloseReport =
+    {
+        Model: string
+        Radius: float
+        Network: Network
+        Result: NetworkEnclosure
+        Engine: string
+        Elapsed: TimeSpan
+    }
+
+/// One line: the inputs of a ReLU, or of max pooling.
+[<NoComparison; NoEquality>]
+type private EnclosedStage =
+    {
+        Layer: PlacedLayer
+        Kind: string
+        /// Stable active, stable inactive and unstable inputs; only a ReLU asks for signs.
+        Signs: (int * int * int) option
+        Widths: float[]
+    }
+
+module EncloseReport =
+
+    let private stage (layer: PlacedLayer) enclosure =
+        let kind = Layer.kind layer.Layer
+
+        let kind, hasSigns =
+            match layer.Layer with
+            | Affine _ -> kind + "+relu", true
+            | MaxPooling _ -> kind, false
+            | Relu
+            | Reshape _
+            | Identity -> kind, true
+
+        {
+            Layer = layer
+            Kind = kind
+            Signs =
+                if hasSigns then
+                    Some(Enclosure.active enclosure, Enclosure.inactive enclosure, Enclosure.unstable enclosure)
+                else
+                    None
+            Widths = Tensor.values (Enclosure.widths enclosure)
+        }
+
+    let private stages report =
+        Network.layers report.Network
+        |> List.choose (fun layer -> Map.tryFind layer.Index report.Result.Stages |> Option.map (stage layer))
+
+    let private writeStage (writer: Text.Json.Utf8JsonWriter) stage =
+        let count (name: string) (pick: int * int * int -> int) =
+            match stage.Signs with
+            | Some signs -> writer.WriteNumber(name, pick signs)
+            | None -> writer.WriteNull name
+
+        JsonText.object writer (fun () ->
+            writer.WriteNumber("index", stage.Layer.Index)
+            writer.WriteString("name", stage.Layer.Name)
+            writer.WriteString("kind", stage.Kind)
+            writer.WriteNumber("size", stage.Widths.Length)
+            count "active" (fun (active, _, _) -> active)
+            count "inactive" (fun (_, inactive, _) -> inactive)
+            count "unstable" (fun (_, _, unstable) -> unstable)
+            JsonText.number writer "meanWidth" (Array.average stage.Widths)
+            JsonText.number writer "maxWidth" (Array.max stage.Widths))
+
+    /// Writes the object `lipverify/enclose/1`.
+    let write (writer: Text.Json.Utf8JsonWriter) report =
+        let result = report.Result
+
+        JsonText.object writer (fun () ->
+            writer.WriteString("schema", "lipverify/enclose/1")
+            writer.WriteString("model", report.Model)
+            writer.WriteString("norm", "2")
+            JsonText.number writer "radius" report.Radius
+            writer.WriteString("enclosure", EnclosureKind.name result.Kind)
+            writer.WriteString("rigor", Rigor.label result.Rigor)
+            JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
+            JsonText.array writer "layers" (stages report) (writeStage writer)
+            JsonText.numbers writer "outputLower" (Tensor.values result.Output.Lower)
+            JsonText.numbers writer "outputUpper" (Tensor.values result.Output.Upper)
+            writer.WriteString("engine", report.Engine)
+            JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds)
+
+    let private figure (value: float) = value.ToString("G6")
+
+    let private row stage =
+        let signs =
+            match stage.Signs with
+            | Some(active, inactive, unstable) -> [ string active; string inactive; string unstable ]
+            | None -> [ "–"; "–"; "–" ]
+
+        [
+            string stage.Layer.Index
+            stage.Layer.Name
+            stage.Kind
+            string stage.Widths.Length
+            yield! signs
+            figure (Array.average stage.Widths)
+            figure (Array.max stage.Widths)
+        ]
+
+    let private outputs (output: Enclosure) =
+        let line i lower upper =
+            [ string i; figure lower; figure upper ]
+
+        TextTable.render
+            [
+                TextTable.Figures "output"
+                TextTable.Figures "lower"
+                TextTable.Figures "upper"
+            ]
+            (List.mapi2 line (List.ofArray (Tensor.values output.Lower)) (List.ofArray (Tensor.values output.Upper)))
+
+    let private promise rigor =
+        match rigor with
+        | Certified -> "certified: rounding included"
+        | Probabilistic p -> $"probabilistic: so except with probability {p:G2} over our own random draws"
+        | Numerical -> "numerical: so in exact arithmetic; rounding is not enclosed"
+        | Estimate -> "estimate: no guarantee"
+
+    /// The report for a reader.
+    let text report =
+        let table =
+            TextTable.render
+                [
+                    TextTable.Figures "#"
+                    TextTable.Words "layer"
+                    TextTable.Words "kind"
+                    TextTable.Figures "inputs"
+                    TextTable.Figures "active"
+                    TextTable.Figures "inactive"
+                    TextTable.Figures "unstable"
+                    TextTable.Figures "mean width"
+                    TextTable.Figures "max width"
+                ]
+                (stages report |> List.map row)
+
+        [
+            $"Enclosures of what ReLUs and max pooling take in {report.Model}, within radius {figure report.Radius} (2-norm, {EnclosureKind.name report.Result.Kind})"
+            $"    {promise report.Result.Rigor}"
+            ""
+            table
+            outputs report.Result.Output
+            $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
+            ""
+        ]
+        |> String.concat "\n"

@@ -18,19 +18,36 @@ type internal AffineForms =
         Errors: float[]
     }
 
+/// A representation would take more memory or time than is allowed for; the message says what is too large.
+type internal TooLargeException(message: string) =
+    inherit Exception(message)
+
 /// Arithmetic on affine forms with rounding enclosed.
 module internal AffineForms =
 
     /// More than what a few products of numbers near the least doubles lose by underflow.
     let private underflow = Math.ScaleB(1.0, -1000)
 
-    /// `δx` itself.
-    let identity size =
+    /// The most coefficients of one tensor: 200 MB, of which a few are held at once.
+    let private most = 25_000_000L
+
+    let private allow (rows: int) (size: int) =
+        let count = int64 rows * int64 size
+
+        if count > most then
+            raise (TooLargeException $"{size} entries in terms of {rows} coordinates")
+
+    /// `δx` itself, where only the coordinates `live` move.
+    let identity (live: int[]) size =
+        allow live.Length size
+        let values = Array.zeroCreate<float>(live.Length * size)
+        live |> Array.iteri (fun r i -> values[r * size + i] <- 1.0)
+
         {
-            Rows = size
+            Rows = live.Length
             Size = size
-            Values = Array.init (size * size) (fun k -> if k / size = k % size then 1.0 else 0.0)
-            Errors = Array.zeroCreate (size * size)
+            Values = values
+            Errors = Array.zeroCreate values.Length
         }
 
     /// The same forms over more coordinates.
@@ -43,6 +60,8 @@ module internal AffineForms =
         if rows = forms.Rows then
             forms
         else
+            allow rows forms.Size
+
             { forms with
                 Rows = rows
                 Values = grow forms.Values
@@ -54,6 +73,7 @@ module internal AffineForms =
         Context.check context
         let engine = context.Engine
         let size = LinearMap.outputs map
+        allow forms.Rows size
 
         let product map (values: float[]) =
             let y = Array.zeroCreate<float>(forms.Rows * size)
@@ -62,8 +82,7 @@ module internal AffineForms =
 
         let gamma = Rounding.gamma (LinearMap.applyDepth engine map forms.Rows + 1)
 
-        let magnitudes =
-            Array.map2 (fun x e -> e + gamma * abs x) forms.Values forms.Errors
+        let magnitudes = Array.map2 (fun x e -> e + gamma * abs x) forms.Values forms.Errors
 
         let absolute = LinearMap.absolute map
 
@@ -147,7 +166,10 @@ module internal AffineForms =
         let values = Array.map2 (+) a.Values b.Values
 
         let errors =
-            Array.map2 (fun x (e: float) -> e + 2.0 * Rounding.unitRoundoff * abs x) values (Array.map2 (+) a.Errors b.Errors)
+            Array.map2
+                (fun x (e: float) -> e + 2.0 * Rounding.unitRoundoff * abs x)
+                values
+                (Array.map2 (+) a.Errors b.Errors)
             |> Array.map (fun e -> e * (1.0 + 8.0 * Rounding.unitRoundoff))
 
         {
@@ -160,7 +182,10 @@ module internal AffineForms =
     /// Adds `w_j` to form `columns[j]`, for new coordinates `w` behind all others.
     let withOwnCoordinates (first: int) (columns: int[]) forms =
         let forms = extend (first + columns.Length) forms
-        columns |> Array.iteri (fun j column -> forms.Values[(first + j) * forms.Size + column] <- 1.0)
+
+        columns
+        |> Array.iteri (fun j column -> forms.Values[(first + j) * forms.Size + column] <- 1.0)
+
         forms
 
     /// Bounds on `|δy_i|` for `‖δx‖ ≤ radius` and `|w_j| ≤ reach_j`: `radius·‖h_i‖ + Σ_j |g_ij| reach_j`, rounded upward.

@@ -29,6 +29,9 @@ type LinearFractional =
 /// What a linear fractional representation is built from: `w` so far, with bounds on its entries, and the rows of `v`.
 [<Sealed; AllowNullLiteral>]
 type internal UncertainSlopes(inputs: int, radius: float) =
+    /// Beyond this the multipliers take minutes.
+    let most = 1800
+
     let reaches = ResizeArray<float>()
     let blocks = ResizeArray<AffineForms>()
 
@@ -45,6 +48,10 @@ type internal UncertainSlopes(inputs: int, radius: float) =
     /// New entries of `w` with `|w_j| ≤ |v_j| ≤ bound_j`, for the forms `v`; gives the position of the first in `z`.
     member slopes.Add (v: AffineForms) (bounds: float[]) =
         let first = slopes.Coordinates
+
+        if reaches.Count + bounds.Length > most then
+            raise (TooLargeException $"more than {most} slopes that are not known")
+
         blocks.Add v
         reaches.AddRange bounds
         first

@@ -1,61 +1,284 @@
-/// Local LipSDP with slope intervals (METHODS section 7).
-module LipVerify.Core.LocalLipSdp
+namespace LipVerify.Core
 
 open System
-open LipVerify.Compute
+open System.Diagnostics
 
-let rec private stage context definition (slopes: UncertainSlopes) (enclosures: Map<int, Enclosure>) signal stage =
-    match stage with
-    | AffineStage(layers, map, _) -> Signal.affine context slopes layers map signal
-    | ReluStage _ -> Signal.relu context definition slopes signal
-    | MaxPoolingStage(_, geometry) -> Signal.maxPooling context definition slopes geometry false signal
-    | SumStage branches ->
-        branches
-        |> List.map (series context definition slopes enclosures signal)
-        |> List.reduce (Signal.add slopes)
+/// A bound by local LipSDP, and how it came about.
+[<NoComparison>]
+type LocalLipSdpBound =
+    {
+        /// The bound, never above that of Algorithm 1, with the layers of Algorithm 1.
+        Result: NetworkBound
+        /// Slopes that are not known, and so have a multiplier; 0 where Algorithm 1 gives the bound.
+        Uncertain: int
+        /// One line on what was bounded how.
+        Explanation: string
+    }
 
-and private series context definition (slopes: UncertainSlopes) enclosures (signal: Signal) stages : Signal =
-    let enclosed (layer: PlacedLayer) signal =
+/// Local LipSDP with slope intervals (METHODS section 7).
+module LocalLipSdp =
+
+    let rec private stage context definition (slopes: UncertainSlopes) (enclosures: Map<int, Enclosure>) signal stage =
+        match stage with
+        | AffineStage(layers, map, _) -> Signal.affine context slopes layers map signal
+        | ReluStage layer -> enclosed enclosures layer signal |> Signal.relu context definition slopes
+        | MaxPoolingStage(layer, geometry) ->
+            enclosed enclosures layer signal
+            |> Signal.maxPooling context definition slopes geometry false
+        | SumStage branches ->
+            branches
+            |> List.map (series context definition slopes enclosures signal)
+            |> List.reduce (Signal.add slopes)
+
+    and private enclosed enclosures (layer: PlacedLayer) signal =
         match Map.tryFind layer.Index enclosures with
         | Some enclosure -> Signal.within enclosure signal
         | None -> signal
 
-    match stages with
-    | [] -> signal
-    | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
-        // The ReLU is monotone: the maximum first takes one ReLU a window instead of one a member.
-        let before =
-            Signal.affine context slopes layers map signal |> enclosed layers.Head
+    and private series context definition (slopes: UncertainSlopes) enclosures (signal: Signal) stages : Signal =
+        let preActivation (layers: PlacedLayer list) map =
+            context.Report
+                $"layer {layers.Head.Index} ({layers.Head.Name}), {slopes.Count} slopes that are not known so far"
 
-        let pooled = Signal.maxPooling context definition slopes geometry true before
-        let after = Signal.relu context definition slopes pooled
-        context.Report $"layer {layers.Head.Index}: {slopes.Count} uncertain slopes so far"
-        series context definition slopes enclosures after rest
-    | AffineStage(layers, map, true) :: rest ->
-        let before =
-            Signal.affine context slopes layers map signal |> enclosed layers.Head
+            Signal.affine context slopes layers map signal
+            |> enclosed enclosures layers.Head
 
-        let after = Signal.relu context definition slopes before
-        context.Report $"layer {layers.Head.Index}: {slopes.Count} uncertain slopes so far"
-        series context definition slopes enclosures after rest
-    | next :: rest ->
-        let after = stage context definition slopes enclosures signal next
-        series context definition slopes enclosures after rest
+        match stages with
+        | [] -> signal
+        | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
+            // The ReLU is monotone: with the maximum first, a window takes one ReLU instead of one a member.
+            let after =
+                preActivation layers map
+                |> Signal.maxPooling context definition slopes geometry true
+                |> Signal.relu context definition slopes
 
-/// The linear fractional representation.
-let represent context definition (network: Network) (input: Tensor) (radius: Radius) (enclosures: Map<int, Enclosure>) =
-    let center = Tensor.reshape network.InputShape input
-    let slopes = UncertainSlopes(center.Length, radius.Value)
+            series context definition slopes enclosures after rest
+        | AffineStage(layers, map, true) :: rest ->
+            let after = preActivation layers map |> Signal.relu context definition slopes
+            series context definition slopes enclosures after rest
+        | next :: rest ->
+            let after = stage context definition slopes enclosures signal next
+            series context definition slopes enclosures after rest
 
-    let start =
-        Signal.create
-            slopes
-            (EnclosedTensor.exact center)
-            (Array.create center.Length radius.Value)
-            (Array.create center.Length radius.Value)
-            (AffineForms.identity center.Length)
+    /// What comes behind the layers that Algorithm 1 takes: its stages and the ball that they start from.
+    [<ReferenceEquality>]
+    type private Suffix =
+        {
+            Stages: Stage list
+            /// Layers before it.
+            Before: PlacedLayer list
+            /// The constant of what comes before.
+            Lipschitz: Bound
+            /// The radius of the ball around the nominal value.
+            Radius: Bound
+            Nominal: EnclosedTensor
+            Fall: float[]
+            Rise: float[]
+        }
 
-    let output =
-        series context definition slopes enclosures start (Stage.ofNetwork network)
+    let private layersOf stage =
+        match stage with
+        | AffineStage(layers, _, _) -> layers
+        | ReluStage layer
+        | MaxPoolingStage(layer, _) -> [ layer ]
+        | SumStage _ -> []
 
-    slopes.Represent output.Forms
+    /// How far the outputs of a stage lie from their nominal values at most, from the enclosure of what it bends.
+    let private reachBehind (enclosures: Map<int, Enclosure>) stage (nominal: EnclosedTensor) suffix =
+        let unknown = Array.create nominal.Value.Length Double.PositiveInfinity
+
+        match stage with
+        | AffineStage(layers, _, true) when enclosures.ContainsKey layers.Head.Index ->
+            let enclosure = enclosures[layers.Head.Index]
+            let upper = Tensor.values enclosure.Upper
+
+            // What is never positive is 0.
+            let behind reach =
+                Array.map2 (fun upper reach -> if upper <= 0.0 then 0.0 else reach) upper (Tensor.values reach)
+
+            behind enclosure.Fall, behind enclosure.Rise
+        | MaxPoolingStage(_, geometry) ->
+            let largest (reach: float[]) =
+                let pooled = Array.zeroCreate<float> geometry.OutputSize
+
+                PoolingWindows.iterate geometry (fun output members ->
+                    for i in members do
+                        pooled[output] <- max pooled[output] reach[i])
+
+                pooled
+
+            largest suffix.Fall, largest suffix.Rise
+        | _ -> unknown, unknown
+
+    /// One stage more for Algorithm 1; none where there is none that it can take.
+    let private advance (context: Context) enclosures (lines: LayerBound list) suffix =
+        match suffix.Stages with
+        | []
+        | [ _ ]
+        | SumStage _ :: _ -> None
+        | first :: rest ->
+            let layers = layersOf first
+            let line = lines |> List.find (fun line -> line.Index = layers.Head.Index)
+
+            let applied =
+                (suffix.Nominal, layers)
+                ||> List.fold (fun enclosed layer -> EnclosedTensor.apply context.Engine layer enclosed)
+
+            let nominal =
+                match first with
+                | AffineStage(_, _, true) -> EnclosedTensor.rectify context.Engine applied
+                | _ -> applied
+
+            let fall, rise = reachBehind enclosures first nominal suffix
+
+            Some
+                {
+                    Stages = rest
+                    Before = suffix.Before @ layers
+                    Lipschitz = Propositions.composition suffix.Lipschitz line.Lipschitz
+                    Radius = Propositions.radiusTransfer suffix.Radius line.Lipschitz
+                    Nominal = nominal
+                    Fall = fall
+                    Rise = rise
+                }
+
+    /// The representation of a suffix, with its outputs replaced by `read` of them.
+    let private represent context definition enclosures read suffix =
+        let live =
+            [|
+                for i in 0 .. suffix.Fall.Length - 1 do
+                    if suffix.Fall[i] > 0.0 || suffix.Rise[i] > 0.0 then
+                        i
+            |]
+
+        if live.Length = 0 then
+            raise (TooLargeException "nothing moves there")
+
+        let slopes = UncertainSlopes(live.Length, suffix.Radius.Value)
+
+        let start =
+            AffineForms.identity live suffix.Fall.Length
+            |> Signal.create slopes suffix.Nominal suffix.Fall suffix.Rise
+
+        let output = series context definition slopes enclosures start suffix.Stages
+        slopes.Represent(read output.Forms)
+
+    /// The representation that leaves the fewest layers to Algorithm 1, or what was too large in the last one tried.
+    let rec private representWhatFits context definition enclosures lines read suffix =
+        try
+            Ok(suffix, represent context definition enclosures read suffix)
+        with :? TooLargeException as reason ->
+            match advance context enclosures lines suffix with
+            | Some shorter -> representWhatFits context definition enclosures lines read shorter
+            | None -> Error reason.Message
+
+    /// Linear functions carried backward pay off up to this many values inside the network; beyond it they take minutes.
+    let private mostForCrown = 30_000
+
+    let private enclosureKind (network: Network) =
+        let values =
+            Network.layers network
+            |> List.sumBy (fun layer -> int64 (Shape.size layer.Output))
+
+        if values <= int64 mostForCrown then Crown else Interval
+
+    /// What the multipliers are worth: how close to the best they shall come.
+    let private tolerance (lfr: LinearFractional) =
+        if lfr.Uncertain <= 64 then 1e-5 else 1e-3
+
+    /// Steps that improve the bound by less than this, relatively, end the search for multipliers.
+    let private worthwhile = 1e-4
+
+    /// Solves until the best is near, progress fades or `isOver` says that time is up.
+    let private solve (context: Context) (lfr: LinearFractional) warm isOver =
+        let recent = Collections.Generic.Queue<float>()
+
+        MultiplierSolver.solve context lfr warm (fun progress ->
+            let gamma = progress.Multipliers.Gamma
+            context.Report $"{lfr.Uncertain} multipliers, step {progress.Steps}: {gamma:G6}"
+            recent.Enqueue gamma
+            let before = if recent.Count > 4 then recent.Dequeue() else infinity
+            let fades = before - gamma < worthwhile * gamma
+
+            let isNear =
+                progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
+
+            not (isOver ())
+            && progress.Steps < 200
+            && not (isNear && (fades || progress.Gap <= tolerance lfr)))
+
+    let private describe suffix =
+        match suffix.Before with
+        | [] -> "the whole network"
+        | before -> $"what follows layer {(List.last before).Index} ({(List.last before).Name})"
+
+    let private startOf (network: Network) (input: Tensor) (radius: Radius) =
+        let center = Tensor.reshape network.InputShape input
+        let reach = Array.create center.Length radius.Value
+
+        {
+            Stages = Stage.ofNetwork network
+            Before = []
+            Lipschitz = Bound.one
+            Radius = Bound.certified radius.Value
+            Nominal = EnclosedTensor.exact center
+            Fall = reach
+            Rise = reach
+        }
+
+    let private analyticAlone (analytic: NetworkBound) reason =
+        {
+            Result = analytic
+            Uncertain = 0
+            Explanation = $"the bound is that of Algorithm 1: {reason}"
+        }
+
+    /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
+    /// Algorithm 1 and the multipliers prove. After `limit` the best multipliers so far have to do; preparations and proof
+    /// come on top of it.
+    let bound
+        (context: Context)
+        definition
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        (limit: TimeSpan option)
+        : LocalLipSdpBound =
+        let clock = Stopwatch.StartNew()
+
+        let isOver () =
+            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+
+        let struct (analytic, enclosure) =
+            Analytic.boundAndEnclosure context (enclosureKind network) definition network input radius
+
+        match
+            startOf network input radius
+            |> representWhatFits context definition enclosure.Stages analytic.Layers id
+        with
+        | Error reason -> analyticAlone analytic $"the network is too large for multipliers ({reason})"
+        | Ok(_, lfr) when not (LinearFractional.isFinite lfr) ->
+            analyticAlone analytic "coefficients left the range of doubles"
+        | Ok _ when isOver () -> analyticAlone analytic "the time was over before multipliers were sought"
+        | Ok(suffix, lfr) ->
+            match
+                solve context lfr None isOver
+                |> Option.bind (MultiplierProof.tryProve context lfr)
+            with
+            | None -> analyticAlone analytic "no multipliers were found that prove a bound"
+            | Some proved ->
+                // One run of Algorithm 1 made every draw that anything here rests on: each counts once.
+                let total =
+                    { Propositions.composition suffix.Lipschitz proved with
+                        Rigor = Rigor.combine enclosure.Rigor proved.Rigor
+                    }
+
+                if total.Value < analytic.Bound.Value then
+                    {
+                        Result = { analytic with Bound = total }
+                        Uncertain = lfr.Uncertain
+                        Explanation =
+                            $"multipliers for {lfr.Uncertain} slopes that are not known bound {describe suffix}"
+                    }
+                else
+                    analyticAlone analytic "multipliers prove no less"

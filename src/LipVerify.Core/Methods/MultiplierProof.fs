@@ -34,7 +34,10 @@ let private scale (lfr: LinearFractional) gamma (weights: float[]) =
         for j in 0 .. columns - 1 do
             let k = i * columns + j
             let value = row * lfr.Values[k] * columnFactors[j]
-            let error = row * lfr.Errors[k] * columnFactors[j] * (1.0 + rounding) + rounding * abs value
+
+            let error =
+                row * lfr.Errors[k] * columnFactors[j] * (1.0 + rounding) + rounding * abs value
+
             values[k] <- value
             errors <- errors + error * error
             squares <- squares + value * value

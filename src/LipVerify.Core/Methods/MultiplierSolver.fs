@@ -118,8 +118,7 @@ module MultiplierSolver =
 
     /// The representation with these entries of `w` alone.
     let private restrict (kept: int[]) (lfr: LinearFractional) =
-        let rows =
-            Array.append kept (Array.init lfr.Outputs (fun i -> lfr.Uncertain + i))
+        let rows = Array.append kept (Array.init lfr.Outputs (fun i -> lfr.Uncertain + i))
 
         let columns =
             Array.append (Array.init lfr.Inputs id) (kept |> Array.map (fun j -> lfr.Inputs + j))
@@ -148,14 +147,28 @@ module MultiplierSolver =
     let private problem (engine: IEngine) (lfr: LinearFractional) scale : Problem =
         let y = slice lfr 0 lfr.Inputs |> Array.map (fun x -> x / scale)
 
-        let gram =
-            multiply engine false true lfr.Height lfr.Height lfr.Inputs y lfr.Inputs y lfr.Inputs
+        let n = lfr.Height
+
+        let gram = multiply engine false true n n lfr.Inputs y lfr.Inputs y lfr.Inputs
+
+        // More columns than rows compress to the Cholesky factor of `K`; what keeps it definite is far below the solver's accuracy.
+        let compressed =
+            if lfr.Inputs <= n then
+                None
+            else
+                let largest = Seq.max (seq { for i in 0 .. n - 1 -> gram[i * n + i] })
+
+                let definite =
+                    Array.mapi (fun k g -> if k / n = k % n then g + 1e-13 * float n * largest else g) gram
+
+                tryFactor engine n definite
+                |> Option.map (fun factor -> Array.mapi (fun k x -> if k % n > k / n then 0.0 else x) factor)
 
         {
-            Height = lfr.Height
+            Height = n
             Uncertain = lfr.Uncertain
-            Columns = lfr.Inputs
-            Y = y
+            Columns = if compressed.IsSome then n else lfr.Inputs
+            Y = compressed |> Option.defaultValue y
             B = slice lfr lfr.Inputs lfr.Uncertain
             Gram = gram
         }
@@ -163,7 +176,9 @@ module MultiplierSolver =
     /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
     let private matrixAt engine (problem: Problem) mu (weights: float[]) rest =
         let n = problem.Height
-        let result = TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
+
+        let result =
+            TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
 
         for k in 0 .. result.Length - 1 do
             result[k] <- -result[k] - mu * problem.Gram[k]
@@ -176,11 +191,7 @@ module MultiplierSolver =
 
     /// Derivatives of `−log det S` by `μ` and `s`: the gradient, and the Hessian in the scale of `point`, each `s` times itself.
     [<ReferenceEquality>]
-    type private Derivatives =
-        {
-            Gradient: float[]
-            Hessian: float[]
-        }
+    type private Derivatives = { Gradient: float[]; Hessian: float[] }
 
     let private derivatives (engine: IEngine) (problem: Problem) (point: Point) =
         let n, k, c = problem.Height, problem.Uncertain, problem.Columns
@@ -200,13 +211,14 @@ module MultiplierSolver =
         for i in 0 .. n - 1 do
             trace <-
                 trace
-                + Numerics.Tensors.TensorPrimitives.Dot(
-                    ReadOnlySpan(problem.Y, i * c, c),
-                    ReadOnlySpan(qy, i * c, c)
-                )
+                + Numerics.Tensors.TensorPrimitives.Dot(ReadOnlySpan(problem.Y, i * c, c), ReadOnlySpan(qy, i * c, c))
 
         gradient[0] <- point.Mu * trace
-        hessian[0] <- point.Mu * point.Mu * Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan yqy)
+
+        hessian[0] <-
+            point.Mu
+            * point.Mu
+            * Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan yqy)
 
         for i in 0 .. k - 1 do
             let si = point.Weights[i]
@@ -276,27 +288,34 @@ module MultiplierSolver =
     let private barrier n tau (start: Point) (point: Point) =
         -tau * point.Mu / start.Mu - logDeterminant n point.Factor
 
-    /// The best of the steps tried along a direction: doubled while that helps, halved while it leaves the cone.
+    /// Steps go at most this part of the way to where the matrix stops being positive definite: closer, many later steps would be
+    /// spent on getting away from there.
+    let private fraction = 0.7
+
+    /// The best of the steps tried along a direction: doubled while that helps, halved while it does not.
     let private search engine problem tau start step change =
         let n = problem.Height
-        let value = barrier n tau start
+        let value = barrier n tau start start
+
+        let trial alpha =
+            along engine problem start step change (alpha / fraction)
+            |> Option.bind (fun _ -> along engine problem start step change alpha)
 
         let rec grow alpha best =
-            let next = along engine problem start step change (2.0 * alpha)
-
-            match next with
-            | Some next when value next < value best && alpha < 1e6 -> grow (2.0 * alpha) next
+            match trial (2.0 * alpha) with
+            | Some next when alpha < 1e6 && barrier n tau start next < barrier n tau start best ->
+                grow (2.0 * alpha) next
             | _ -> best
 
         let rec shrink alpha =
-            match along engine problem start step change alpha with
-            | Some point when value point < value start -> Some point
+            match trial alpha with
+            | Some point when barrier n tau start point < value -> Some point
             | _ when alpha < 1e-8 -> None
-            | _ -> shrink (alpha * 0.5)
+            | _ -> shrink (alpha * 0.6)
 
-        match along engine problem start step change 1.0 with
-        | Some point when value point < value start -> Some(grow 1.0 point)
-        | _ -> shrink 0.5
+        match trial 1.0 with
+        | Some point when barrier n tau start point < value -> Some(grow 1.0 point)
+        | _ -> shrink 0.6
 
     /// What the solver knows after a step.
     [<NoComparison; NoEquality>]
@@ -308,19 +327,21 @@ module MultiplierSolver =
             Gap: float
             /// Steps so far.
             Steps: int
-            Decrement: float
         }
 
-    let private solveRelevant (context: Context) (lfr: LinearFractional) (goOn: Progress -> bool) =
+    let private solveRelevant
+        (context: Context)
+        (lfr: LinearFractional)
+        (warm: Multipliers option)
+        (goOn: Progress -> bool)
+        =
         let engine = context.Engine
         let struct (own, sizes, matters) = influences lfr
         let k = lfr.Uncertain
 
         let ceiling =
             Math.Sqrt(
-                Seq.sum (
-                    seq { for i in 0 .. lfr.Height - 1 -> own[i] * (if i >= k then sizes[i] else matters[i]) }
-                )
+                Seq.sum (seq { for i in 0 .. lfr.Height - 1 -> own[i] * (if i >= k then sizes[i] else matters[i]) })
             )
 
         if not (ceiling > 0.0 && Double.IsFinite ceiling) then
@@ -329,12 +350,7 @@ module MultiplierSolver =
             let problem = problem engine lfr ceiling
             let n = problem.Height
 
-            // The outputs are scaled by `ceiling` too.
-            let starting factor =
-                let weights =
-                    Array.init k (fun j -> sizes[j] / matters[j] / (factor: float))
-
-                let mu = 1.0 / factor
+            let starting mu weights =
                 let matrix = matrixAt engine problem mu weights 1.0
 
                 tryFactor engine n matrix
@@ -362,25 +378,19 @@ module MultiplierSolver =
                 | None -> point
                 | Some(step, decrement) ->
                     let change =
-                        matrixAt
-                            engine
-                            problem
-                            (point.Mu * step[0])
-                            (Array.map2 (*) point.Weights step[1..])
-                            0.0
+                        matrixAt engine problem (point.Mu * step[0]) (Array.map2 (*) point.Weights step[1..]) 0.0
 
                     match search engine problem relativeTau point step change with
                     | None -> point
                     | Some next ->
                         let gap = float n / (tau * next.Mu)
-                        let centered = decrement < max 4.0 (0.15 * float n)
+                        let centered = decrement < max 2.0 (0.1 * float n)
 
                         let progress =
                             {
                                 Multipliers = toMultipliers next
                                 Gap = 0.5 * gap
                                 Steps = steps + 1
-                                Decrement = decrement
                             }
 
                         if goOn progress then
@@ -388,20 +398,38 @@ module MultiplierSolver =
                         else
                             next
 
-            Seq.initInfinite (fun i -> 1.05 * Math.Pow(2.0, float i))
-            |> Seq.take 8
-            |> Seq.tryPick starting
+            let cold factor =
+                starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+
+            let ofWarm (multipliers: Multipliers) =
+                starting (ceiling * ceiling / (multipliers.Gamma * multipliers.Gamma)) multipliers.Weights
+
+            Option.bind ofWarm warm
+            |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)
             |> Option.map (fun start ->
                 // With this pull the central path lies where `μ` is within twice of the best.
                 iterate start (float n / start.Mu) 0 |> toMultipliers)
 
-    /// Improves multipliers step by step until `goOn` says to stop; gives the last. None where nothing moves the outputs, or numbers overflow.
-    let solve (context: Context) (lfr: LinearFractional) (goOn: Progress -> bool) : Multipliers option =
+    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
+    /// where nothing moves the outputs, or numbers overflow.
+    let solve
+        (context: Context)
+        (lfr: LinearFractional)
+        (warm: Multipliers option)
+        (goOn: Progress -> bool)
+        : Multipliers option =
         let struct (_, sizes, matters) = influences lfr
         let kept = relevant lfr matters
         let expand = expand (Array.sub sizes 0 lfr.Uncertain) kept
 
-        solveRelevant context (restrict kept lfr) (fun progress ->
+        let warm =
+            warm
+            |> Option.map (fun multipliers ->
+                { multipliers with
+                    Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
+                })
+
+        solveRelevant context (restrict kept lfr) warm (fun progress ->
             goOn
                 { progress with
                     Multipliers = expand progress.Multipliers

@@ -38,7 +38,8 @@ module internal Signal =
             Rise = Array.map2 min signal.Rise (Tensor.values enclosure.Rise)
         }
 
-    let private unbounded size = Array.create size Double.PositiveInfinity
+    let private unbounded size =
+        Array.create size Double.PositiveInfinity
 
     /// What an affine stage makes of a signal.
     let affine context (slopes: UncertainSlopes) (layers: PlacedLayer list) map (signal: Signal) =
@@ -63,7 +64,11 @@ module internal Signal =
         let error = (Tensor.values signal.Nominal.Error)[i]
 
         {
-            NominalLow = if error = 0.0 then value else Math.BitDecrement(value - error)
+            NominalLow =
+                if error = 0.0 then
+                    value
+                else
+                    Math.BitDecrement(value - error)
             NominalHigh = Rounding.addUp value error
             Down = signal.Fall[i]
             Up = signal.Rise[i]
@@ -127,9 +132,7 @@ module internal Signal =
             bend slopes intervals (Array.map2 max signal.Fall signal.Rise) signal.Forms
 
         // Both grow with the nominal value.
-        let fall =
-            excursions
-            |> Array.map (fun e -> min e.Down (rectified e.NominalHigh))
+        let fall = excursions |> Array.map (fun e -> min e.Down (rectified e.NominalHigh))
 
         let rise =
             excursions
@@ -213,7 +216,10 @@ module internal Signal =
         let bent =
             bend
                 slopes
-                (Array.map2 (fun second interval -> if second then SlopeIntervals.none else interval) surelySecond intervals)
+                (Array.map2
+                    (fun second interval -> if second then SlopeIntervals.none else interval)
+                    surelySecond
+                    intervals)
                 (Array.map2 max difference.Fall difference.Rise)
                 difference.Forms
 
@@ -246,8 +252,13 @@ module internal Signal =
     /// are surely not positive only stand for each other.
     let private contenders (geometry: PoolingGeometry) rectified (signal: Signal) =
         let excursions = Array.init signal.Forms.Size (excursion signal)
-        let least i = subtractDown excursions[i].NominalLow excursions[i].Down
-        let most i = Rounding.addUp excursions[i].NominalHigh excursions[i].Up
+
+        let least i =
+            subtractDown excursions[i].NominalLow excursions[i].Down
+
+        let most i =
+            Rounding.addUp excursions[i].NominalHigh excursions[i].Up
+
         let windows = Array.zeroCreate<int[]> geometry.OutputSize
 
         PoolingWindows.iterate geometry (fun output members ->

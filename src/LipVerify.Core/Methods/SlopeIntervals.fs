@@ -41,9 +41,12 @@ module SlopeIntervals =
     let private steepest excursion =
         let high = excursion.NominalHigh
 
-        if Rounding.addUp high excursion.Up <= 0.0 then 0.0
-        elif high >= 0.0 then 1.0
-        else unit (Rounding.divUp (Rounding.addUp high excursion.Up) excursion.Up)
+        if Rounding.addUp high excursion.Up <= 0.0 then
+            0.0
+        elif high >= 0.0 then
+            1.0
+        else
+            unit (Rounding.divUp (Rounding.addUp high excursion.Up) excursion.Up)
 
     /// `(relu(y0) − relu(y0 − down)) / down` for the smallest nominal value, rounded downward.
     let private flattest excursion =

@@ -40,8 +40,31 @@ let rec private invertBlock (engine: IEngine) n (a: float[]) (scratch: float[]) 
         invertBlock engine n a scratch middle rest
 
         // −L22⁻¹ (L21 L11⁻¹)
-        engine.MatrixMultiply(false, false, rest, half, half, 1.0, below, MatrixView(storage, first * n + first, n), 0.0, product)
-        engine.MatrixMultiply(false, false, rest, half, rest, -1.0, MatrixView(storage, middle * n + middle, n), product, 0.0, below)
+        engine.MatrixMultiply(
+            false,
+            false,
+            rest,
+            half,
+            half,
+            1.0,
+            below,
+            MatrixView(storage, first * n + first, n),
+            0.0,
+            product
+        )
+
+        engine.MatrixMultiply(
+            false,
+            false,
+            rest,
+            half,
+            rest,
+            -1.0,
+            MatrixView(storage, middle * n + middle, n),
+            product,
+            0.0,
+            below
+        )
 
 /// The inverse of the lower triangular matrix in the lower triangle of `a`, in place, with zeros above.
 let invertLower (engine: IEngine) n (a: float[]) =
@@ -51,7 +74,8 @@ let invertLower (engine: IEngine) n (a: float[]) =
     invertBlock engine n a (Array.zeroCreate (n * n / 4 + n + 1)) 0 n
 
 let private blocks n =
-    seq { 0..block .. n - 1 } |> Seq.map (fun first -> struct (first, min block (n - first)))
+    seq { 0..block .. n - 1 }
+    |> Seq.map (fun first -> struct (first, min block (n - first)))
 
 /// `AᵀA` for a lower triangular matrix.
 let gramOfLower (engine: IEngine) n (a: float[]) : float[] =

@@ -170,7 +170,7 @@ module LocalLipSdp =
         with :? TooLargeException as reason ->
             match advance context enclosures lines suffix with
             | Some shorter -> representWhatFits context definition enclosures lines read shorter
-            | None -> Error reason.Message
+            | None -> Error $"the network is too large for multipliers ({reason.Message})"
 
     /// Linear functions carried backward pay off up to this many values inside the network; beyond it they take minutes.
     let private mostForCrown = 30_000
@@ -189,8 +189,8 @@ module LocalLipSdp =
     /// Steps that improve the bound by less than this, relatively, end the search for multipliers.
     let private worthwhile = 1e-4
 
-    /// Solves until the best is near, progress fades or `isOver` says that time is up.
-    let private solve (context: Context) (lfr: LinearFractional) warm isOver =
+    /// Solves until the best is near, progress fades or `isOver` says of the constant so far that it is good enough.
+    let private solveUntil (context: Context) (lfr: LinearFractional) warm (isOver: float -> bool) =
         let recent = Collections.Generic.Queue<float>()
 
         MultiplierSolver.solve context lfr warm (fun progress ->
@@ -203,9 +203,14 @@ module LocalLipSdp =
             let isNear =
                 progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
 
-            not (isOver ())
+            not (isOver gamma)
             && progress.Steps < 200
             && not (isNear && (fades || progress.Gap <= tolerance lfr)))
+
+    /// Multipliers, and what they prove.
+    let internal proveUntil context lfr warm isOver =
+        solveUntil context lfr warm isOver
+        |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers))
 
     let private describe suffix =
         match suffix.Before with
@@ -233,6 +238,41 @@ module LocalLipSdp =
             Explanation = $"the bound is that of Algorithm 1: {reason}"
         }
 
+    /// Everything that is needed before multipliers are sought.
+    [<ReferenceEquality>]
+    type internal Prepared =
+        {
+            /// What Algorithm 1 gives.
+            Analytic: NetworkBound
+            /// What the enclosures promise, and so everything that rests on them.
+            Rigor: Rigor
+            /// The constant of the layers that Algorithm 1 takes, the representation of the rest, and its name; or why there is none.
+            Problem: Result<struct (Bound * LinearFractional * string), string>
+        }
+
+    /// Algorithm 1 and the representation of `read` of the outputs.
+    let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) read =
+        let struct (analytic, enclosure) =
+            Analytic.boundAndEnclosure context (enclosureKind network) definition network input radius
+
+        let problem =
+            if radius.Value = 0.0 then
+                Error "the ball is a point"
+            else
+                startOf network input radius
+                |> representWhatFits context definition enclosure.Stages analytic.Layers read
+                |> Result.bind (fun (suffix, lfr) ->
+                    if LinearFractional.isFinite lfr then
+                        Ok(struct (suffix.Lipschitz, lfr, describe suffix))
+                    else
+                        Error "coefficients left the range of doubles")
+
+        {
+            Analytic = analytic
+            Rigor = enclosure.Rigor
+            Problem = problem
+        }
+
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
     /// Algorithm 1 and the multipliers prove. After `limit` the best multipliers so far have to do; preparations and proof
     /// come on top of it.
@@ -249,36 +289,28 @@ module LocalLipSdp =
         let isOver () =
             limit |> Option.exists (fun limit -> clock.Elapsed > limit)
 
-        let struct (analytic, enclosure) =
-            Analytic.boundAndEnclosure context (enclosureKind network) definition network input radius
+        let prepared = prepare context definition network input radius id
+        let alone reason = analyticAlone prepared.Analytic reason
 
-        match
-            startOf network input radius
-            |> representWhatFits context definition enclosure.Stages analytic.Layers id
-        with
-        | Error reason -> analyticAlone analytic $"the network is too large for multipliers ({reason})"
-        | Ok(_, lfr) when not (LinearFractional.isFinite lfr) ->
-            analyticAlone analytic "coefficients left the range of doubles"
-        | Ok _ when isOver () -> analyticAlone analytic "the time was over before multipliers were sought"
-        | Ok(suffix, lfr) ->
-            match
-                solve context lfr None isOver
-                |> Option.bind (MultiplierProof.tryProve context lfr)
-            with
-            | None -> analyticAlone analytic "no multipliers were found that prove a bound"
-            | Some proved ->
+        match prepared.Problem with
+        | Error reason -> alone reason
+        | Ok _ when isOver () -> alone "the time was over before multipliers were sought"
+        | Ok(before, lfr, place) ->
+            match proveUntil context lfr None (fun _ -> isOver ()) with
+            | None
+            | Some(struct (_, None)) -> alone "no multipliers were found that prove a bound"
+            | Some(struct (_, Some proved)) ->
                 // One run of Algorithm 1 made every draw that anything here rests on: each counts once.
                 let total =
-                    { Propositions.composition suffix.Lipschitz proved with
-                        Rigor = Rigor.combine enclosure.Rigor proved.Rigor
+                    { Propositions.composition before proved with
+                        Rigor = Rigor.combine prepared.Rigor proved.Rigor
                     }
 
-                if total.Value < analytic.Bound.Value then
+                if total.Value < prepared.Analytic.Bound.Value then
                     {
-                        Result = { analytic with Bound = total }
+                        Result = { prepared.Analytic with Bound = total }
                         Uncertain = lfr.Uncertain
-                        Explanation =
-                            $"multipliers for {lfr.Uncertain} slopes that are not known bound {describe suffix}"
+                        Explanation = $"multipliers for {lfr.Uncertain} slopes that are not known bound {place}"
                     }
                 else
-                    analyticAlone analytic "multipliers prove no less"
+                    alone "multipliers prove no less"

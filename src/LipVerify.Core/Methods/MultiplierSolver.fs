@@ -401,8 +401,12 @@ module MultiplierSolver =
             let cold factor =
                 starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
 
+            // Smaller weights at the same ratios keep what is feasible for other outputs, and leave room for these.
             let ofWarm (multipliers: Multipliers) =
-                starting (ceiling * ceiling / (multipliers.Gamma * multipliers.Gamma)) multipliers.Weights
+                let mu = ceiling * ceiling / (multipliers.Gamma * multipliers.Gamma)
+
+                [ 1.0; 0.5; 0.25; 0.1; 0.03; 0.01; 1e-3 ]
+                |> List.tryPick (fun factor -> starting (factor * mu) (multipliers.Weights |> Array.map ((*) factor)))
 
             Option.bind ofWarm warm
             |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)

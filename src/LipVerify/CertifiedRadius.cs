@@ -60,14 +60,14 @@ public sealed record CertifiedRadius(
         return From(() => Core.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
     }
 
-    /// <summary>The only failure of Core is a network with a single output.</summary>
+    /// <summary>The only failure of Core is a network with a single output. Both searches rest on a Lipschitz bound.</summary>
     private static CertifiedRadius From(Func<FSharpResult<Core.CertifiedRadius, string>> compute, string parameter)
     {
         var result = Checked.Certifiable(compute);
         if (result.IsError) throw new ArgumentException(result.ErrorValue, parameter);
         var found = result.ResultValue;
         return new(
-            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz.Value.Value,
+            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz!.Value.Value,
             found.NotShownAt.ToNullable(), found.Evaluations);
     }
 }

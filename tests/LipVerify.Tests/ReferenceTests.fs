@@ -210,3 +210,52 @@ let ``Certified radii agree with the reference and with the closed form`` () =
 
         Assert.That(overall.Radius, Is.EqualTo(closed).Within(closed * tolerance))
         Assert.That((overall.Rigor = Certified)))
+
+[<Test>]
+let ``linear bounds on margins are at least those of the reference`` () =
+    withReference (fun context network input _ ->
+        let tight = figures "tight.json"
+
+        List.iter2
+            (fun r (expected: float) ->
+                let worst = Margins.worst context network input (radius r) 8
+                // The figures have two decimals; ours bound max pooling by chords instead of constants.
+                Assert.That(worst, Is.GreaterThanOrEqualTo(expected - 0.005), $"radius {r}"))
+            (floats (tight.GetProperty "radii"))
+            (floats (tight.GetProperty "crown_worst_margin"))
+
+        // In a small ball the network is nearly linear there, and nothing is lost.
+        let nearest = Margins.worst context network input (radius 0.001) 8
+        let expected = (floats (tight.GetProperty "crown_worst_margin")).Head
+        Assert.That(nearest, Is.EqualTo(expected).Within 0.01))
+
+[<Test>]
+let ``linear bounds on margins certify more than the reference's, and less than the nearest attack`` () =
+    withReference (fun context network input _ ->
+        match MarginRadius.crown context network input with
+        | Error problem -> failwith problem
+        | Ok found ->
+            let reference =
+                (figures "tight.json").GetProperty("certified_radius").GetProperty("crown").GetDouble()
+
+            let attack =
+                (figures "published.json").GetProperty("adversarial_mnist_8").GetProperty("carlini_wagner").GetDouble()
+
+            Assert.That((found.Label = Some 8))
+            Assert.That((found.Rigor = Certified))
+            Assert.That(found.Radius, Is.GreaterThanOrEqualTo(reference - 0.0005))
+            Assert.That(found.Radius, Is.LessThan attack))
+
+[<Test>]
+let ``enclosures shrink with the ball down to a billionth`` () =
+    withReference (fun context network input _ ->
+        let output kind r =
+            Tensor.values (Enclosure.widths (Enclosures.ofNetwork context kind network input (radius r)).Output)
+
+        for kind in [ Ball; Interval; Crown ] do
+            Array.iter2
+                // At 1e-4 some ReLUs are open that are not at 1e-9, where the rounding of nominal values is a few 1e-14 and may
+                // leave others open: by less than a tenth of the width either way.
+                (fun (tiny: float) (small: float) -> Assert.That(1e5 * tiny, Is.EqualTo(small).Within(0.1 * small)))
+                (output kind 1e-9)
+                (output kind 1e-4))

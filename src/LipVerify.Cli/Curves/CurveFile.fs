@@ -91,11 +91,19 @@ let private readState csv : Result<Map<string, string>, CommandError> =
 
 let private compare csv (identity: Identity) (state: Map<string, string>) =
     let shown (value: string) =
-        if value.Length > 24 then "" else $" ({value})"
+        if value.Length > 24 || value = "" then
+            ""
+        else
+            $" ({value})"
 
     let difference =
         identity
         |> List.tryFind (fun (name, value) -> Map.tryFind name state <> Some value)
+        |> Option.orElse (
+            Map.toList state
+            |> List.tryFind (fun (name, _) -> name <> "schema" && not (List.exists (fst >> (=) name) identity))
+            |> Option.map (fun (name, _) -> name, "")
+        )
 
     match difference with
     | None when Map.tryFind "schema" state = Some schema -> Ok()

@@ -1,7 +1,7 @@
 /// Linear lower and upper functions of what bends, in terms of deviations from the exact nominal values (METHODS section 6): for
 /// a deviation `δ` of the input with `−fall ≤ δ ≤ rise`, that of the output lies between `lowerSlope·δ − lowerDrop` and
 /// `upperSlope·δ + upperLift`. Drops and lifts are rounded upward, so that any computed slope is a sound one.
-module internal LipVerify.Core.Relaxation
+module LipVerify.Core.Relaxation
 
 open System
 open LipVerify.Compute
@@ -10,11 +10,17 @@ open LipVerify.Compute
 [<ReferenceEquality>]
 type Relaxation =
     {
+        /// The input entry of each lower function.
         LowerEntry: int[]
+        /// Its slope.
         LowerSlope: float[]
+        /// What it lies below `slope·δ` at least.
         LowerDrop: float[]
+        /// The input entry of each upper function.
         UpperEntry: int[]
+        /// Its slope.
         UpperSlope: float[]
+        /// What it lies above `slope·δ` at least.
         UpperLift: float[]
     }
 
@@ -22,9 +28,13 @@ type Relaxation =
 [<ReferenceEquality>]
 type Deviations =
     {
+        /// Lower ends of the nominal values.
         Low: float[]
+        /// Upper ends of the nominal values.
         High: float[]
+        /// How far below its nominal value each entry can lie.
         Fall: float[]
+        /// How far above.
         Rise: float[]
     }
 

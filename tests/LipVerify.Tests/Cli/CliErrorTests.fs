@@ -36,6 +36,23 @@ let private mistakes: (string list * string list) list =
         zoo [ "--engine"; "cuda" ], [ "cuda" ]
         [ "info"; onnx; "--engine"; "abacus" ], [ "--engine"; "\"abacus\"" ]
         zoo [ "--definition"; "global" ], [ "--definition"; "nominal or uniform"; "\"global\"" ]
+        zoo [ "--enclosure"; "zonotope" ], [ "--enclosure must be ball, interval or crown"; "\"zonotope\"" ]
+        zoo [ "--enclosure"; "crown"; "--method"; "global" ], [ "--enclosure"; "analytic" ]
+        zoo [ "--enclosure"; "crown"; "--certificate"; "c.json" ], [ "--certificate"; "--enclosure ball" ]
+        [
+            "certify"
+            onnx
+            "--input"
+            "zeros"
+            "--method"
+            "crown"
+            "--enclosure"
+            "ball"
+        ],
+        [ "--enclosure"; "analytic" ]
+        [ "enclose"; onnx; "--input"; "zeros" ], [ "--radius" ]
+        [ "enclose"; onnx; "--radius"; "0.1" ], [ "--input is missing" ]
+        [ "enclose"; onnx; "--input"; "zeros"; "--radius"; "-1" ], [ "--radius"; "\"-1\"" ]
         zoo [ "--norm"; "inf" ], [ "--norm inf is not available yet" ]
         zoo [ "--norm"; "3" ], [ "--norm must be 2"; "\"3\"" ]
         zoo [ "--threads"; "0" ], [ "--threads"; "at least 1"; "\"0\"" ]

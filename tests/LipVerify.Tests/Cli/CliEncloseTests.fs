@@ -1,0 +1,153 @@
+/// `enclose` and `--enclosure` from the command line.
+module LipVerify.Tests.CliEncloseTests
+
+open System
+open System.IO
+open System.Text.Json
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+let private digit command arguments =
+    run ([ command; onnx; "--input"; eight; "--preprocess"; "mnist" ] @ arguments)
+
+let private json outcome =
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    JsonDocument.Parse(outcome.Output).RootElement
+
+let private number (name: string) (element: JsonElement) = element.GetProperty(name).GetDouble()
+
+let private text (name: string) (element: JsonElement) =
+    element.GetProperty(name).GetString() |> string
+
+let private keys (element: JsonElement) =
+    String.Join(" ", [ for property in element.EnumerateObject() -> property.Name ])
+
+let private items (name: string) (element: JsonElement) =
+    element.GetProperty(name).EnumerateArray() |> List.ofSeq
+
+let private layer index report =
+    items "layers" report
+    |> List.find (fun layer -> layer.GetProperty("index").GetInt32() = index)
+
+let private enclose kind radius =
+    digit "enclose" [ "--radius"; radius; "--enclosure"; kind; "--json" ] |> json
+
+[<Test>]
+let ``enclose --json has its keys in their order`` () =
+    let report = enclose "crown" "0.1"
+
+    Assert.That(
+        keys report,
+        Is.EqualTo
+            "schema model norm radius enclosure rigor failureProbability layers outputLower outputUpper engine elapsedSeconds"
+    )
+
+    Assert.That(text "schema" report, Is.EqualTo "lipverify/enclose/1")
+    Assert.That(text "rigor" report, Is.EqualTo "certified")
+
+    for layer in items "layers" report do
+        Assert.That(keys layer, Is.EqualTo "index name kind size active inactive unstable meanWidth maxWidth")
+
+/// Counts change only with the network: no pre-activation of the digit is within rounding of a bound.
+[<TestCase("ball", 428, 527, 69, 0.763716)>]
+[<TestCase("crown", 444, 555, 25, 0.732101)>]
+let ``enclose counts stable and unstable neurons``
+    (kind: string)
+    (active: int)
+    (inactive: int)
+    (unstable: int)
+    (width: float)
+    =
+    let report = enclose kind "0.1"
+    let second = layer 3 report
+    Assert.That(text "kind" second, Is.EqualTo "conv2d+relu")
+    Assert.That(number "size" second, Is.EqualTo 1024)
+    Assert.That(number "active" second, Is.EqualTo active)
+    Assert.That(number "inactive" second, Is.EqualTo inactive)
+    Assert.That(number "unstable" second, Is.EqualTo unstable)
+    // The golden figure has six digits.
+    Assert.That(number "meanWidth" second, Is.EqualTo(width).Within 1e-6)
+
+    // Max pooling asks for no signs.
+    let pooling = layer 2 report
+    Assert.That(text "kind" pooling, Is.EqualTo "maxpool2d")
+    Assert.That(pooling.GetProperty("active").ValueKind, Is.EqualTo JsonValueKind.Null)
+
+[<Test>]
+let ``crown is what enclose takes by default, and its bounds hold the output`` () =
+    let report = digit "enclose" [ "--radius"; "0.1"; "--json" ] |> json
+    Assert.That(text "enclosure" report, Is.EqualTo "crown")
+
+    let nominal = run (bound [ "--radius"; "0.1"; "--json" ]) |> json |> items "output"
+
+    List.iter2
+        (fun (output: JsonElement) (lower: JsonElement, upper: JsonElement) ->
+            Assert.That(output.GetDouble(), Is.InRange(lower.GetDouble(), upper.GetDouble()))
+            Assert.That(upper.GetDouble() - lower.GetDouble(), Is.LessThan 1.0))
+        nominal
+        (List.zip (items "outputLower" report) (items "outputUpper" report))
+
+[<Test>]
+let ``enclose shows a table`` () =
+    let outcome = digit "enclose" [ "--radius"; "0.1" ]
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+
+    for word in [ "crown"; "unstable"; "mean width"; "conv2d+relu"; "maxpool2d"; "certified" ] do
+        Assert.That(outcome.Output, Does.Contain word)
+
+/// Golden figures change only with the network.
+[<TestCase("ball", 20.6969907)>]
+[<TestCase("interval", 20.6969907)>]
+[<TestCase("crown", 19.3790722)>]
+let ``bound --enclosure tightens Algorithm 1`` (kind: string) (golden: float) =
+    let report =
+        run (bound [ "--radius"; "0.1"; "--enclosure"; kind; "--json" ]) |> json
+
+    Assert.That(number "value" report, Is.EqualTo(golden).Within(golden * 1e-6))
+
+    if kind <> "ball" then
+        Assert.That(text "enclosure" report, Is.EqualTo kind)
+
+[<Test>]
+let ``bound says which enclosures it used`` () =
+    let outcome = run (bound [ "--radius"; "0.1"; "--enclosure"; "crown" ])
+    Assert.That(outcome.Output, Does.Contain "analytic with crown enclosures")
+
+[<Test>]
+let ``certify --method crown goes further than Proposition 6, without a constant`` () =
+    let report = digit "certify" [ "--method"; "crown"; "--json" ] |> json
+    // Both ends of the search meet to 1e-5.
+    Assert.That(number "certifiedRadius" report, Is.EqualTo(0.471784).Within 1e-5)
+    Assert.That(number "notCertifiedAt" report, Is.GreaterThan(number "certifiedRadius" report))
+    Assert.That(text "rigor" report, Is.EqualTo "certified")
+    Assert.That(report.GetProperty("lipschitz").ValueKind, Is.EqualTo JsonValueKind.Null)
+
+    let words = (digit "certify" [ "--method"; "crown" ]).Output
+    Assert.That(words, Does.Contain "margins over the ball")
+    Assert.That(words, Does.Not.Contain "Proposition 6")
+
+[<Test>]
+let ``certify --enclosure crown certifies more than the paper's enclosures`` () =
+    let report = digit "certify" [ "--enclosure"; "crown"; "--json" ] |> json
+    Assert.That(number "certifiedRadius" report, Is.EqualTo(0.27494204).Within 1e-6)
+    Assert.That(text "enclosure" report, Is.EqualTo "crown")
+
+[<Test>]
+let ``curve --enclosure keeps its rows apart from those of other enclosures`` () =
+    let csv = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName() + ".csv")
+
+    let curve arguments =
+        digit "curve" ([ "--radii"; "0.05,0.1"; "--methods"; "analytic"; "--csv"; csv ] @ arguments)
+
+    try
+        let first = curve [ "--enclosure"; "crown" ]
+        Assert.That(first.ExitCode, Is.Zero, first.Error)
+        Assert.That(first.Output, Does.Contain "analytic with crown enclosures")
+        let last = File.ReadAllLines(csv) |> Array.last
+        Assert.That(float (last.Split(',')[2]), Is.EqualTo(19.3790722).Within 1e-5)
+        let other = curve []
+        Assert.That(other.ExitCode, Is.EqualTo 2)
+        Assert.That(other.Error, Does.Contain "enclosure")
+    finally
+        for path in [ csv; csv + ".state" ] do
+            File.Delete path

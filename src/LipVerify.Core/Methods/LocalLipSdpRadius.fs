@@ -19,6 +19,23 @@ let private gapTo (output: EnclosedTensor) label rival =
 let private marginOf (gap: float) (radius: Radius) (lipschitz: float) =
     Math.BitDecrement(gap - Rounding.mulUp radius.Value lipschitz)
 
+/// A margin of this part of the gap will do: the exact one would take more steps.
+let private least = 1e-3
+
+/// Whether constants that get better step by step have reached `needed`, or plainly won't: they approach their limit geometrically,
+/// and ten times what the last four steps gained is more than what is left.
+let private decision (needed: float) =
+    let recent = Collections.Generic.Queue<float>()
+    let steps = ref 0
+
+    fun (gamma: float) ->
+        recent.Enqueue gamma
+        steps.Value <- steps.Value + 1
+        let before = if recent.Count > 4 then recent.Dequeue() else infinity
+
+        gamma < needed
+        || (steps.Value >= 10 && gamma - 10.0 * (before - gamma) > needed)
+
 /// Raises the bounds on margins that are not positive, the lowest first, until all are or one cannot be raised above 0.
 let private raiseAll (margins: float[]) (raise: int -> float) =
     let rec go tried =
@@ -57,15 +74,13 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
         | Ok(before, lfr, _) ->
             let warm = ref None
 
-            // A little above 0 will do, the exact margin would take more steps.
-            let enough gap gamma =
-                marginOf gap radius (before.Value * gamma) > 1e-3 * gap
-
             raiseAll margins (fun i ->
                 let gap = gapTo output label rivals[i]
                 let row = LinearFractional.selectOutputs [| i |] lfr
 
-                match LocalLipSdp.proveUntil context row warm.Value (fun gamma -> isOver () || enough gap gamma) with
+                let decided = decision (gap * (1.0 - least) / (radius.Value * before.Value))
+
+                match LocalLipSdp.proveUntil context row warm.Value (fun gamma -> isOver () || decided gamma) with
                 | Some(struct (multipliers, proved)) ->
                     warm.Value <- Some multipliers
 
@@ -75,7 +90,32 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
                 | None -> Double.NegativeInfinity)
 
 /// Ends the search: how close, relatively, the radius shown and the one where showing it failed are.
-let private gap = 2e-3
+let private gap = 0.01
+
+/// The next radius is this much larger where none has failed yet. What lies far beyond the radius sought takes longest to try.
+let private growth = 1.25
+
+let private mostTrials = 24
+
+/// The largest radius shown from `low` on, the smallest that failed, and the number of trials.
+let private search isOver (shows: float -> bool) low =
+    let rec go low high trials =
+        let isClose = high |> Option.exists (fun high -> high <= low * (1.0 + gap))
+
+        if isClose || trials >= mostTrials || isOver () then
+            struct (low, high, trials)
+        else
+            let at =
+                match high with
+                | Some high -> sqrt low * sqrt high
+                | None -> low * growth
+
+            if shows at then
+                go at high (trials + 1)
+            else
+                go low (Some at) (trials + 1)
+
+    go low None 0
 
 /// The radius that multipliers certify around `input`, at least that of linear functions alone. After `limit` no more multipliers
 /// are sought. Networks with layers so large that their spectral norms need random vectors get the radius of linear functions. Fails
@@ -92,30 +132,29 @@ let certify
         limit |> Option.exists (fun limit -> clock.Elapsed > limit)
 
     MarginRadius.crown context network input
-    |> Result.bind (fun linear ->
-        if
-            linear.Radius = 0.0
-            || linear.Radius >= CertifiedRadius.largest
-            || CertifiedRadius.searchFor context network <> CertifiedRadius.deterministicSearch
-        then
-            Ok linear
-        else
+    |> Result.map (fun linear ->
+        match linear.Label with
+        | Some label when
+            linear.Radius > 0.0
+            && linear.Radius < CertifiedRadius.largest / growth
+            && CertifiedRadius.searchFor context network = CertifiedRadius.deterministicSearch
+            ->
             let output = EnclosedTensor.evaluate context network input
 
-            let start =
-                match Radius.create linear.Radius with
-                | Ok radius -> radius
+            let shows at =
+                match Radius.create at with
                 | Error problem -> invalidOp problem
+                | Ok radius ->
+                    let report (text: string) =
+                        context.Report $"radius {at:G6}: {text}"
 
-            MarginRadius.search gap output start Certified (fun radius label ->
-                let report (text: string) =
-                    context.Report $"radius {radius.Value:G6}: {text}"
+                    worst { context with Report = report } network input output isOver radius label > 0.0
 
-                worst { context with Report = report } network input output isOver radius label)
-            |> Result.map (fun found ->
-                if found.Radius >= linear.Radius then
-                    { found with
-                        Evaluations = found.Evaluations + linear.Evaluations
-                    }
-                else
-                    linear))
+            let struct (radius, failed, trials) = search isOver shows linear.Radius
+
+            { linear with
+                Radius = radius
+                NotShownAt = if radius = linear.Radius then linear.NotShownAt else failed
+                Evaluations = linear.Evaluations + trials
+            }
+        | _ -> linear)

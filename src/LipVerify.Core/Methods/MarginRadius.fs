@@ -18,7 +18,9 @@ type private Bracket =
         Trials: int
     }
 
-/// Ends the search: a number of trials.
+/// Ends the search: the relative distance of both ends, and a number of trials.
+let private gap = 1e-5
+
 let private mostTrials = 48
 
 /// Halves what is known of the end that stays: the next zero is then aimed beyond it (the Illinois method).
@@ -63,7 +65,7 @@ let private above bracket =
     min CertifiedRadius.largest (bracket.Low.At * Math.Pow(2.0, steps))
 
 /// The next radius; none at the end of the search.
-let private next gap bracket =
+let private next bracket =
     match bracket.High with
     | _ when bracket.Trials >= mostTrials -> None
     | None when bracket.Low.At >= CertifiedRadius.largest -> None
@@ -74,11 +76,9 @@ let private next gap bracket =
         | at when at > bracket.Low.At && at < high.At -> Some at
         | _ -> None
 
-/// Searches for the largest radius over whose ball `margin` stays positive, from `start` on, until both ends are within the
-/// relative distance `gap`. `output` are the nominal outputs, and `margin` bounds the least margin of the given class from below.
-/// What it gives promises `rigor`. Fails for a single output.
+/// Searches for the largest radius over whose ball `margin` stays positive, from `start` on. `output` are the nominal outputs,
+/// and `margin` bounds the least margin of the given class from below. What it gives promises `rigor`. Fails for a single output.
 let search
-    (gap: float)
     (output: EnclosedTensor)
     (start: Radius)
     rigor
@@ -88,7 +88,7 @@ let search
         let label = CertifiedRadius.labelOf output
 
         let rec run bracket =
-            match next gap bracket with
+            match next bracket with
             | None -> bracket
             | Some at ->
                 add
@@ -137,7 +137,7 @@ let search
 let crown (context: Context) (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
     let output = EnclosedTensor.evaluate context network input
 
-    search 1e-5 output (CertifiedRadius.startFor input) Certified (fun radius label ->
+    search output (CertifiedRadius.startFor input) Certified (fun radius label ->
         let report (text: string) =
             context.Report $"radius {radius.Value:G6}: {text}"
 

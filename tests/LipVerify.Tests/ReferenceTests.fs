@@ -269,7 +269,7 @@ let ``local LipSDP proves no more than the prototype found, and no less than is 
         let found = LocalLipSdp.bound context Nominal network input (radius at) None
         let value = found.Result.Bound.Value
         Assert.That((found.Result.Bound.Rigor = Certified))
-        Assert.That(value, Is.LessThanOrEqualTo(floats (tight.GetProperty "prototype_upper"))[index])
+        Assert.That(value, Is.LessThanOrEqualTo((floats (tight.GetProperty "prototype_upper"))[index]))
 
         let ascent = tight.GetProperty "gradient_ascent_lower"
 

@@ -25,7 +25,7 @@ type BoundArguments =
             | Radius _ ->
                 "radius of the ball around the input, in the 2-norm of the (preprocessed) input; not needed for global."
             | Method _ ->
-                "analytic (Algorithm 1 of Avant & Morgansen, the default) or global (product of the layers' spectral norms)."
+                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units) or global (product of the layers' spectral norms)."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
 /// `lipverify enclose MODEL …`
@@ -52,7 +52,7 @@ type CertifyArguments =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Method _ ->
-                "what is behind the radius: a Lipschitz bound, analytic (default) or global, or crown, linear bounds on the margins between outputs."
+                "what is behind the radius: a Lipschitz bound, analytic (default) or global; or bounds on the margins between outputs: crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
             | Attacks -> "attack the input too: the gap between what is certified and what is broken."
             | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."
@@ -76,7 +76,7 @@ type CurveArguments =
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radii _ -> "A:B:N for N radii from A to B, A:B:N:log for logarithmic steps, or radii separated by commas."
             | Methods _ ->
-                "upper bounds global, analytic and lower bounds gradient, sampling, separated by commas (all four)."
+                "upper bounds global, analytic, local-lipsdp and lower bounds gradient, sampling, separated by commas (all but local-lipsdp)."
             | Csv _ -> "write one row a point to this file as it is finished; a rerun goes on from there."
             | Plot _ -> "write the curves to this file as an SVG picture."
             | Html _ -> "write them to this file as an interactive page."
@@ -149,6 +149,7 @@ type Arguments =
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Definition of D: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Enclosure of E: string
+    | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Time_Limit of S: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Norm of NORM: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Failure_Probability of D: string
     | [<Inherit; Unique; EqualsAssignmentOrSpaced>] Tolerance of T: string
@@ -182,6 +183,8 @@ type Arguments =
             | Std _ -> "standard deviations, one a channel, separated by commas."
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
+            | Time_Limit _ ->
+                "seconds after which local-lipsdp takes the best bound proved by the multipliers so far (no limit)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ -> "2 (default), the only norm so far."

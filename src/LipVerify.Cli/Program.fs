@@ -24,6 +24,7 @@ let private commands =
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure crown"
+            "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --method local-lipsdp --time-limit 60"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
         ]
         "enclose",
@@ -36,6 +37,7 @@ let private commands =
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --attacks --clip 0,1"
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --method crown"
+            "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --method local-lipsdp"
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits --preprocess mnist --csv radii.csv"
         ]
         "curve",

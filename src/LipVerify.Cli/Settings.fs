@@ -16,6 +16,7 @@ type Settings =
         Definition: Definition
         /// For each command its own where none is given.
         Enclosure: EnclosureKind option
+        TimeLimit: TimeSpan option
         Certification: Certification
         Seed: int
         Engine: string
@@ -80,6 +81,15 @@ module Settings =
     let enclosureWithoutSlopes =
         "--enclosure gives the method analytic its slopes; no other method has a use for it"
 
+    /// Why a time limit and methods other than local-lipsdp exclude each other.
+    let timeLimitWithoutSearch =
+        "--time-limit ends the search for multipliers of the method local-lipsdp; no other method has a use for it"
+
+    let private timeLimit text =
+        match number "--time-limit" text with
+        | Ok seconds when seconds >= 0.0 && seconds <= 1e9 -> Ok(Some(TimeSpan.FromSeconds seconds))
+        | _ -> Error $"--time-limit must be a number of seconds that is not negative, not \"{text}\""
+
     let private norm text =
         match text with
         | "2" -> Ok()
@@ -143,6 +153,9 @@ module Settings =
             let! enclosure =
                 arguments.TryGetResult Arguments.Enclosure |> checkedOr None enclosure
 
+            let! timeLimit =
+                arguments.TryGetResult Arguments.Time_Limit |> checkedOr None timeLimit
+
             do! arguments.TryGetResult Arguments.Norm |> checkedOr () norm
 
             let! failureProbability =
@@ -166,6 +179,7 @@ module Settings =
                     Preprocessing = preprocessing
                     Definition = definition
                     Enclosure = enclosure
+                    TimeLimit = timeLimit
                     Certification =
                         {
                             FailureProbability = failureProbability

@@ -1,3 +1,5 @@
+using Microsoft.FSharp.Core;
+
 namespace LipVerify;
 
 /// <summary>One layer's part in a bound.</summary>
@@ -19,6 +21,9 @@ public sealed record LayerBound(
 /// <param name="Layers">The layers' own bounds, in order.</param>
 public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<LayerBound> Layers)
 {
+    /// <summary>What was bounded how, where the layers do not tell; null for bounds that the layers make up.</summary>
+    public string? Explanation { get; init; }
+
     /// <summary>Bounds the local Lipschitz constant on a ball (Algorithm 1 of Avant and Morgansen).</summary>
     /// <param name="network">The network.</param>
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
@@ -41,6 +46,42 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
         return From(() => Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
+    }
+
+    /// <summary>
+    /// Bounds the local Lipschitz constant on a ball by local LipSDP with slope intervals: tight, for networks of up to a few thousand units.
+    /// Never above <see cref="Local"/>, which is what larger networks get; the layers are those of <see cref="Local"/>.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="timeLimit">When the best multipliers so far have to do; null for no limit.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound LocalLipSdp(
+        Network network, ReadOnlySpan<double> input, double radius, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var checkedRadius = Checked.Radius(radius, nameof(radius));
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken);
+        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
+        string explanation = "";
+        var bound = From(() =>
+        {
+            var found = Core.LocalLipSdp.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, limit!);
+            explanation = found.Explanation;
+            return found.Result;
+        });
+        return bound with { Explanation = explanation };
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>

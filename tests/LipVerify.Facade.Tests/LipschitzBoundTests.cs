@@ -20,6 +20,18 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void Local_LipSDP_lies_below_Algorithm_1_and_explains_itself([Values] Definition definition)
+    {
+        var options = Sample.Options with { Definition = definition };
+        var local = LipschitzBound.Local(Sample.Network, Sample.Eight, 0.05, options);
+        var tight = LipschitzBound.LocalLipSdp(Sample.Network, Sample.Eight, 0.05, null, options);
+        Assert.That(tight.Value, Is.GreaterThan(0).And.LessThan(local.Value));
+        Assert.That(tight.Rigor.Kind, Is.EqualTo(RigorKind.Certified));
+        Assert.That(tight.Explanation, Does.Contain("multipliers"));
+        Assert.That(local.Explanation, Is.Null);
+    }
+
+    [Test]
     public void The_global_bound_keeps_its_golden_figure()
     {
         var bound = LipschitzBound.Global(Sample.Network, Sample.Options);

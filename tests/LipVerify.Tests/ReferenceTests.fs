@@ -259,3 +259,20 @@ let ``enclosures shrink with the ball down to a billionth`` () =
                 (fun (tiny: float) (small: float) -> Assert.That(1e5 * tiny, Is.EqualTo(small).Within(0.1 * small)))
                 (output kind 1e-9)
                 (output kind 1e-4))
+
+[<TestCase(0.001)>]
+[<TestCase(0.1)>]
+let ``local LipSDP proves no more than the prototype found, and no less than is attained`` (at: float) =
+    withReference (fun context network input _ ->
+        let tight = figures "tight.json"
+        let index = floats (tight.GetProperty "radii") |> List.findIndex ((=) at)
+        let found = LocalLipSdp.bound context Nominal network input (radius at) None
+        let value = found.Result.Bound.Value
+        Assert.That((found.Result.Bound.Rigor = Certified))
+        Assert.That(value, Is.LessThanOrEqualTo((floats (tight.GetProperty "prototype_upper"))[index]))
+
+        let ascent = tight.GetProperty "gradient_ascent_lower"
+
+        for r, slope in List.zip (floats (ascent.GetProperty "radii")) (floats (ascent.GetProperty "slope")) do
+            if r <= at then
+                Assert.That(value, Is.GreaterThanOrEqualTo slope))

@@ -8,13 +8,17 @@ open LipVerify.Core
 open LipVerify.Formats
 
 /// Computes a bound and times it; the output at the nominal input comes with it.
-let compute context model method definition enclosure (network: Network) input radius : BoundReport =
+let compute context model method definition enclosure timeLimit (network: Network) input radius : BoundReport =
     let clock = Stopwatch.StartNew()
 
-    let result =
+    let result, explanation =
         match method, input, radius with
-        | "analytic", Some input, Some radius -> Analytic.boundWith context enclosure definition network input radius
-        | _ -> Global.bound context network
+        | "analytic", Some input, Some radius ->
+            Analytic.boundWith context enclosure definition network input radius, None
+        | "local-lipsdp", Some input, Some radius ->
+            let found = LocalLipSdp.bound context definition network input radius timeLimit
+            found.Result, Some found.Explanation
+        | _ -> Global.bound context network, None
 
     {
         Model = model
@@ -23,6 +27,7 @@ let compute context model method definition enclosure (network: Network) input r
         Method = method
         Enclosure = enclosure
         Result = result
+        Explanation = explanation
         Output = input |> Option.map (Network.evaluate context network >> Tensor.values)
         Engine = context.Engine.Name
         Elapsed = clock.Elapsed
@@ -35,7 +40,12 @@ let private parseRadius (arguments: ParseResults<BoundArguments>) =
 
 let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
     match method, radius with
-    | "global", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
+    | "global", _
+    | "local-lipsdp", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
+    | "global", _
+    | "analytic", _ when settings.TimeLimit.IsSome -> Error(Usage Settings.timeLimitWithoutSearch)
+    | "local-lipsdp", _ when arguments.Contains BoundArguments.Certificate ->
+        Error(Usage "--certificate is there for the methods analytic and global only: the checker knows no multipliers")
     | "analytic", _ when
         arguments.Contains BoundArguments.Certificate
         && settings.Enclosure |> Option.exists (fun kind -> kind <> Ball)
@@ -45,9 +55,11 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
                 "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
         )
     | "global", _ -> Ok()
-    | "analytic", Some _ -> Ok()
-    | "analytic", None -> Error(Usage "--radius is missing: the method analytic bounds a ball around the input")
-    | _ -> Error(Usage $"--method must be analytic or global, not \"{method}\"")
+    | "analytic", Some _
+    | "local-lipsdp", Some _ -> Ok()
+    | "analytic", None
+    | "local-lipsdp", None -> Error(Usage $"--radius is missing: the method {method} bounds a ball around the input")
+    | _ -> Error(Usage $"--method must be analytic, local-lipsdp or global, not \"{method}\"")
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
 let private inputFor (settings: Settings) method network =
@@ -82,7 +94,16 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
                 inputFor settings method network
                 |> Result.bind (fun input ->
                     let report =
-                        compute context model method settings.Definition enclosure network input radius
+                        compute
+                            context
+                            model
+                            method
+                            settings.Definition
+                            enclosure
+                            settings.TimeLimit
+                            network
+                            input
+                            radius
 
                     arguments.TryGetResult BoundArguments.Certificate
                     |> Option.map (certify settings.Definition network input radius report)

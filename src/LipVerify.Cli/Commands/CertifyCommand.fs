@@ -57,6 +57,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
         | "crown" -> MarginRadius.crown job.Context job.Network input
+        | "local-lipsdp" -> LocalLipSdpRadius.certify job.Context job.Network input job.Settings.TimeLimit
         | _ ->
             CertifiedRadius.analyticWith
                 job.Context
@@ -191,11 +192,16 @@ let private loadInputs (settings: Settings) (network: Network) =
 let private methodOf (settings: Settings) (arguments: ParseResults<CertifyArguments>) =
     match arguments.GetResult(CertifyArguments.Method, "analytic") with
     | "global"
+    | "local-lipsdp"
     | "crown" when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "analytic"
     | "global"
+    | "crown" when settings.TimeLimit.IsSome -> Error(Usage Settings.timeLimitWithoutSearch)
+    | "analytic"
+    | "global"
+    | "local-lipsdp"
     | "crown" as method -> Ok method
-    | other -> Error(Usage $"--method must be analytic, global or crown, not \"{other}\"")
+    | other -> Error(Usage $"--method must be analytic, global, crown or local-lipsdp, not \"{other}\"")
 
 let private clipOf (arguments: ParseResults<CertifyArguments>) =
     match arguments.TryGetResult CertifyArguments.Clip with

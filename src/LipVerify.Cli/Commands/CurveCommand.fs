@@ -78,6 +78,7 @@ let produce
             Context = context
             Definition = request.Settings.Definition
             Enclosure = request.Settings.Enclosure |> Option.defaultValue Ball
+            TimeLimit = request.Settings.TimeLimit
             Network = network
             Input = input
         }
@@ -117,7 +118,7 @@ let private planOf (arguments: ParseResults<CurveArguments>) =
     let methods =
         match arguments.TryGetResult CurveArguments.Methods with
         | Some text -> CurvePlan.methods text |> Result.mapError Usage
-        | None -> Ok CurveMethod.all
+        | None -> Ok CurveMethod.usual
 
     CurvePlan.radii (arguments.GetResult CurveArguments.Radii)
     |> Result.mapError Usage

@@ -148,7 +148,7 @@ let private plan: CurvePlan =
         {
             Radii = radii
             LogRadii = logarithmic
-            Methods = CurveMethod.all
+            Methods = CurveMethod.usual
             Samples = 500
             Starts = Some 8
         }
@@ -191,7 +191,7 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
             let name = "samples/mnist/mnist-net.onnx"
 
             let bound method input radius =
-                BoundCommand.compute context name method settings.Definition Ball network input radius
+                BoundCommand.compute context name method settings.Definition Ball None network input radius
 
             let local =
                 radii

@@ -27,6 +27,10 @@ let identity (settings: Settings) (plan: CurvePlan) (network: Network) (input: T
         | Some Ball -> ()
         | Some kind -> "enclosure", EnclosureKind.name kind
 
+        match settings.TimeLimit with
+        | None -> ()
+        | Some limit -> "time limit", Figure.exact limit.TotalSeconds
+
         "radii", plan.Radii |> List.map Figure.exact |> String.concat " "
         "methods", plan.Methods |> List.map CurveMethod.name |> String.concat " "
         "samples", string plan.Samples

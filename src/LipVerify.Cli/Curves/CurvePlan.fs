@@ -10,6 +10,8 @@ type CurveMethod =
     | GlobalBound
     /// Algorithm 1.
     | AnalyticBound
+    /// Local LipSDP.
+    | LocalLipSdpBound
     /// The largest slope that gradient ascent reaches.
     | GradientAscent
     /// The largest slope at random points.
@@ -48,12 +50,13 @@ module CurveMethod =
         [
             "global", GlobalBound
             "analytic", AnalyticBound
+            "local-lipsdp", LocalLipSdpBound
             "gradient", GradientAscent
             "sampling", RandomSampling
         ]
 
-    /// All methods.
-    let all = List.map snd named
+    /// The methods of a curve for which none are named: those that take seconds on small networks.
+    let usual = [ GlobalBound; AnalyticBound; GradientAscent; RandomSampling ]
 
     /// The word for a method on the command line and in files.
     let name method =
@@ -70,7 +73,8 @@ module CurveMethod =
     let side method =
         match method with
         | GlobalBound
-        | AnalyticBound -> Upper
+        | AnalyticBound
+        | LocalLipSdpBound -> Upper
         | GradientAscent
         | RandomSampling -> Lower
 

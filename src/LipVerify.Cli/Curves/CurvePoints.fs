@@ -13,6 +13,8 @@ type Subject =
         Definition: Definition
         /// What the slopes of `AnalyticBound` come from.
         Enclosure: EnclosureKind
+        /// For `LocalLipSdpBound`.
+        TimeLimit: System.TimeSpan option
         Network: Network
         Input: Tensor
     }
@@ -44,6 +46,8 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
     match method with
     | GlobalBound -> (Global.bound context network).Bound
     | AnalyticBound -> (Analytic.boundWith context subject.Enclosure definition network subject.Input radius).Bound
+    | LocalLipSdpBound ->
+        (LocalLipSdp.bound context definition network subject.Input radius subject.TimeLimit).Result.Bound
     | CurveMethod.GradientAscent ->
         LowerBounds.gradientAscent context definition network ball (effort plan network)
         |> ofLowerBound

@@ -14,6 +14,8 @@ type BoundReport =
         /// What the slopes of the method analytic come from.
         Enclosure: EnclosureKind
         Result: NetworkBound
+        /// What was bounded how, where the layers do not tell.
+        Explanation: string option
         /// `f(x0)`, where an input was given.
         Output: float[] option
         Engine: string
@@ -65,6 +67,10 @@ module BoundReport =
             JsonText.number writer "value" bound.Value
             writer.WriteString("rigor", Rigor.label bound.Rigor)
             JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
+
+            report.Explanation
+            |> Option.iter (fun text -> writer.WriteString("explanation", text))
+
             JsonText.array writer "layers" report.Result.Layers (writeLayer writer)
 
             match report.Output with
@@ -127,6 +133,14 @@ module BoundReport =
             $"{subject} (2-norm, method {methodName report.Method report.Enclosure})"
             $"    ≤ {bound.Value:G10}"
             $"    {promise bound.Rigor}"
+
+            match report.Explanation with
+            | Some text ->
+                $"    {text}"
+                ""
+                "    The layers by Algorithm 1:"
+            | None -> ()
+
             ""
             layerTable report.Result
             $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"

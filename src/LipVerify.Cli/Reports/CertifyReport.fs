@@ -113,10 +113,10 @@ module CertifyReport =
 
     /// What shows a radius.
     let statement method =
-        if method = "crown" then
-            "margins over the ball"
-        else
-            "Proposition 6"
+        match method with
+        | "crown"
+        | "local-lipsdp" -> "margins over the ball"
+        | _ -> "Proposition 6"
 
     let private broken report =
         match report.Attacks, nearest report with

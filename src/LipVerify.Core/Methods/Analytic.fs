@@ -220,13 +220,19 @@ let bound context definition network input radius : NetworkBound =
 let boundWith context kind definition network input radius : NetworkBound =
     run context kind definition network input radius |> boundOf
 
-/// Encloses everything that bends in a network, and its outputs, over the ball of the given radius around `input`.
-let enclose context kind network input radius : NetworkEnclosure =
-    let result = run context kind Nominal network input radius
-
+let private enclosureOf context kind (result: Step) : NetworkEnclosure =
     {
         Kind = kind
         Stages = Map.ofList result.Enclosures
         Output = Reach.atOutput context result.Output.Reach |> Reach.enclosure
         Rigor = result.Lipschitz.Rigor
     }
+
+/// Encloses everything that bends in a network, and its outputs, over the ball of the given radius around `input`.
+let enclose context kind network input radius : NetworkEnclosure =
+    run context kind Nominal network input radius |> enclosureOf context kind
+
+/// The bound and the enclosures behind it, from one run and so with one set of draws.
+let internal boundAndEnclosure context kind definition network input radius =
+    let result = run context kind definition network input radius
+    struct (boundOf result, enclosureOf context kind result)

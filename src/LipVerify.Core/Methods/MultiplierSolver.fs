@@ -1,0 +1,441 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// Multipliers `t_j = 1/s_j` with the `γ` that they are meant to show. Only a witness: `MultiplierProof` checks it.
+[<ReferenceEquality>]
+type Multipliers =
+    {
+        /// `γ`.
+        Gamma: float
+        /// `s`, positive, one an entry of `w`.
+        Weights: float[]
+    }
+
+/// Minimises `γ` over the multipliers of METHODS section 7 by an interior point method. By Schur complements `F(γ², t) ⪰ 0` is
+/// the same as `S(μ, s) = diag(s, I) − μ K − B diag(s) Bᵀ ⪰ 0` for `μ = 1/γ²`, `s = 1/t`, `K = [H; M][H; M]ᵀ` and `B = [G; T]`:
+/// linear, and no larger than `w` and `δf` together.
+module MultiplierSolver =
+
+    /// The matrices of the problem in the solver's scale: `Y = [H; M]`, over at most as many columns as rows, and `B`.
+    [<ReferenceEquality>]
+    type private Problem =
+        {
+            Height: int
+            Uncertain: int
+            Columns: int
+            Y: float[]
+            B: float[]
+            /// `K`.
+            Gram: float[]
+        }
+
+    /// A strictly feasible point with its factor.
+    [<ReferenceEquality>]
+    type private Point =
+        {
+            Mu: float
+            Weights: float[]
+            Matrix: float[]
+            Factor: float[]
+        }
+
+    let private multiply (engine: IEngine) transposeA transposeB m n k (a: float[]) strideA (b: float[]) strideB =
+        let result = Array.zeroCreate<float>(m * n)
+
+        if k > 0 && m > 0 && n > 0 then
+            engine.MatrixMultiply(
+                transposeA,
+                transposeB,
+                m,
+                n,
+                k,
+                1.0,
+                MatrixView(HostStorage a, 0, strideA),
+                MatrixView(HostStorage b, 0, strideB),
+                0.0,
+                MatrixView(HostStorage result, 0, n)
+            )
+
+        result
+
+    let private tryFactor (engine: IEngine) n (matrix: float[]) =
+        let factor = Array.copy matrix
+
+        if engine.TryCholesky(n, HostStorage factor) then
+            Some factor
+        else
+            None
+
+    let private logDeterminant n (factor: float[]) =
+        let mutable sum = 0.0
+
+        for i in 0 .. n - 1 do
+            sum <- sum + log factor[i * n + i]
+
+        2.0 * sum
+
+    let private slice (lfr: LinearFractional) first count =
+        Array.init (lfr.Height * count) (fun k -> lfr.Values[k / count * lfr.Columns + first + k % count])
+
+    /// `|G|`-weighted sums: `p = (I − |G|)⁻¹ ‖H‖` bounds `|v|` for a unit `δx`, and `q = (I − |G|ᵀ)⁻¹ |T|ᵀ Q` how much each `w` matters.
+    let private influences (lfr: LinearFractional) =
+        let k, n = lfr.Uncertain, lfr.Inputs
+        let at i j = abs lfr.Values[i * lfr.Columns + j]
+
+        let own =
+            Array.init lfr.Height (fun i ->
+                Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(lfr.Values, i * lfr.Columns, n)))
+
+        let sizes = Array.copy own
+
+        for i in 0 .. lfr.Height - 1 do
+            for j in 0 .. (min i k) - 1 do
+                sizes[i] <- sizes[i] + at i (n + j) * sizes[j]
+
+        let matters = Array.zeroCreate<float> k
+
+        for i in lfr.Height - 1 .. -1 .. 0 do
+            // A little more than is needed, so that the point is strictly feasible.
+            let weight = if i >= k then sizes[i] else 1.05 * matters[i]
+
+            if i < k then
+                matters[i] <- weight
+
+            for j in 0 .. (min i k) - 1 do
+                matters[j] <- matters[j] + at i (n + j) * weight
+
+        struct (own, sizes, matters)
+
+    /// Entries of `w` that change the outputs, up to rounding.
+    let private relevant (lfr: LinearFractional) (matters: float[]) =
+        [|
+            for j in 0 .. lfr.Uncertain - 1 do
+                if matters[j] > 0.0 then
+                    j
+        |]
+
+    /// The representation with these entries of `w` alone.
+    let private restrict (kept: int[]) (lfr: LinearFractional) =
+        let rows = Array.append kept (Array.init lfr.Outputs (fun i -> lfr.Uncertain + i))
+
+        let columns =
+            Array.append (Array.init lfr.Inputs id) (kept |> Array.map (fun j -> lfr.Inputs + j))
+
+        let pick (values: float[]) =
+            Array.init (rows.Length * columns.Length) (fun k ->
+                values[rows[k / columns.Length] * lfr.Columns + columns[k % columns.Length]])
+
+        { lfr with
+            Uncertain = kept.Length
+            Values = pick lfr.Values
+            Errors = pick lfr.Errors
+        }
+
+    /// What does not change the outputs gets a multiplier that makes its row of the scaled matrix as small as rounding.
+    let private expand (sizes: float[]) (kept: int[]) (multipliers: Multipliers) =
+        let weights =
+            sizes
+            |> Array.map (fun size ->
+                let weight = 1e15 * (if size > 0.0 then size else 1.0) / multipliers.Gamma
+                weight * weight)
+
+        kept |> Array.iteri (fun i j -> weights[j] <- multipliers.Weights[i])
+        { multipliers with Weights = weights }
+
+    let private problem (engine: IEngine) (lfr: LinearFractional) scale : Problem =
+        let y = slice lfr 0 lfr.Inputs |> Array.map (fun x -> x / scale)
+
+        let n = lfr.Height
+
+        let gram = multiply engine false true n n lfr.Inputs y lfr.Inputs y lfr.Inputs
+
+        // More columns than rows compress to the Cholesky factor of `K`; what keeps it definite is far below the solver's accuracy.
+        let compressed =
+            if lfr.Inputs <= n then
+                None
+            else
+                let largest = Seq.max (seq { for i in 0 .. n - 1 -> gram[i * n + i] })
+
+                let definite =
+                    Array.mapi (fun k g -> if k / n = k % n then g + 1e-13 * float n * largest else g) gram
+
+                tryFactor engine n definite
+                |> Option.map (fun factor -> Array.mapi (fun k x -> if k % n > k / n then 0.0 else x) factor)
+
+        {
+            Height = n
+            Uncertain = lfr.Uncertain
+            Columns = if compressed.IsSome then n else lfr.Inputs
+            Y = compressed |> Option.defaultValue y
+            B = slice lfr lfr.Inputs lfr.Uncertain
+            Gram = gram
+        }
+
+    /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
+    let private matrixAt engine (problem: Problem) mu (weights: float[]) rest =
+        let n = problem.Height
+
+        let result =
+            TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
+
+        for k in 0 .. result.Length - 1 do
+            result[k] <- -result[k] - mu * problem.Gram[k]
+
+        for i in 0 .. n - 1 do
+            let own = if i < problem.Uncertain then weights[i] else rest
+            result[i * n + i] <- result[i * n + i] + own
+
+        result
+
+    /// Derivatives of `−log det S` by `μ` and `s`: the gradient, and the Hessian in the scale of `point`, each `s` times itself.
+    [<ReferenceEquality>]
+    type private Derivatives = { Gradient: float[]; Hessian: float[] }
+
+    let private derivatives (engine: IEngine) (problem: Problem) (point: Point) =
+        let n, k, c = problem.Height, problem.Uncertain, problem.Columns
+        let inverse = Array.copy point.Factor
+        TriangularProducts.invertLower engine n inverse
+        let q = TriangularProducts.gramOfLower engine n inverse
+        let qb = TriangularProducts.timesStrictlyLower engine n k q problem.B
+        let bqb = TriangularProducts.symmetricAdjointProduct engine n k problem.B qb
+        let qy = multiply engine false false n c n q n problem.Y c
+        let yqy = multiply engine true false c c n problem.Y c qy c
+        let bqy = multiply engine true false k c n problem.B k qy c
+        let gradient = Array.zeroCreate<float>(k + 1)
+        let size = k + 1
+        let hessian = Array.zeroCreate<float>(size * size)
+        let mutable trace = 0.0
+
+        for i in 0 .. n - 1 do
+            trace <-
+                trace
+                + Numerics.Tensors.TensorPrimitives.Dot(ReadOnlySpan(problem.Y, i * c, c), ReadOnlySpan(qy, i * c, c))
+
+        gradient[0] <- point.Mu * trace
+
+        hessian[0] <-
+            point.Mu
+            * point.Mu
+            * Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan yqy)
+
+        for i in 0 .. k - 1 do
+            let si = point.Weights[i]
+            gradient[i + 1] <- -si * (q[i * n + i] - bqb[i * k + i])
+
+            let mixed =
+                Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(bqy, i * c, c))
+                - Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(qy, i * c, c))
+
+            hessian[(i + 1) * size] <- si * point.Mu * mixed
+
+            for j in 0..i do
+                let a = q[i * n + j]
+                let b = qb[i * k + j]
+                let c = qb[j * k + i]
+                let d = bqb[i * k + j]
+                hessian[(i + 1) * size + j + 1] <- si * point.Weights[j] * (a * a - b * b - c * c + d * d)
+
+        {
+            Gradient = gradient
+            Hessian = hessian
+        }
+
+    /// `−H⁻¹ g` in relative terms, with a ridge where rounding has made the Hessian indefinite.
+    let private direction (engine: IEngine) (derivatives: Derivatives) tau =
+        let size = derivatives.Gradient.Length
+        let gradient = Array.copy derivatives.Gradient
+        gradient[0] <- gradient[0] - tau
+
+        let rec attempt ridge =
+            let factor = Array.copy derivatives.Hessian
+
+            for i in 0 .. size - 1 do
+                factor[i * size + i] <- factor[i * size + i] * (1.0 + ridge) + 1e-300
+
+            if engine.TryCholesky(size, HostStorage factor) then
+                let step = TriangularProducts.solveFactored size factor gradient |> Array.map (~-)
+                let decrement = -(Array.fold2 (fun sum a b -> sum + a * b) 0.0 step gradient)
+                Some(step, decrement)
+            elif ridge > 1.0 then
+                None
+            else
+                attempt (max 1e-14 (100.0 * ridge))
+
+        attempt 0.0
+
+    /// The point at `start + α·step`, if it is feasible.
+    let private along (engine: IEngine) (problem: Problem) (start: Point) (step: float[]) (change: float[]) alpha =
+        let mu = start.Mu * (1.0 + alpha * step[0])
+        let weights = Array.mapi (fun j s -> s * (1.0 + alpha * step[j + 1])) start.Weights
+
+        if mu <= 0.0 || weights |> Array.exists (fun s -> not (s > 0.0)) then
+            None
+        else
+            let matrix = Array.map2 (fun s d -> s + alpha * d) start.Matrix change
+
+            tryFactor engine problem.Height matrix
+            |> Option.map (fun factor ->
+                {
+                    Mu = mu
+                    Weights = weights
+                    Matrix = matrix
+                    Factor = factor
+                })
+
+    /// `−τ ln`-free barrier: `−τ̂·μ/μ_start − log det S`, with `τ̂` in the scale of `start`.
+    let private barrier n tau (start: Point) (point: Point) =
+        -tau * point.Mu / start.Mu - logDeterminant n point.Factor
+
+    /// Steps go at most this part of the way to where the matrix stops being positive definite: closer, many later steps would be
+    /// spent on getting away from there.
+    let private fraction = 0.7
+
+    /// The best of the steps tried along a direction: doubled while that helps, halved while it does not.
+    let private search engine problem tau start step change =
+        let n = problem.Height
+        let value = barrier n tau start start
+
+        let trial alpha =
+            along engine problem start step change (alpha / fraction)
+            |> Option.bind (fun _ -> along engine problem start step change alpha)
+
+        let rec grow alpha best =
+            match trial (2.0 * alpha) with
+            | Some next when alpha < 1e6 && barrier n tau start next < barrier n tau start best ->
+                grow (2.0 * alpha) next
+            | _ -> best
+
+        let rec shrink alpha =
+            match trial alpha with
+            | Some point when barrier n tau start point < value -> Some point
+            | _ when alpha < 1e-8 -> None
+            | _ -> shrink (alpha * 0.6)
+
+        match trial 1.0 with
+        | Some point when barrier n tau start point < value -> Some(grow 1.0 point)
+        | _ -> shrink 0.6
+
+    /// What the solver knows after a step.
+    [<NoComparison; NoEquality>]
+    type Progress =
+        {
+            /// The multipliers so far.
+            Multipliers: Multipliers
+            /// No multipliers give less than `Gamma·(1 − Gap)`, about.
+            Gap: float
+            /// Steps so far.
+            Steps: int
+        }
+
+    let private solveRelevant
+        (context: Context)
+        (lfr: LinearFractional)
+        (warm: Multipliers option)
+        (goOn: Progress -> bool)
+        =
+        let engine = context.Engine
+        let struct (own, sizes, matters) = influences lfr
+        let k = lfr.Uncertain
+
+        let ceiling =
+            Math.Sqrt(
+                Seq.sum (seq { for i in 0 .. lfr.Height - 1 -> own[i] * (if i >= k then sizes[i] else matters[i]) })
+            )
+
+        if not (ceiling > 0.0 && Double.IsFinite ceiling) then
+            None
+        else
+            let problem = problem engine lfr ceiling
+            let n = problem.Height
+
+            let starting mu weights =
+                let matrix = matrixAt engine problem mu weights 1.0
+
+                tryFactor engine n matrix
+                |> Option.map (fun f ->
+                    {
+                        Mu = mu
+                        Weights = weights
+                        Matrix = matrix
+                        Factor = f
+                    })
+
+            let toMultipliers (point: Point) =
+                {
+                    Gamma = ceiling / sqrt point.Mu
+                    Weights = point.Weights
+                }
+
+            let rec iterate (point: Point) tau steps =
+                Context.check context
+                let derivatives = derivatives engine problem point
+                // τ in relative terms: τ·μ.
+                let relativeTau = max (tau * point.Mu) 0.0
+
+                match direction engine derivatives relativeTau with
+                | None -> point
+                | Some(step, decrement) ->
+                    let change =
+                        matrixAt engine problem (point.Mu * step[0]) (Array.map2 (*) point.Weights step[1..]) 0.0
+
+                    match search engine problem relativeTau point step change with
+                    | None -> point
+                    | Some next ->
+                        let gap = float n / (tau * next.Mu)
+                        let centered = decrement < max 2.0 (0.1 * float n)
+
+                        let progress =
+                            {
+                                Multipliers = toMultipliers next
+                                Gap = 0.5 * gap
+                                Steps = steps + 1
+                            }
+
+                        if goOn progress then
+                            iterate next (if centered then 8.0 * tau else tau) (steps + 1)
+                        else
+                            next
+
+            let cold factor =
+                starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+
+            // Smaller weights at the same ratios keep what is feasible for other outputs, and leave room for these.
+            let ofWarm (multipliers: Multipliers) =
+                let mu = ceiling * ceiling / (multipliers.Gamma * multipliers.Gamma)
+
+                [ 1.0; 0.5; 0.25; 0.1; 0.03; 0.01; 1e-3 ]
+                |> List.tryPick (fun factor -> starting (factor * mu) (multipliers.Weights |> Array.map ((*) factor)))
+
+            Option.bind ofWarm warm
+            |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)
+            |> Option.map (fun start ->
+                // With this pull the central path lies where `μ` is within twice of the best.
+                iterate start (float n / start.Mu) 0 |> toMultipliers)
+
+    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
+    /// where nothing moves the outputs, or numbers overflow.
+    let solve
+        (context: Context)
+        (lfr: LinearFractional)
+        (warm: Multipliers option)
+        (goOn: Progress -> bool)
+        : Multipliers option =
+        let struct (_, sizes, matters) = influences lfr
+        let kept = relevant lfr matters
+        let expand = expand (Array.sub sizes 0 lfr.Uncertain) kept
+
+        let warm =
+            warm
+            |> Option.map (fun multipliers ->
+                { multipliers with
+                    Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
+                })
+
+        solveRelevant context (restrict kept lfr) warm (fun progress ->
+            goOn
+                { progress with
+                    Multipliers = expand progress.Multipliers
+                })
+        |> Option.map expand

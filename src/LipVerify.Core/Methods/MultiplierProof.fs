@@ -54,33 +54,28 @@ let private scale (lfr: LinearFractional) gamma (weights: float[]) =
 
 /// Whether the norm of the scaled matrix is at most 1.
 let private isContraction (context: Context) (lfr: LinearFractional) (scaled: Scaled) =
-    let engine = context.Engine
-    let byRows = lfr.Height <= lfr.Columns
-    let n = min lfr.Height lfr.Columns
-    let depth = max lfr.Height lfr.Columns
-    let gram = Array.zeroCreate<float>(n * n)
-    let view = MatrixView(HostStorage scaled.Values, 0, lfr.Columns)
-    engine.MatrixMultiply(not byRows, byRows, n, n, depth, 1.0, view, view, 0.0, MatrixView(HostStorage gram, 0, n))
+    let matrix =
+        MaskedMap.whole (Dense(Dense.create (Tensor.ofArray [ lfr.Height; lfr.Columns ] scaled.Values)))
 
-    // The proof is about one symmetric matrix.
-    TriangularProducts.mirror n gram
+    let layout = GramLayout.cheapest matrix
+    let n = layout.Envelope.Order
 
     // |fl(G) − G| ≤ γ_k |N||N|ᵀ, whose norm is at most ‖N‖_F².
     let forming =
-        Rounding.gamma (engine.MatrixProductDepth(not byRows, byRows, n, n, depth) + 1)
+        2.0
+        * Rounding.gamma (Gram.roundingsPerEntry layout.Side matrix)
         * scaled.SquaredNorm
-        * 2.0
         + Math.ScaleB(1.0, -700)
 
     // What the shift of the proof, with its own rounding, takes.
     let shift = 8.0 * Rounding.gamma (n + 1) * float n
-    let slack = 5.0 * float n * Rounding.unitRoundoff
     let room = 1.0 - scaled.Error
-    let target = room * room * (1.0 - 1e-14) - forming - shift - slack
+    let target = room * room * (1.0 - 1e-14) - forming - shift
+    let form () = GramMatrix.form context matrix layout
 
     room > 0.0
     && target > 0.0
-    && match SemidefiniteProof.prove context n gram target slack with
+    && match SemidefiniteProof.tryBound context layout.Envelope form target with
        | Some largest ->
            let norm = Rounding.sqrtUp (Rounding.addUp largest forming)
            Rounding.addUp norm scaled.Error <= 1.0

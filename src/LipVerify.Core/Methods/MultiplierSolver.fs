@@ -60,7 +60,7 @@ module MultiplierSolver =
 
         result
 
-    let private tryFactor (engine: IEngine) n (matrix: float[]) =
+    let private tryFactor (engine: IEngine) (n: int) (matrix: float[]) =
         let factor = Array.copy matrix
 
         if engine.TryCholesky(n, HostStorage factor) then
@@ -254,7 +254,7 @@ module MultiplierSolver =
             for i in 0 .. size - 1 do
                 factor[i * size + i] <- factor[i * size + i] * (1.0 + ridge) + 1e-300
 
-            if engine.TryCholesky(size, HostStorage factor) then
+            if engine.TryCholesky((size: int), HostStorage factor) then
                 let step = TriangularProducts.solveFactored size factor gradient |> Array.map (~-)
                 let decrement = -(Array.fold2 (fun sum a b -> sum + a * b) 0.0 step gradient)
                 Some(step, decrement)

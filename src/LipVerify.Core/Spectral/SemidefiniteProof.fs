@@ -4,11 +4,6 @@ module LipVerify.Core.SemidefiniteProof
 open System
 open LipVerify.Compute
 
-/// Relative gaps tried above an estimate, from a little more than estimates err by up to a plainly wrong one.
-let private slacks limit =
-    Seq.unfold (fun slack -> Some(slack, 8.0 * slack)) 1e-10
-    |> Seq.takeWhile (fun slack -> slack < limit)
-
 /// The entries on the diagonal.
 let private diagonal (envelope: SymmetricEnvelope) (gram: Storage) =
     Array.init envelope.Order (fun i ->
@@ -16,42 +11,42 @@ let private diagonal (envelope: SymmetricEnvelope) (gram: Storage) =
         gram.CopyTo(int (envelope.Index(i, i)), Span value)
         value[0])
 
-/// A proven bound on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not negative: the first of
-/// `estimate·(1 + slack)` for slacks below `limit` that Cholesky proves. `form` gives the lower triangle of `G` in storage that
-/// is overwritten.
+/// A proven bound just above `ceiling` on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not
+/// negative, if Cholesky proves it. `form` gives the lower triangle of `G` in storage that is overwritten.
 ///
 /// If floating-point Cholesky succeeds on `A = c·I − G − s·I`, then `A + Δ ⪰ 0` for a `Δ` with `|Δ_ij| ≤ γ_{k+1}/(1 − γ_{k+1})·√(a_ii a_jj)`
 /// inside the envelope and 0 outside, `k` being the length of its longest row (Rump, BIT 2006, Theorem 2.3). A row of `Δ` has at
 /// most `m` entries, `m = MostCoupled`, so `‖Δ‖ ≤ m·γ_{k+1}/(1 − γ_{k+1})·c`.
-let prove (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Storage) (estimate: float) limit =
-    let engine = context.Engine
+let tryBound (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Storage) (ceiling: float) =
+    Context.check context
 
-    let attempt slack =
-        Context.check context
-        let ceiling = estimate * (1.0 + slack)
+    // Three times the bound pays for the rounding of the shifted diagonal (3u·c) and of this line; the last term
+    // outweighs underflow in the factorisation for data scaled near 1.
+    let shift =
+        3.0
+        * Rounding.gamma (envelope.LongestRow + 1)
+        * float envelope.MostCoupled
+        * ceiling
+        + Math.ScaleB(1.0, -700)
 
-        // Three times the bound pays for the rounding of the shifted diagonal (3u·c) and of this line; the last term
-        // outweighs underflow in the factorisation for data scaled near 1.
-        let shift =
-            3.0
-            * Rounding.gamma (envelope.LongestRow + 1)
-            * float envelope.MostCoupled
-            * ceiling
-            + Math.ScaleB(1.0, -700)
+    let c = Math.BitIncrement(ceiling + 2.0 * shift)
+    let matrix = form ()
+    context.Report $"spectral norm: Cholesky factorisation of side {envelope.Order}"
+    let entries = diagonal envelope matrix
+    context.Engine.Scale(-1.0, matrix, 0, matrix.Length)
 
-        let c = Math.BitIncrement(ceiling + 2.0 * shift)
-        let matrix = form ()
-        context.Report $"spectral norm: Cholesky factorisation of side {envelope.Order}"
-        let entries = diagonal envelope matrix
-        engine.Scale(-1.0, matrix, 0, matrix.Length)
+    entries
+    |> Array.iteri (fun i g ->
+        context.Engine.Copy(HostStorage [| (c - g) - shift |], 0, matrix, int (envelope.Index(i, i)), 1))
 
-        entries
-        |> Array.iteri (fun i g ->
-            engine.Copy(HostStorage [| (c - g) - shift |], 0, matrix, int (envelope.Index(i, i)), 1))
+    if context.Engine.TryCholesky(envelope, matrix) then
+        Some c
+    else
+        None
 
-        if engine.TryCholesky(envelope, matrix) then
-            Some c
-        else
-            None
-
-    slacks limit |> Seq.tryPick attempt
+/// The bound at the first of `estimate·(1 + slack)` that is proved, for slacks from a little more than estimates err by up to
+/// `limit`.
+let prove context envelope form (estimate: float) limit =
+    Seq.unfold (fun slack -> Some(slack, 8.0 * slack)) 1e-10
+    |> Seq.takeWhile (fun slack -> slack < limit)
+    |> Seq.tryPick (fun slack -> tryBound context envelope form (estimate * (1.0 + slack)))

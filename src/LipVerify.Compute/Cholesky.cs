@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace LipVerify.Compute;
@@ -31,6 +32,7 @@ internal static unsafe class Cholesky
 
     private static int Split(int n) => Math.Max(Base, n / 2 / Base * Base);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static bool TryFactorBase(double* a, int n, int stride)
     {
         for (int j = 0; j < n; j++)
@@ -68,6 +70,7 @@ internal static unsafe class Cholesky
     }
 
     /// <summary>32 rows of X at a time, one in each lane of four vectors: four sums that do not wait for each other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SolveBase(double* l, int stride, int n, double* x, int rowStride, int rows)
     {
         const int Lanes = 32;

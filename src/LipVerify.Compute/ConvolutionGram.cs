@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LipVerify.Compute;
 
 /// <summary>
@@ -74,7 +76,8 @@ internal sealed unsafe class ConvolutionGram
         return Array.ConvertAll(lists, list => list.ToArray());
     }
 
-    /// <summary>Adds what one position contributes, in one group of channels.</summary>
+    /// <summary>Adds what one position contributes, in one group of channels. A bound calls it too few times for the compiler to come back to it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Add(
         CpuEngine engine, double* weights, double* rowFactors, double* columnFactors, int row, int column, int group,
         LocalRow[] local, int[] summed, double* scratch, double* gram)

@@ -202,6 +202,16 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
+    public void AddTwoScaled(double alpha, Storage x, double beta, Storage z, Storage y, int offset, int length)
+    {
+        Arguments.NotNegative(length);
+        double[] first = Arguments.Host(x, offset, length), second = Arguments.Host(z, offset, length), to = Arguments.Host(y, offset, length);
+        Arguments.Distinct(first, to, nameof(x), nameof(y));
+        Arguments.Distinct(second, to, nameof(z), nameof(y));
+        Elementwise.AddTwoScaled(Threads, alpha, first, beta, second, to, offset, length);
+    }
+
+    /// <inheritdoc/>
     public void Scale(double alpha, Storage x, int offset, int length)
     {
         Arguments.NotNegative(length);

@@ -16,6 +16,21 @@ internal static unsafe class Elementwise
             TensorPrimitives.MultiplyAdd(x.AsSpan(offsetX + start, count), alpha, target, target);
         });
 
+    public static void AddTwoScaled(int threads, double alpha, double[] x, double beta, double[] z, double[] y, int offset, int length) =>
+        Chunks(threads, length, (start, count) =>
+        {
+            fixed (double* px = &x[offset + start], pz = &z[offset + start], py = &y[offset + start])
+            {
+                Vector512<double> a = Vector512.Create(alpha), b = Vector512.Create(beta);
+                int i = 0;
+                for (; i <= count - 8; i += 8)
+                    Vector512.Store(
+                        Vector512.MultiplyAddEstimate(b, Vector512.Load(pz + i), Vector512.MultiplyAddEstimate(a, Vector512.Load(px + i), Vector512.Load(py + i))),
+                        py + i);
+                for (; i < count; i++) py[i] = py[i] + alpha * px[i] + beta * pz[i];
+            }
+        });
+
     public static void Scale(int threads, double alpha, double[] x, int offset, int length) =>
         Chunks(threads, length, (start, count) =>
         {
@@ -84,6 +99,7 @@ internal static unsafe class Elementwise
     private static void Chunks(int threads, int length, Action<int, int> body)
     {
         int chunks = Pieces.CeilingDivide(length, Chunk);
+        if (chunks == 0) return;
         if (chunks == 1) body(0, length);
         else Pieces.Run(threads, chunks, 0, (chunk, _) => body(chunk * Chunk, Math.Min(Chunk, length - chunk * Chunk)));
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace LipVerify.Compute;
@@ -35,6 +36,7 @@ internal static unsafe class EntrywiseProduct<TFunction> where TFunction : struc
             for (int i = 0; i < rows; i++) AddMultiple(count, scale, a + (nint)i * columns + first, y[i], x + first);
         });
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Dot(int count, double scale, double* a, double* x)
     {
         Vector512<double> s = Vector512.Create(scale), s0 = Vector512<double>.Zero, s1 = s0, s2 = s0, s3 = s0;
@@ -51,6 +53,7 @@ internal static unsafe class EntrywiseProduct<TFunction> where TFunction : struc
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddMultiple(int count, double scale, double* a, double factor, double* sums)
     {
         if (factor == 0) return;

@@ -128,6 +128,9 @@ public interface IEngine
     /// <summary>y ← y + α·x over the first <paramref name="length"/> values from the given offsets.</summary>
     void AddScaled(double alpha, Storage x, int offsetX, Storage y, int offsetY, int length);
 
+    /// <summary>y ← y + α·x + β·z over <paramref name="length"/> values from one offset; y is another block than x and z.</summary>
+    void AddTwoScaled(double alpha, Storage x, double beta, Storage z, Storage y, int offset, int length);
+
     /// <summary>x ← α·x over <paramref name="length"/> values from <paramref name="offset"/>.</summary>
     void Scale(double alpha, Storage x, int offset, int length);
 

@@ -197,6 +197,9 @@ type CountingEngine(inner: IEngine) =
         member _.AddScaled(alpha, x, offsetX, y, offsetY, length) =
             inner.AddScaled(alpha, x, offsetX, y, offsetY, length)
 
+        member _.AddTwoScaled(alpha, x, beta, z, y, offset, length) =
+            inner.AddTwoScaled(alpha, x, beta, z, y, offset, length)
+
         member _.Scale(alpha, x, offset, length) = inner.Scale(alpha, x, offset, length)
 
         member _.Dot(x, offsetX, y, offsetY, length) =

@@ -2,6 +2,8 @@
 module LipVerify.Core.CholeskyCertificate
 
 open System
+open System.Runtime.CompilerServices
+open System.Threading
 open LipVerify.Compute
 
 /// An upper bound beside the best estimate from below, both of the largest eigenvalue.
@@ -58,25 +60,47 @@ let private byMatrix context (layout: GramLayout) gram =
     // The Gram matrix of a Gram matrix: its eigenvalues are squares.
     sqrt (converged (lanczosOn context explicit Gram.Columns))
 
+/// Blocks of engines that wait for the next Gram matrix. To touch fresh memory takes longer than to fill it.
+let private workspaces = ConditionalWeakTable<IEngine, Storage ref>()
+
+/// Larger blocks are not kept: 256 MB.
+let private largestKept = 1 <<< 25
+
+let private borrow (engine: IEngine) length : Storage =
+    let kept = workspaces.GetValue(engine, fun _ -> ref (HostStorage [||] :> Storage))
+    let block = Interlocked.Exchange(&kept.contents, HostStorage [||])
+
+    if block.Length >= length then
+        block
+    else
+        engine.Allocate length
+
+let private giveBack (engine: IEngine) (block: Storage) =
+    if block.Length <= largestKept then
+        (workspaces.GetValue(engine, fun _ -> ref block)).Value <- block
+
 /// A Gram matrix that is formed when it is needed. A factorisation overwrites it, and most certificates take only one.
 type private GramSource(context: Context, masked, layout: GramLayout) =
-    let mutable kept = None
+    let block = borrow context.Engine (Checked.int layout.Envelope.Length)
+    let mutable isFormed = false
 
     /// The matrix, to be read.
     member _.Read() =
-        match kept with
-        | Some gram -> gram
-        | None ->
+        if not isFormed then
             context.Report $"spectral norm: Gram matrix of side {layout.Envelope.Order}"
-            let gram = GramMatrix.form context masked layout
-            kept <- Some gram
-            gram
+            GramMatrix.formInto context masked layout block
+            isFormed <- true
+
+        block
 
     /// The matrix, to be overwritten.
     member source.Take() =
         let gram = source.Read()
-        kept <- None
+        isFormed <- false
         gram
+
+    interface IDisposable with
+        member _.Dispose() = giveBack context.Engine block
 
 /// Ways to an estimate, each with the largest error that would still be a surprise.
 let private estimators context masked (layout: GramLayout) (gram: GramSource) =
@@ -97,7 +121,7 @@ let private estimators context masked (layout: GramLayout) (gram: GramSource) =
 /// `‖M‖²` for an operator whose entries are scaled so that `‖M‖₁·‖M‖_∞` is near 1. `absoluteProduct` is an upper bound on
 /// `‖M‖₁·‖M‖_∞ ≥ ‖|M|‖²`.
 let largestGramEigenvalue (context: Context) masked (layout: GramLayout) absoluteProduct =
-    let gram = GramSource(context, masked, layout)
+    use gram = new GramSource(context, masked, layout)
     let gamma = Rounding.gamma (Gram.roundingsPerEntry layout.Side masked)
 
     // |fl(G) − G| ≤ γ |M|ᵀ|M| entry by entry.

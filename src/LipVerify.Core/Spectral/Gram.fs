@@ -1,6 +1,7 @@
 /// The operators `MᵀM` and `M Mᵀ` of `M = R A D`.
 module LipVerify.Core.Gram
 
+open System
 open LipVerify.Compute
 
 /// Which product of the operator with its adjoint is meant.
@@ -26,6 +27,34 @@ let multiply (engine: IEngine) masked side batch (x: Storage) (other: Storage) =
     | Rows ->
         MaskedMap.adjoint engine masked batch x other
         MaskedMap.apply engine masked batch other x
+
+/// Squares of the row factors, where none underflows.
+let squaredRows masked =
+    let struct (least, _) = Tensor.sizes masked.Rows
+
+    if least >= Math.ScaleB(1.0, -500) then
+        Some(Tensor.map (fun r -> r * r) masked.Rows)
+    else
+        None
+
+/// `result ← MᵀM x` or `M Mᵀ x` for each row of a batch of vectors that are 0 where the side is not live; `squares` are the
+/// `squaredRows`, and `other` holds the vectors of the other side between. As `multiply`, with fewer passes over memory.
+let image (engine: IEngine) masked (squares: Tensor option) side batch (x: Storage) (other: Storage) (result: Storage) =
+    match side, squares with
+    | Columns, Some squares ->
+        LinearMap.apply engine masked.Map batch x other
+        engine.MultiplyRows(other, batch, squares.Storage, other)
+        LinearMap.adjoint engine masked.Map batch other result
+        engine.MultiplyRows(result, batch, masked.Columns.Storage, result)
+    | Rows, _ ->
+        engine.MultiplyRows(x, batch, masked.Rows.Storage, result)
+        LinearMap.adjoint engine masked.Map batch result other
+        engine.MultiplyRows(other, batch, masked.Columns.Storage, other)
+        LinearMap.apply engine masked.Map batch other result
+        engine.MultiplyRows(result, batch, masked.Rows.Storage, result)
+    | Columns, None ->
+        engine.Copy(x, 0, result, 0, x.Length)
+        multiply engine masked side batch result other
 
 /// Vector lengths on the given side and on the other.
 let lengths side (masked: MaskedMap) =

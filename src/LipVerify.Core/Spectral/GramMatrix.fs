@@ -176,10 +176,9 @@ module GramMatrix =
                 let row = Array.init (first + b + 1) (fun j -> basis[b * length + live[j]])
                 engine.Copy(HostStorage row, 0, gram, int (layout.Envelope.Index(first + b, 0)), row.Length)
 
-    /// The lower triangle over the live coordinates of one side; a dense map is compressed to its live coordinates beforehand.
-    let form (context: Context) masked (layout: GramLayout) : Storage =
-        let gram = context.Engine.Allocate(Checked.int layout.Envelope.Length)
-
+    /// Writes the lower triangle over the live coordinates of one side into `gram`, whatever that held, which may be longer than the
+    /// envelope; a dense map is compressed to its live coordinates beforehand.
+    let formInto (context: Context) masked (layout: GramLayout) (gram: Storage) =
         match masked.Map with
         | Dense dense -> ofDense context layout dense masked.Rows gram
         | Convolution c -> ofConvolution context masked layout c gram
@@ -187,6 +186,10 @@ module GramMatrix =
         | Diagonal _
         | Scaled _ -> ofImages context masked layout gram
 
+    /// The lower triangle in storage of its own.
+    let form (context: Context) masked (layout: GramLayout) : Storage =
+        let gram = context.Engine.Allocate(Checked.int layout.Envelope.Length)
+        formInto context masked layout gram
         gram
 
     /// The whole symmetric matrix, row-major.

@@ -14,6 +14,7 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
         engine.Allocate(Checked.(*) count length)
 
     let other = engine.Allocate(Checked.(*) count otherLength)
+    let squares = Gram.squaredRows masked
     let mutable previous = block ()
     let mutable current = block ()
     let mutable next = block ()
@@ -79,8 +80,7 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
     /// One step: applies `G` to one vector of each start.
     member _.Step() =
         Context.check context
-        engine.Copy(current, 0, next, 0, current.Length)
-        Gram.multiply engine masked side count next other
+        Gram.image engine masked squares side count current other next
 
         for i in 0 .. count - 1 do
             let t = matrices[i]
@@ -93,8 +93,7 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
                 else
                     Seq.last t.OffDiagonal
 
-            engine.AddScaled(-alpha, current, first, next, first, length)
-            engine.AddScaled(-before, previous, first, next, first, length)
+            engine.AddTwoScaled(-alpha, current, -before, previous, next, first, length)
             let beta = normalise next i
             t.Diagonal.Add alpha
             t.OffDiagonal.Add beta

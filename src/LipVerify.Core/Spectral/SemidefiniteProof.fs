@@ -12,7 +12,8 @@ let private diagonal (envelope: SymmetricEnvelope) (gram: Storage) =
         value[0])
 
 /// A proven bound just above `ceiling` on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not
-/// negative, if Cholesky proves it. `form` gives the lower triangle of `G` in storage that is overwritten.
+/// negative, if Cholesky proves it. `form` gives the lower triangle of `G` in storage that is overwritten,
+/// and may be longer than the envelope.
 ///
 /// If floating-point Cholesky succeeds on `A = c·I − G − s·I`, then `A + Δ ⪰ 0` for a `Δ` with `|Δ_ij| ≤ γ_{k+1}/(1 − γ_{k+1})·√(a_ii a_jj)`
 /// inside the envelope and 0 outside, `k` being the length of its longest row (Rump, BIT 2006, Theorem 2.3). A row of `Δ` has at
@@ -33,7 +34,7 @@ let tryBound (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Sto
     let matrix = form ()
     context.Report $"spectral norm: Cholesky factorisation of side {envelope.Order}"
     let entries = diagonal envelope matrix
-    context.Engine.Scale(-1.0, matrix, 0, matrix.Length)
+    context.Engine.Scale(-1.0, matrix, 0, Checked.int envelope.Length)
 
     entries
     |> Array.iteri (fun i g ->

@@ -54,6 +54,30 @@ type ComputeVectorTests(threads: int) =
                 Assert.That(scaled[i], Is.EqualTo(if inside offsetX i then 0.7 * x[i] else x[i])))
 
     [<Test>]
+    member _.``y + α·x + β·z is elementwise and touches nothing else``() =
+        check 60 lengths (fun (length, offset, _, seed) ->
+            let values k = randomValues (seed + k) (length + 20)
+
+            let x, z, y = values 0, values 1, values 2
+            let sum = Array.copy y
+            engine.AddTwoScaled(0.7, host x, -1.3, host z, host sum, offset, length)
+
+            for i in 0 .. length + 19 do
+                if i >= offset && i < offset + length then
+                    let exact = y[i] + 0.7 * x[i] - 1.3 * z[i]
+                    // Four roundings, or two where they are fused, here and in the line above.
+                    let allowed = 2.0 * gamma 4 * (abs y[i] + abs (0.7 * x[i]) + abs (1.3 * z[i]))
+
+                    Assert.That(abs (sum[i] - exact), Is.LessThanOrEqualTo allowed)
+                else
+                    Assert.That(sum[i], Is.EqualTo y[i]))
+
+        let block = host (Array.zeroCreate 10)
+
+        refusal (fun () -> engine.AddTwoScaled(1.0, block, 1.0, host (Array.zeroCreate 10), block, 0, 5))
+        |> ignore
+
+    [<Test>]
     member _.``an inner product is within rounding, wherever its vectors lie and however many threads there are``() =
         check 60 lengths (fun (length, offsetX, offsetY, seed) ->
             let x, y = randomValues seed length, randomValues (seed + 1) length

@@ -78,7 +78,7 @@ type CurveArguments =
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radii _ -> "A:B:N for N radii from A to B, A:B:N:log for logarithmic steps, or radii separated by commas."
             | Methods _ ->
-                "upper bounds global, analytic, local-lipsdp and lower bounds gradient, sampling, separated by commas (all but local-lipsdp)."
+                "upper bounds global, analytic, crown-analytic (slopes of --enclosure crown), local-lipsdp and lower bounds gradient, sampling, separated by commas (global,analytic,gradient,sampling)."
             | Csv _ -> "write one row a point to this file as it is finished; a rerun goes on from there."
             | Plot _ -> "write the curves to this file as an SVG picture."
             | Html _ -> "write them to this file as an interactive page."

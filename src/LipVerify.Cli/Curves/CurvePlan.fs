@@ -8,8 +8,10 @@ open LipVerify.Core
 type CurveMethod =
     /// The global constant: the same at every radius.
     | GlobalBound
-    /// Algorithm 1.
+    /// Algorithm 1, with the slopes of the enclosure that was asked for.
     | AnalyticBound
+    /// Algorithm 1 with slopes from linear functions carried to the input.
+    | CrownAnalyticBound
     /// Local LipSDP.
     | LocalLipSdpBound
     /// The largest slope that gradient ascent reaches.
@@ -50,6 +52,7 @@ module CurveMethod =
         [
             "global", GlobalBound
             "analytic", AnalyticBound
+            "crown-analytic", CrownAnalyticBound
             "local-lipsdp", LocalLipSdpBound
             "gradient", GradientAscent
             "sampling", RandomSampling
@@ -74,6 +77,7 @@ module CurveMethod =
         match method with
         | GlobalBound
         | AnalyticBound
+        | CrownAnalyticBound
         | LocalLipSdpBound -> Upper
         | GradientAscent
         | RandomSampling -> Lower

@@ -46,6 +46,7 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
     match method with
     | GlobalBound -> (Global.bound context network).Bound
     | AnalyticBound -> (Analytic.boundWith context subject.Enclosure definition network subject.Input radius).Bound
+    | CrownAnalyticBound -> (Analytic.boundWith context Crown definition network subject.Input radius).Bound
     | LocalLipSdpBound ->
         (LocalLipSdp.bound context definition network subject.Input radius subject.TimeLimit).Result.Bound
     | CurveMethod.GradientAscent ->

@@ -368,8 +368,7 @@ module LocalLipSdp =
         else
             try
                 let struct (slopes, lfr) =
-                    startOf network input radius
-                    |> representTraced context definition Map.empty id
+                    startOf network input radius |> representTraced context definition Map.empty id
 
                 let proved =
                     if LinearFractional.isFinite lfr then

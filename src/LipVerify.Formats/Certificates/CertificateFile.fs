@@ -119,7 +119,14 @@ let private writeMultiplierDocument (writer: Utf8JsonWriter) network input defin
     writer.WriteEndObject()
 
 /// The bytes of a certificate `lipverify/multipliers/1` for a bound by local LipSDP.
-let writeMultipliers network input definition radius (bound: Bound) (witness: MultiplierWitness) : Result<byte[], string> =
+let writeMultipliers
+    network
+    input
+    definition
+    radius
+    (bound: Bound)
+    (witness: MultiplierWitness)
+    : Result<byte[], string> =
     let multipliers = witness.Bends |> List.collect (snd >> List.ofArray)
 
     if List.forall Double.IsFinite (bound.Value :: multipliers) then

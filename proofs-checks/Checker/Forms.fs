@@ -138,6 +138,8 @@ let apply (operator: Operator) (scales: float[] list) coordinates (forms: Form[]
         Readers.refuse "a layer of the network does not fit the one before"
 
     allow operator.Outputs coordinates
+    // Here and not inside the loop, whose exceptions would come out wrapped.
+    let factors = Array.init operator.Outputs (rowFactor operator scales)
     let result = Array.zeroCreate<Form> operator.Outputs
 
     Parallel.For(
@@ -152,7 +154,7 @@ let apply (operator: Operator) (scales: float[] list) coordinates (forms: Form[]
                 )
 
             result[i] <-
-                match rowFactor operator scales i with
+                match factors[i] with
                 | 1.0, 0.0 -> row
                 | factor, spread -> scaleWithin factor spread row
     )

@@ -35,14 +35,15 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
     let reachOf form =
         reach inputs certificate.Radius reaches form
 
-    /// A range with what the form says about it.
+    /// A range with what the form says about it. Beyond the doubles directed rounding ends.
     let limited range form =
         let reach = reachOf form
+        let fall, rise = min range.Fall reach, min range.Rise reach
 
-        { range with
-            Fall = min range.Fall reach
-            Rise = min range.Rise reach
-        }
+        if not (List.forall Double.IsFinite [ range.Nominal.Lo; range.Nominal.Hi; fall; rise ]) then
+            stop "not checked: values leave the range of doubles"
+
+        { range with Fall = fall; Rise = rise }
 
     let nextBend size =
         match bends with
@@ -68,6 +69,14 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
     /// error of the coefficients.
     let bend (slopes: Interval[]) (ranges: Range[]) (forms: Form[]) =
         let entries, multiplier = nextBend forms.Length
+
+        // A slope that turns out to be known needs no multiplier: setting `w` to what it then is keeps `F ⪰ 0`.
+        let entries =
+            entries
+            |> Array.filter (fun i ->
+                let struct (_, width) = middle slopes[i]
+                width > 0.0)
+
         let first = inputs + reaches.Count
 
         let bounds =
@@ -221,22 +230,21 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
     let affine operator scales bias signal =
         let nominal = Walk.apply operator scales bias (signal.Ranges |> Array.map _.Nominal)
 
-        if not (nominal |> Array.forall (fun y -> Double.IsFinite y.Lo && Double.IsFinite y.Hi)) then
-            stop "not checked: nominal values leave the range of doubles"
-
         let forms = apply operator scales (inputs + reaches.Count) signal.Forms
 
         {
             Ranges =
                 Array.map2
                     (fun nominal form ->
-                        let reach = reachOf form
+                        let unlimited =
+                            {
+                                Nominal = nominal
+                                Fall = Double.PositiveInfinity
+                                Rise = Double.PositiveInfinity
+                                Least = Double.NegativeInfinity
+                            }
 
-                        {
-                            Nominal = nominal
-                            Fall = reach
-                            Rise = reach
-                        })
+                        limited unlimited form)
                     nominal
                     forms
             Forms = forms
@@ -288,6 +296,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
                             Nominal = x
                             Fall = certificate.Radius
                             Rise = certificate.Radius
+                            Least = Double.NegativeInfinity
                         })
                 Forms = Array.init inputs coordinate
             }

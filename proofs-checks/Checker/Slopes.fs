@@ -4,19 +4,21 @@ module LipVerify.Checker.Slopes
 open System
 open LipVerify.Checker.Directed
 
-/// A value: where its nominal value lies, and how far it can fall and rise from there.
+/// A value: where its nominal value lies, and how far it can fall and rise from there. `Least` is below all its values too; behind
+/// a ReLU it says that none is negative, which rounding of the nominal value would hide.
 [<Struct>]
 type Range =
     {
         Nominal: Interval
         Fall: float
         Rise: float
+        Least: float
     }
 
 /// The least and the largest value.
 let extremes range =
     {
-        Lo = addDown range.Nominal.Lo -range.Fall
+        Lo = max range.Least (addDown range.Nominal.Lo -range.Fall)
         Hi = addUp range.Nominal.Hi range.Rise
     }
 
@@ -36,7 +38,7 @@ let slopes isUniform range =
         else min 1.0 (divUp top range.Rise)
 
     let lower =
-        if low >= range.Fall then 1.0
+        if low >= range.Fall || range.Least >= 0.0 then 1.0
         elif isUniform || low <= 0.0 then 0.0
         else divDown low range.Fall
 
@@ -69,6 +71,7 @@ let rectify range =
                 range.Rise
             else
                 min range.Rise (positive (addUp high range.Rise))
+        Least = positive range.Least
     }
 
 /// The range of `b − a`.
@@ -81,6 +84,7 @@ let difference a b =
             }
         Fall = addUp b.Fall a.Rise
         Rise = addUp b.Rise a.Fall
+        Least = Double.NegativeInfinity
     }
 
 /// The range of the larger of two values: it falls and rises no more than one of them does.
@@ -93,6 +97,7 @@ let larger a b =
             }
         Fall = max a.Fall b.Fall
         Rise = max a.Rise b.Rise
+        Least = max a.Least b.Least
     }
 
 /// The range of `a + b`.
@@ -101,4 +106,5 @@ let sum a b =
         Nominal = add a.Nominal b.Nominal
         Fall = addUp a.Fall b.Fall
         Rise = addUp a.Rise b.Rise
+        Least = addDown a.Least b.Least
     }

@@ -14,23 +14,28 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
         write ((if holds then "holds     " else "REJECTED  ") + text)
 
     try
-        let certificate = readFile certificateFile |> readCertificate
+        let bytes = readFile certificateFile
         let network = readFile networkFile |> readNetwork
         let input = inputFile |> Option.map (readFile >> readInput)
-        Walk.check certificate network input say
 
-        let chance =
-            if certificate.Failure > 0.0 then
-                $"; if a claim were false, this would be said with a probability of at most {certificate.Failure:R}"
+        let promise =
+            if MultiplierFile.isOne bytes then
+                let certificate = MultiplierFile.read bytes
+                MultiplierWalk.check certificate network input say
+                $"the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}"
             else
-                ""
+                let certificate = readCertificate bytes
+                Walk.check certificate network input say
 
-        write (
-            if accepted then
-                $"accepted: the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}{chance}"
-            else
-                "rejected"
-        )
+                let chance =
+                    if certificate.Failure > 0.0 then
+                        $"; if a claim were false, this would be said with a probability of at most {certificate.Failure:R}"
+                    else
+                        ""
+
+                $"the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}{chance}"
+
+        write (if accepted then $"accepted: {promise}" else "rejected")
 
         if accepted then 0 else 1
     with Unreadable problem ->

@@ -39,7 +39,7 @@ type Certificate =
     }
 
 /// The fields of an object, which must be exactly those named.
-let private fields (names: string list) (json: JsonElement) =
+let fields (names: string list) (json: JsonElement) =
     if json.ValueKind <> JsonValueKind.Object then
         refuse "the certificate has something else where an object should be"
 
@@ -51,13 +51,13 @@ let private fields (names: string list) (json: JsonElement) =
 
     fun (name: string) -> json.GetProperty name
 
-let private text (json: JsonElement) =
+let text (json: JsonElement) =
     match json.ValueKind, lazy (json.GetString()) with
     | JsonValueKind.String, Lazy text -> string text
     | _ -> refuse "the certificate has something else where a text should be"
 
 /// A finite number that is not negative.
-let private number (json: JsonElement) =
+let number (json: JsonElement) =
     let mutable value = 0.0
 
     if
@@ -70,7 +70,7 @@ let private number (json: JsonElement) =
     else
         refuse "the certificate has something else where a finite number of at least 0 should be"
 
-let private integer (json: JsonElement) =
+let integer (json: JsonElement) =
     let mutable value = 0
 
     if json.ValueKind = JsonValueKind.Number && json.TryGetInt32 &value then
@@ -158,7 +158,7 @@ let private certificate (root: JsonElement) : Certificate =
     }
 
 /// JSON parsed and read; text that is no UTF-8 shows only when it is read.
-let private withJson what (bytes: byte[]) read =
+let withJson what (bytes: byte[]) read =
     try
         use document = JsonDocument.Parse(ReadOnlyMemory bytes)
         read document.RootElement

@@ -33,7 +33,7 @@ let private timesBoth s (low, high) =
     else Sum.times s high, Sum.times s low
 
 /// `A x + b`, after the row factors and scalings.
-let private apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
+let apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
     if x.Length <> operator.Inputs then
         refuse "a layer of the network does not fit the one before"
 
@@ -106,7 +106,7 @@ let private rectify x =
     { Lo = max 0.0 x.Lo; Hi = max 0.0 x.Hi }
 
 /// The leaves without those that leave the values as they are, and series dissolved.
-let rec private flatten node =
+let rec flatten node =
     match node with
     | Leaf(_, Skip) -> []
     | Series nodes -> List.collect flatten nodes
@@ -310,10 +310,10 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
             $"the value is {certificate.Rigor}, with failure probability {certificate.Failure:R}"
 
 /// Entries of a map beyond which it is not checked: they may take 32 bytes each.
-let private entryLimit = 1 <<< 27
+let entryLimit = 1 <<< 27
 
 /// The indices of maps that are too large, with their entries.
-let rec private oversized node =
+let rec oversized node =
     match node with
     | Leaf(index, Affine(operator, _, _, _)) when operator.Entries > float entryLimit -> [ index, operator.Entries ]
     | Leaf _ -> []

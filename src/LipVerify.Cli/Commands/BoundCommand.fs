@@ -7,14 +7,32 @@ open Argu
 open LipVerify.Core
 open LipVerify.Formats
 
-/// Computes a bound and times it; the output at the nominal input comes with it.
-let compute context model method definition enclosure timeLimit (network: Network) input radius : BoundReport =
+/// As `compute`; multipliers come with a witness where one is needed.
+let private computeWithWitness
+    context
+    model
+    method
+    definition
+    enclosure
+    timeLimit
+    needsWitness
+    (network: Network)
+    input
+    radius
+    : BoundReport * MultiplierWitness option =
     let clock = Stopwatch.StartNew()
+    let mutable witness = None
 
     let result, explanation =
         match method, input, radius with
         | "analytic", Some input, Some radius ->
             Analytic.boundWith context enclosure definition network input radius, None
+        | "local-lipsdp", Some input, Some radius when needsWitness ->
+            let struct (found, proof) =
+                LocalLipSdp.boundWithWitness context definition network input radius timeLimit
+
+            witness <- proof
+            found.Result, Some found.Explanation
         | "local-lipsdp", Some input, Some radius ->
             let found = LocalLipSdp.bound context definition network input radius timeLimit
             found.Result, Some found.Explanation
@@ -31,7 +49,13 @@ let compute context model method definition enclosure timeLimit (network: Networ
         Output = input |> Option.map (Network.evaluate context network >> Tensor.values)
         Engine = context.Engine.Name
         Elapsed = clock.Elapsed
-    }
+    },
+    witness
+
+/// Computes a bound and times it; the output at the nominal input comes with it.
+let compute context model method definition enclosure timeLimit (network: Network) input radius : BoundReport =
+    computeWithWitness context model method definition enclosure timeLimit false network input radius
+    |> fst
 
 let private parseRadius (arguments: ParseResults<BoundArguments>) =
     match arguments.TryGetResult BoundArguments.Radius with
@@ -48,8 +72,6 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
     | "local-lipsdp", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "global", _
     | "analytic", _ when settings.TimeLimit.IsSome -> Error(Usage Settings.timeLimitWithoutSearch)
-    | "local-lipsdp", _ when arguments.Contains BoundArguments.Certificate ->
-        Error(Usage "--certificate is there for the methods analytic and global only: the checker knows no multipliers")
     | "analytic", _ when
         arguments.Contains BoundArguments.Certificate
         && settings.Enclosure |> Option.exists (fun kind -> kind <> Ball)
@@ -75,13 +97,16 @@ let private inputFor (settings: Settings) method network =
         Session.loadInput settings network |> Result.map Some
 
 /// Writes the certificate of a bound where one was asked for.
-let private certify definition network (input: Tensor option) radius (report: BoundReport) path =
-    let certificate =
-        match report.Method, radius with
-        | "analytic", Some radius -> Certificate.local definition radius report.Result
-        | _ -> Certificate.``global`` report.Result
+let private certify definition network (input: Tensor option) radius (report: BoundReport) witness path =
+    let input = input |> Option.defaultWith (fun () -> Tensor.vector [||])
 
-    CertificateFile.write network (input |> Option.defaultWith (fun () -> Tensor.vector [||])) certificate
+    match radius, witness with
+    | Some radius, Some witness ->
+        CertificateFile.writeMultipliers network input definition radius report.Result.Bound witness
+    | Some radius, None when report.Method <> "global" ->
+        Certificate.local definition radius report.Result
+        |> CertificateFile.write network input
+    | _ -> Certificate.``global`` report.Result |> CertificateFile.write network input
     |> Result.mapError (fun problem -> Usage $"--certificate: {problem}")
     |> Result.bind (fun bytes -> Files.write path (ReadOnlyMemory bytes) |> Result.mapError File)
 
@@ -96,20 +121,21 @@ let private runLayerwise (settings: Settings) (arguments: ParseResults<BoundArgu
             |> Result.bind (fun network ->
                 inputFor settings method network
                 |> Result.bind (fun input ->
-                    let report =
-                        compute
+                    let report, witness =
+                        computeWithWitness
                             context
                             model
                             method
                             settings.Definition
                             enclosure
                             settings.TimeLimit
+                            (arguments.Contains BoundArguments.Certificate)
                             network
                             input
                             radius
 
                     arguments.TryGetResult BoundArguments.Certificate
-                    |> Option.map (certify settings.Definition network input radius report)
+                    |> Option.map (certify settings.Definition network input radius report witness)
                     |> Option.defaultValue (Ok())
                     |> Result.bind (fun () ->
                         if settings.Json then

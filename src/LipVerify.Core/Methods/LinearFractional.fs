@@ -35,6 +35,13 @@ type internal UncertainSlopes(inputs: int, radius: float) =
     let reaches = ResizeArray<float>()
     let blocks = ResizeArray<AffineForms>()
 
+    /// The entries that got a coordinate of their own, for each time that slopes were applied, in order: what a checker needs
+    /// to tell which multiplier belongs where.
+    member val Bends = ResizeArray<int[]>()
+
+    /// The members that can win each window, the leader first, for each max pooling in order.
+    member val Windows = ResizeArray<int[][]>()
+
     /// Coordinates of `z = (δx, w)` so far.
     member _.Coordinates = inputs + reaches.Count
 

@@ -15,6 +15,16 @@ type LocalLipSdpBound =
         Explanation: string
     }
 
+/// What proves a bound of a whole network by multipliers, for a checker that builds the representation itself.
+[<NoComparison>]
+type MultiplierWitness =
+    {
+        /// The entries that have a multiplier, for each time that slopes were applied, in order, with their multipliers `t`.
+        Bends: (int[] * float[]) list
+        /// The members that can win each window, the leader first, for each max pooling in order.
+        Windows: int[][] list
+    }
+
 /// Local LipSDP with slope intervals (METHODS section 7).
 module LocalLipSdp =
 
@@ -142,8 +152,8 @@ module LocalLipSdp =
                     Rise = rise
                 }
 
-    /// The representation of a suffix, with its outputs replaced by `read` of them.
-    let private represent context definition enclosures read suffix =
+    /// The representation of a suffix, with its outputs replaced by `read` of them, and what it was built from.
+    let private representTraced context definition enclosures read suffix =
         let live =
             [|
                 for i in 0 .. suffix.Fall.Length - 1 do
@@ -161,7 +171,11 @@ module LocalLipSdp =
             |> Signal.create slopes suffix.Nominal suffix.Fall suffix.Rise
 
         let output = series context definition slopes enclosures start suffix.Stages
-        slopes.Represent(read output.Forms)
+        struct (slopes, slopes.Represent(read output.Forms))
+
+    let private represent context definition enclosures read suffix =
+        let struct (_, lfr) = representTraced context definition enclosures read suffix
+        lfr
 
     /// The representation that leaves the fewest layers to Algorithm 1, or what was too large in the last one tried.
     let rec private representWhatFits context definition enclosures lines read suffix =
@@ -314,3 +328,66 @@ module LocalLipSdp =
                     }
                 else
                     alone "multipliers prove no less"
+
+    /// Multipliers `t = 1/s` beside the entries that they belong to.
+    let private witnessOf (slopes: UncertainSlopes) (multipliers: Multipliers) =
+        let counts = slopes.Bends |> Seq.map _.Length |> List.ofSeq
+        let firsts = counts |> List.scan (+) 0 |> List.take counts.Length
+
+        {
+            Bends =
+                (firsts, slopes.Bends)
+                ||> Seq.map2 (fun first entries ->
+                    entries, Array.init entries.Length (fun k -> 1.0 / multipliers.Weights[first + k]))
+                |> List.ofSeq
+            Windows = List.ofSeq slopes.Windows
+        }
+
+    /// As `bound`, in a form that an independent checker can follow: ranges come from the representation alone and not from
+    /// enclosures beside it, and multipliers take the whole network. Without a witness the bound is that of Algorithm 1.
+    let boundWithWitness
+        (context: Context)
+        definition
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        (limit: TimeSpan option)
+        : struct (LocalLipSdpBound * MultiplierWitness option) =
+        let clock = Stopwatch.StartNew()
+
+        let isOver () =
+            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+
+        let analytic = Analytic.bound context definition network input radius
+
+        let alone reason : struct (LocalLipSdpBound * MultiplierWitness option) =
+            struct (analyticAlone analytic reason, None)
+
+        if radius.Value = 0.0 then
+            alone "the ball is a point"
+        else
+            try
+                let struct (slopes, lfr) =
+                    startOf network input radius |> representTraced context definition Map.empty id
+
+                let proved =
+                    if LinearFractional.isFinite lfr then
+                        proveUntil context lfr None (fun _ -> isOver ())
+                    else
+                        None
+
+                match proved with
+                | Some(struct (multipliers, Some proved)) when
+                    proved.Value < analytic.Bound.Value && Double.IsFinite proved.Value
+                    ->
+                    struct ({
+                                Result = { analytic with Bound = proved }
+                                Uncertain = lfr.Uncertain
+                                Explanation =
+                                    $"multipliers for {lfr.Uncertain} slopes that are not known bound the whole network"
+                            },
+                            Some(witnessOf slopes multipliers))
+                | Some(struct (_, Some _)) -> alone "multipliers prove no less"
+                | _ -> alone "no multipliers were found that prove a bound"
+            with :? TooLargeException as reason ->
+                alone $"the network is too large for multipliers ({reason.Message})"

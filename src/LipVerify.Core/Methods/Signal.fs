@@ -98,6 +98,8 @@ module internal Signal =
             let struct (_, width) = centered[i]
             width
 
+        slopes.Bends.Add bent
+
         let scaled = AffineForms.scale centers forms
 
         if bent.Length = 0 then
@@ -340,6 +342,7 @@ module internal Signal =
     let maxPooling context definition (slopes: UncertainSlopes) (geometry: PoolingGeometry) rectified (signal: Signal) =
         let windows = contenders geometry rectified signal
         let windows = withoutLosers slopes windows signal
+        slopes.Windows.Add windows
         let pooled = tournament context definition slopes windows signal
         let shape = [ geometry.Channels; geometry.Rows.Output; geometry.Columns.Output ]
 

@@ -77,3 +77,65 @@ let write (network: Network) (input: Tensor) (certificate: Certificate) : Result
         Ok(buffer.ToArray())
     else
         Error "the bound is not finite, so there is nothing to certify"
+
+let private writeArray (writer: Utf8JsonWriter) (items: 'a seq) (write: 'a -> unit) =
+    writer.WriteStartArray()
+    Seq.iter write items
+    writer.WriteEndArray()
+
+let private writeIntegers (writer: Utf8JsonWriter) (items: int[]) =
+    writeArray writer items (fun i -> writer.WriteNumberValue i)
+
+let private writeMultiplierDocument (writer: Utf8JsonWriter) network input definition (radius: Radius) value witness =
+    writer.WriteStartObject()
+    writer.WriteString("schema", "lipverify/multipliers/1")
+    writer.WriteString("network", CanonicalNetwork.hash network)
+    writer.WriteString("input", CanonicalNetwork.inputHash input)
+    writer.WriteString("norm", "2")
+
+    writer.WriteString(
+        "definition",
+        match definition with
+        | Nominal -> "nominal"
+        | Uniform -> "uniform"
+    )
+
+    writer.WriteString("method", "local-lipsdp")
+    writer.WriteNumber("radius", radius.Value)
+    writer.WriteNumber("value", (value: float))
+    writer.WriteString("rigor", "certified")
+    writer.WritePropertyName "bends"
+
+    writeArray writer witness.Bends (fun (entries, multipliers) ->
+        writer.WriteStartObject()
+        writer.WritePropertyName "entries"
+        writeIntegers writer entries
+        writer.WritePropertyName "multipliers"
+        writeArray writer multipliers (fun t -> writer.WriteNumberValue(t: float))
+        writer.WriteEndObject())
+
+    writer.WritePropertyName "windows"
+    writeArray writer witness.Windows (fun windows -> writeArray writer windows (writeIntegers writer))
+    writer.WriteEndObject()
+
+/// The bytes of a certificate `lipverify/multipliers/1` for a bound by local LipSDP.
+let writeMultipliers
+    network
+    input
+    definition
+    radius
+    (bound: Bound)
+    (witness: MultiplierWitness)
+    : Result<byte[], string> =
+    let multipliers = witness.Bends |> List.collect (snd >> List.ofArray)
+
+    if List.forall Double.IsFinite (bound.Value :: multipliers) then
+        use buffer = new MemoryStream()
+        // Windows by the thousand would take a line a member.
+        use writer = new Utf8JsonWriter(buffer, JsonWriterOptions())
+        writeMultiplierDocument writer network input definition radius bound.Value witness
+        writer.Flush()
+        buffer.WriteByte(byte '\n')
+        Ok(buffer.ToArray())
+    else
+        Error "a multiplier is not finite, so there is nothing to certify"

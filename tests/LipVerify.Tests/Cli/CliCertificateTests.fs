@@ -49,3 +49,27 @@ let ``A file that is no certificate gives exit code 2 and one line`` (text: stri
         Assert.That(outcome.ExitCode, Is.EqualTo 2)
         Assert.That(outcome.Output, Is.Empty)
         Assert.That(lines outcome.Error, Has.Exactly(1).Items))
+
+[<Test>]
+let ``A certificate by multipliers is accepted, and rejected with a smaller value`` () =
+    inTemporaryFile (fun path ->
+        let outcome =
+            bound [ "--radius"; "0.01"; "--method"; "local-lipsdp"; "--certificate"; path ]
+            |> run
+
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        let accepted = check path
+        Assert.That(accepted.ExitCode, Is.Zero, accepted.Output + accepted.Error)
+        Assert.That(accepted.Output, Does.Contain "F(γ², t) is positive semidefinite")
+        let text = File.ReadAllText path
+
+        let value =
+            Text.RegularExpressions.Regex.Match(text, "\"value\":([0-9.]+)").Groups[1].Value
+
+        let smaller =
+            (0.97 * float value).ToString("R", Globalization.CultureInfo.InvariantCulture)
+
+        File.WriteAllText(path, text.Replace($"\"value\":{value}", $"\"value\":{smaller}"))
+        let rejected = check path
+        Assert.That(rejected.ExitCode, Is.EqualTo 1)
+        Assert.That(rejected.Output, Does.EndWith("rejected\n").And.Contain $"REJECTED  the value {smaller}"))

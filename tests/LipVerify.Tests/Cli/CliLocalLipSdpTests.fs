@@ -96,7 +96,6 @@ let ``curve computes local-lipsdp where it is asked for`` () =
 
     Assert.That(methods, Is.EquivalentTo [ "analytic"; "analytic"; "local-lipsdp"; "local-lipsdp" ])
 
-[<TestCase("--certificate", "c.json", "--certificate is there for the methods analytic and global only")>]
 [<TestCase("--enclosure", "crown", "--enclosure gives the method analytic its slopes")>]
 [<TestCase("--time-limit", "-1", "--time-limit must be a number of seconds")>]
 let ``bound --method local-lipsdp refuses options that make no sense for it``

@@ -1,0 +1,112 @@
+/// Certificates `lipverify/multipliers/1`: a bound of a whole network by multipliers (docs/certificates.md).
+module LipVerify.Checker.MultiplierFile
+
+open System.Text.Json
+open LipVerify.Checker.Readers
+
+let private schema = "lipverify/multipliers/1"
+
+/// The entries that have a multiplier at one place where slopes are applied.
+type Bend =
+    {
+        Entries: int[]
+        /// `t`, one an entry.
+        Multipliers: float[]
+    }
+
+type MultiplierCertificate =
+    {
+        Network: string
+        Input: string
+        Definition: string
+        Radius: float
+        Value: float
+        Bends: Bend list
+        /// Members of each window that can win, the leader first, for each max pooling.
+        Windows: int[][] list
+    }
+
+let private array what read (json: JsonElement) =
+    if json.ValueKind <> JsonValueKind.Array then
+        refuse $"the certificate has something else where an array of {what} should be"
+
+    json.EnumerateArray() |> Seq.map read |> Array.ofSeq
+
+let private bend json =
+    let field = json |> fields [ "entries"; "multipliers" ]
+    let entries = field "entries" |> array "positions" integer
+    let multipliers = field "multipliers" |> array "multipliers" number
+
+    if entries.Length <> multipliers.Length then
+        refuse "the certificate has not one multiplier an entry"
+
+    if Array.distinct entries <> entries || Array.exists (fun i -> i < 0) entries then
+        refuse "an entry has two multipliers, or is none"
+
+    {
+        Entries = entries
+        Multipliers = multipliers
+    }
+
+let private certificate (root: JsonElement) =
+    let field =
+        root
+        |> fields
+            [
+                "schema"
+                "network"
+                "input"
+                "norm"
+                "definition"
+                "method"
+                "radius"
+                "value"
+                "rigor"
+                "bends"
+                "windows"
+            ]
+
+    let oneOf choices name =
+        let value = text (field name)
+
+        if not (List.contains value choices) then
+            let listed = String.concat " or " choices
+            refuse $"the {name} of the certificate should be {listed}"
+
+        value
+
+    for name, only in
+        [
+            "schema", schema
+            "norm", "2"
+            "method", "local-lipsdp"
+            "rigor", "certified"
+        ] do
+        oneOf [ only ] name |> ignore
+
+    {
+        Network = text (field "network")
+        Input = text (field "input")
+        Definition = oneOf [ "nominal"; "uniform" ] "definition"
+        Radius = number (field "radius")
+        Value = number (field "value")
+        Bends = field "bends" |> array "bends" bend |> List.ofArray
+        Windows =
+            field "windows"
+            |> array "windows" (array "windows" (array "positions" integer))
+            |> List.ofArray
+    }
+
+/// Whether the bytes call themselves a certificate of this kind.
+let isOne (bytes: byte[]) =
+    withJson "the certificate" bytes (fun root ->
+        let mutable name = JsonElement()
+
+        root.ValueKind = JsonValueKind.Object
+        && root.TryGetProperty("schema", &name)
+        && name.ValueKind = JsonValueKind.String
+        && name.GetString() = schema)
+
+/// The certificate in the bytes of its file.
+let read bytes =
+    withJson "the certificate" bytes certificate

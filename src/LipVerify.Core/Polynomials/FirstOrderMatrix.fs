@@ -93,8 +93,8 @@ let ball norm first (signs: (int * SlopeSign) list) =
             @ (signs |> List.map (signed coordinates))
     }
 
-/// All of the weighted pairs where they are at most `limit`, else the two heaviest of each member.
-let strongest limit (pairs: ((int * int) * float) list) =
+/// All of the weighted pairs where they are at most `limit`, else the heaviest `few` of each member.
+let strongest limit few (pairs: ((int * int) * float) list) =
     if pairs.Length <= limit then
         List.map fst pairs
     else
@@ -102,6 +102,6 @@ let strongest limit (pairs: ((int * int) * float) list) =
         |> List.collect (fun ((i, j), weight) -> [ i, ((i, j), weight); j, ((i, j), weight) ])
         |> List.groupBy fst
         |> List.collect (fun (_, candidates) ->
-            candidates |> List.map snd |> List.sortByDescending snd |> List.truncate 2)
+            candidates |> List.map snd |> List.sortByDescending snd |> List.truncate few)
         |> List.map fst
         |> List.distinct

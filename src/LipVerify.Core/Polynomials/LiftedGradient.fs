@@ -148,8 +148,11 @@ let private sides kind row =
     | Sign -> [ [ 0, 1.0; row, 1.0 ]; [ 0, 1.0; row, -1.0 ] ]
     | Bit -> [ [ row, 1.0 ]; [ 0, 1.0; row, -1.0 ] ]
 
-/// No more pairs of each sort are multiplied, but for the two heaviest of each member.
+/// No more pairs of each sort are multiplied, but for the heaviest few of each member.
 let private mostPairs = 100
+
+/// Two of each, or one in wide layers, to keep the program small.
+let private fewOf (units: MaskedUnit[]) = if units.Length <= 40 then 2 else 1
 
 /// Products of forms that are not negative: of units with signs (or with each other), and of units with the slopes behind them.
 let private pairProducts countOfBits (units: MaskedUnit[]) (weight: int -> int -> float) partners =
@@ -167,7 +170,10 @@ let private pairProducts countOfBits (units: MaskedUnit[]) (weight: int -> int -
     let forms = dict (pairs |> List.map (fun (pair, (_, forms)) -> pair, forms))
 
     [
-        for pair in pairs |> List.map (fun (pair, (size, _)) -> pair, size) |> strongest mostPairs do
+        for pair in
+            pairs
+            |> List.map (fun (pair, (size, _)) -> pair, size)
+            |> strongest mostPairs (fewOf units) do
             for a in units[fst pair].NonNegative do
                 for b in forms[pair] do
                     atMost 0.0 (product -1.0 a b)

@@ -94,7 +94,7 @@ let private pairs (objective: MultilinearPolynomial) =
             | [ i; j ] -> (i, j), abs value
             | _ -> ()
     ]
-    |> strongest mostPairs
+    |> strongest mostPairs 2
 
 /// HR-2: Shor's relaxation with a matrix of order 2 on pairs of variables that share a term. On two bits or signs that matrix says
 /// no more and no less than that the four indicators of their values are not negative, and on one input `ξ_i` it says nothing

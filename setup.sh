@@ -25,6 +25,20 @@ install_openblas() {
   fi
 }
 
+# Solvers of linear and semidefinite programs are optional: bounds of one output need them. Tried once a checkout.
+install_solvers() {
+  [ -e "$state/solvers-tried" ] && return
+  mkdir -p "$state"
+  touch "$state/solvers-tried"
+  command -v csdp >/dev/null 2>&1 && ldconfig -p 2>/dev/null | grep -q 'libClp\.so\.1' && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "lipverify: installing Clp and CSDP (coinor-libclp1, coinor-csdp)" >&2
+    { apt-get install -y -q coinor-libclp1 coinor-csdp || { apt-get update -q && apt-get install -y -q coinor-libclp1 coinor-csdp; }; } \
+      >"$state/solvers.log" 2>&1 </dev/null ||
+      echo "lipverify: Clp and CSDP could not be installed (see $state/solvers.log); bounds of one output need them" >&2
+  fi
+}
+
 # is_built STAMP PROGRAM: both exist, and no source is newer.
 is_built() {
   [ -e "$1" ] && [ -e "$2" ] &&
@@ -45,6 +59,7 @@ build_if_needed() {
     return
   fi
   install_openblas
+  install_solvers
   case $what in
     src) project="$root/src/LipVerify.Cli/LipVerify.Cli.fsproj" ;;
     *) project="$root/LipVerify.sln" ;;

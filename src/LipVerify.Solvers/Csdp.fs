@@ -33,12 +33,25 @@ let private start folder (program: SemidefiniteProgram) =
 
     Process.Start info |> Option.ofObj
 
-/// Waits for the process, whose output nobody needs, and ends it on cancellation.
+let private stop (running: Process) =
+    try
+        running.Kill()
+    with
+    | :? InvalidOperationException
+    | :? Win32Exception -> () // it has ended by itself
+
+/// Waits for the process, whose output nobody needs, and ends it on cancellation and with this process.
 let private finish (cancellation: CancellationToken) (running: Process) =
+    let atExit = EventHandler(fun _ _ -> stop running)
+    AppDomain.CurrentDomain.ProcessExit.AddHandler atExit
+
     use _ =
-        cancellation.Register(fun () ->
-            if not running.HasExited then
-                running.Kill())
+        { new IDisposable with
+            member _.Dispose() =
+                AppDomain.CurrentDomain.ProcessExit.RemoveHandler atExit
+        }
+
+    use _ = cancellation.Register(fun () -> stop running)
 
     running.OutputDataReceived.Add ignore
     running.ErrorDataReceived.Add ignore

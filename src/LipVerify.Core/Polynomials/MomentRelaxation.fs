@@ -4,6 +4,7 @@
 module LipVerify.Core.MomentRelaxation
 
 open System.Collections.Generic
+open LipVerify.Core.FirstOrderMatrix
 
 /// A problem whose variables are numbered in the first-order matrix: 0 is the constant, then bits and signs, then inputs.
 [<ReferenceEquality>]
@@ -14,11 +15,7 @@ type private Numbering =
         Variables: int[]
         /// Row of a variable.
         Rows: Dictionary<int, int>
-        /// The coordinates of `ξ` that matter.
-        Coordinates: int[]
     }
-
-    member numbering.Side = 1 + numbering.Variables.Length + numbering.Coordinates.Length
 
 let private numberingOf (problem: GradientProblem) =
     let used =
@@ -32,29 +29,10 @@ let private numberingOf (problem: GradientProblem) =
     let rows = Dictionary<int, int>()
     used |> Array.iteri (fun i variable -> rows[variable] <- i + 1)
 
-    let tied = problem.Signs |> List.filter (fun sign -> rows.ContainsKey sign.Variable)
-
-    let coordinates =
-        match tied with
-        | [] -> [||]
-        | first :: _ ->
-            [| 0 .. first.Row.Length - 1 |]
-            |> Array.filter (fun j -> tied |> List.exists (fun sign -> sign.Row[j] <> 0.0))
-
     {
-        Problem = { problem with Signs = tied }
+        Problem = problem
         Variables = used
         Rows = rows
-        Coordinates = coordinates
-    }
-
-/// `value·M_ij` as an entry, where `⟨A, M⟩` counts what is off the diagonal twice.
-let private entry block i j value =
-    {
-        Block = block
-        Row = min i j
-        Column = max i j
-        Value = if i = j then value else 0.5 * value
     }
 
 /// A polynomial of degree 2 as a functional of the first-order matrix.
@@ -68,83 +46,30 @@ let private quadratic (numbering: Numbering) (polynomial: MultilinearPolynomial)
             | _ -> invalidArg (nameof polynomial) "the polynomial is not quadratic"
     ]
 
-let private equals right entries =
-    {
-        Entries = entries
-        Right = right
-        AtMost = false
-    }
-
-let private atMost right entries =
-    {
-        Entries = entries
-        Right = right
-        AtMost = true
-    }
-
-/// `M_00 = 1`, `u² = u` and `t² = 1`.
-let private binary (numbering: Numbering) =
-    [
-        equals 1.0 [ entry 0 0 0 1.0 ]
-
-        for variable in numbering.Variables do
-            let row = numbering.Rows[variable]
-
-            match numbering.Problem.Kinds[variable] with
-            | Bit -> equals 0.0 [ entry 0 row row 1.0; entry 0 0 row -1.0 ]
-            | Sign -> equals 1.0 [ entry 0 row row 1.0 ]
-    ]
-
-/// `ξ` is in the unit ball, and slopes belong to signs of pre-activations.
-let private local (numbering: Numbering) =
-    let row k = 1 + numbering.Variables.Length + k
-
-    [
-        match numbering.Problem.Norm with
-        | Maximum ->
-            for k in 0 .. numbering.Coordinates.Length - 1 do
-                atMost 1.0 [ entry 0 (row k) (row k) 1.0 ]
-        | Euclidean when numbering.Coordinates.Length > 0 ->
-            atMost
-                1.0
-                [
-                    for k in 0 .. numbering.Coordinates.Length - 1 -> entry 0 (row k) (row k) 1.0
-                ]
-        | Euclidean -> ()
-
-        for sign in numbering.Problem.Signs do
-            let u = numbering.Rows[sign.Variable]
-
-            atMost
-                0.0
-                [
-                    entry 0 0 u -sign.Offset
-                    entry 0 0 0 (0.5 * sign.Offset)
-
-                    for k in 0 .. numbering.Coordinates.Length - 1 do
-                        let a = sign.Row[numbering.Coordinates[k]]
-
-                        if a <> 0.0 then
-                            entry 0 u (row k) -a
-                            entry 0 0 (row k) (0.5 * a)
-                ]
-    ]
-
-let private trace (numbering: Numbering) =
-    let inputs =
-        match numbering.Problem.Norm with
-        | Maximum -> float numbering.Coordinates.Length
-        | Euclidean -> min 1.0 (float numbering.Coordinates.Length)
-
-    1.0 + float numbering.Variables.Length + inputs
-
 /// The first-order relaxation with more constraints on the same matrix.
 let private firstOrder (numbering: Numbering) more =
+    let problem = numbering.Problem
+
+    let ball =
+        problem.Signs
+        |> List.choose (fun sign ->
+            match numbering.Rows.TryGetValue sign.Variable with
+            | true, row -> Some(row, sign)
+            | _ -> None)
+        |> ball problem.Norm (1 + numbering.Variables.Length)
+
     {
-        Sides = [| numbering.Side |]
-        Traces = [| trace numbering |]
-        Objective = quadratic numbering numbering.Problem.Objective
-        Constraints = Array.ofList (binary numbering @ local numbering @ more)
+        Sides = [| 1 + numbering.Variables.Length + ball.Count |]
+        Traces = [| 1.0 + float numbering.Variables.Length + ball.Trace |]
+        Objective = quadratic numbering problem.Objective
+        Constraints =
+            [|
+                normalised
+                for variable in numbering.Variables do
+                    squared problem.Kinds[variable] numbering.Rows[variable]
+                yield! ball.Constraints
+                yield! more
+            |]
     }
 
 let private requireQuadratic name (problem: GradientProblem) =
@@ -163,24 +88,13 @@ let mostPairs = 400
 
 /// The pairs of variables that share a term: all of them, or the two strongest of each variable.
 let private pairs (objective: MultilinearPolynomial) =
-    let all =
-        [
-            for KeyValue(monomial, value) in objective do
-                match monomial with
-                | [ i; j ] -> (i, j), abs value
-                | _ -> ()
-        ]
-
-    if all.Length <= mostPairs then
-        List.map fst all
-    else
-        all
-        |> List.collect (fun ((i, j), size) -> [ i, ((i, j), size); j, ((i, j), size) ])
-        |> List.groupBy fst
-        |> List.collect (fun (_, candidates) ->
-            candidates |> List.map snd |> List.sortByDescending snd |> List.truncate 2)
-        |> List.map fst
-        |> List.distinct
+    [
+        for KeyValue(monomial, value) in objective do
+            match monomial with
+            | [ i; j ] -> (i, j), abs value
+            | _ -> ()
+    ]
+    |> strongest mostPairs 2
 
 /// HR-2: Shor's relaxation with a matrix of order 2 on pairs of variables that share a term. On two bits or signs that matrix says
 /// no more and no less than that the four indicators of their values are not negative, and on one input `ξ_i` it says nothing

@@ -76,6 +76,23 @@ module PolynomialBound =
             | LipOpt degree -> Krivine.maximise context solvers.Linear degree (MomentRelaxation.cliques problem) problem
             |> Result.map (fun maximum -> factor * maximum)
 
+    /// One hidden layer, or a method that takes the polynomial as it is.
+    let private direct context solvers method norm chain output region =
+        GradientProblem.create norm chain output region
+        |> Result.bind (fun problem ->
+            maximise context solvers method problem
+            |> Result.map (GradientProblem.lipschitz norm problem.Scale))
+
+    /// Several hidden layers, with variables for products of slopes.
+    let private lifted context solvers norm chain output region isPaired =
+        let lifted = LiftedGradient.create norm chain output region isPaired
+
+        if lifted.Program.Objective.IsEmpty then
+            Ok 0.0
+        else
+            SemidefiniteProgram.maximise context solvers.Semidefinite lifted.Program
+            |> Result.map (fun maximum -> GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * maximum))
+
     /// The bound for output `output` over a region, or one line that says why there is none. It is an upper bound in exact
     /// arithmetic (`Numerical`), whatever the solver returned.
     let compute context solvers method norm (network: Network) output region =
@@ -83,11 +100,18 @@ module PolynomialBound =
             Error $"there is no output {output}: the network has {Shape.size network.OutputShape}"
         else
             DenseChain.ofNetwork context network
-            |> Result.bind (fun chain -> GradientProblem.create norm chain output region)
-            |> Result.bind (fun problem ->
-                maximise context solvers method problem
-                |> Result.map (fun maximum ->
-                    {
-                        Value = GradientProblem.lipschitz problem maximum
-                        Rigor = Numerical
-                    }))
+            |> Result.bind (fun chain ->
+                match method, chain.Hidden with
+                | Shor, _ :: _ :: _ -> lifted context solvers norm chain output region false
+                | Hr2, _ :: _ :: _ -> lifted context solvers norm chain output region true
+                | _ -> direct context solvers method norm chain output region)
+            |> Result.map (fun value ->
+                {
+                    // Where numbers overflow there is no bound.
+                    Value =
+                        if Double.IsNaN value then
+                            Double.PositiveInfinity
+                        else
+                            value
+                    Rigor = Numerical
+                })

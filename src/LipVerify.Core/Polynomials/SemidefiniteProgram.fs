@@ -90,9 +90,13 @@ module SemidefiniteProgram =
             program.Sides
             |> Array.mapi (fun block n ->
                 let norm = sqrt (sums[block] |> Array.sumBy (fun z -> z * z))
-                let least = (engine.SymmetricEigen(n, HostStorage sums[block], false))[0]
-                let allowance = 8.0 * Rounding.unitRoundoff * (float n * norm + 8.0 * sizes[block])
-                max 0.0 (allowance - least) * program.Traces[block])
+
+                if Double.IsFinite norm then
+                    let least = (engine.SymmetricEigen(n, HostStorage sums[block], false))[0]
+                    let allowance = 8.0 * Rounding.unitRoundoff * (float n * norm + 8.0 * sizes[block])
+                    max 0.0 (allowance - least) * program.Traces[block]
+                else
+                    Double.PositiveInfinity)
 
         Array.sum products + rounding + Array.sum shifts
 

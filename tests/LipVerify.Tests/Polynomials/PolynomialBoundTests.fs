@@ -84,6 +84,38 @@ let ``LipOpt bounds the maximum over all patterns of two hidden layers`` () =
             (enumerate Euclidean case)
             (bound (LipOpt 4) Euclidean case Everywhere))
 
+[<Test>]
+let ``HR-2 is no looser than Shor for two hidden layers, and both bound the maximum over all patterns`` () =
+    requireSolvers ()
+
+    check 40 twoHidden (fun case ->
+        for norm in norms do
+            let exact = enumerate norm case
+            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
+            assertAtMost rounding "exact ≤ HR-2" exact hr2
+            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor)
+
+[<Test>]
+let ``variables for products of slopes change nothing where there are no products`` () =
+    requireSolvers ()
+
+    check 20 (oneHidden 6) (fun case ->
+        for norm in norms do
+            let chain = DenseChain.ofNetwork context case.Network |> Result.defaultWith failwith
+            let lifted = LiftedGradient.create norm chain case.Output Everywhere false
+
+            let value =
+                if lifted.Program.Objective.IsEmpty then
+                    0.0
+                else
+                    SemidefiniteProgram.maximise context LipVerify.Solvers.Csdp.solve lifted.Program
+                    |> Result.defaultWith failwith
+
+            let lifted = GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * value)
+            let shor = bound Shor norm case Everywhere
+            assertAtMost solverGap "lifted ≤ direct" lifted shor
+            assertAtMost solverGap "direct ≤ lifted" shor lifted)
+
 let private pointOf norm (draw: Draw) (center: float[]) radius =
     let direction = draw.Gaussians center.Length
 
@@ -123,13 +155,14 @@ let ``local bounds of two hidden layers bound the gradients of a ball`` () =
         let draw = Draw case.Seed
         let radius = draw.Power(-2.0, 1.0)
 
-        let sampled =
-            Seq.init 200 (fun _ -> pointOf Maximum draw case.Input radius)
-            |> Seq.map (slopesAt case >> gradient case >> dualNorm Maximum)
-            |> Seq.max
+        for norm in norms do
+            let sampled =
+                Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
+                |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
+                |> Seq.max
 
-        let local = bound (LipOpt 3) Maximum case (ball case radius)
-        assertAtMost rounding "sampled ≤ local" sampled local)
+            for method in [ Shor; Hr2; LipOpt 4 ] do
+                assertAtMost rounding $"sampled ≤ local {method}" sampled (bound method norm case (ball case radius)))
 
 [<Test>]
 let ``at radius 0 away from kinks the bound is the norm of the gradient`` () =
@@ -149,27 +182,34 @@ let private careless seed : SemidefiniteSolver =
         let draw = Draw seed
         Ok(Array.init program.Constraints.Length (fun _ -> draw.Gaussian() * draw.Power(-3.0, 3.0)))
 
+let private proveAnything methods (case: DenseCase) =
+    let linear: LinearSolver =
+        fun _ program ->
+            let draw = Draw case.Seed
+            Ok(Array.init program.Costs.Length (fun _ -> draw.Gaussian()))
+
+    let solvers =
+        {
+            Linear = linear
+            Semidefinite = careless case.Seed
+        }
+
+    for norm in norms do
+        let exact = enumerate norm case
+
+        for method in methods do
+            match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
+            | Ok bound -> assertAtMost rounding $"{method}" exact bound.Value
+            | Error problem -> Assert.Fail problem
+
 [<Test>]
 let ``any multipliers and any coefficients prove an upper bound`` () =
-    check 60 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
-        let linear: LinearSolver =
-            fun _ program ->
-                let draw = Draw case.Seed
-                Ok(Array.init program.Costs.Length (fun _ -> draw.Gaussian()))
+    check
+        60
+        (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
+        (proveAnything [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ])
 
-        let solvers =
-            {
-                Linear = linear
-                Semidefinite = careless case.Seed
-            }
-
-        for norm in norms do
-            let exact = enumerate norm case
-
-            for method in [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ] do
-                match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
-                | Ok bound -> assertAtMost rounding $"{method}" exact bound.Value
-                | Error problem -> Assert.Fail problem)
+    check 60 twoHidden (proveAnything [ Shor; Hr2; LipOpt 4 ])
 
 [<Test>]
 let ``multipliers that are no numbers, or too few, are refused`` () =

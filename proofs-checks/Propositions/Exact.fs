@@ -72,9 +72,9 @@ let private smallOver inputs seed =
             )
     }
 
-let private small = smallOver [ 1; 2; 3; 5 ]
+let small = smallOver [ 1; 2; 3; 5 ]
 
-let private exact (case: NetworkCase) =
+let exact (case: NetworkCase) =
     match ExactPatterns.local context case.Network case.Input case.Radius with
     | Ok bracket -> bracket
     | Error problem -> failwith problem
@@ -92,10 +92,10 @@ let private jacobianNorm (network: Network) (x: Tensor) =
     |> spectralNorm
 
 /// Rounding of norms and Jacobians, relative to the size of what they are computed from.
-let private noise (case: NetworkCase) =
+let noise (case: NetworkCase) =
     1e-9 * (Global.bound context case.Network).Bound.Value
 
-let private assertCovers what (bound: float) (constant: float) (case: NetworkCase) =
+let assertCovers what (bound: float) (constant: float) (case: NetworkCase) =
     Assert.That(bound, Is.GreaterThanOrEqualTo(constant - noise case), $"{what} at {case.Text}")
 
 [<Test>]

@@ -14,6 +14,8 @@ type Settings =
         Input: string option
         Preprocessing: Preprocessing
         Definition: Definition
+        /// The norm of the inputs.
+        Norm: Norm
         /// For each command its own where none is given.
         Enclosure: EnclosureKind option
         TimeLimit: TimeSpan option
@@ -83,7 +85,7 @@ module Settings =
 
     /// Why a time limit and methods other than local-lipsdp exclude each other.
     let timeLimitWithoutSearch =
-        "--time-limit ends the search for multipliers of the method local-lipsdp; no other method has a use for it"
+        "--time-limit ends the search for multipliers of the method local-lipsdp, and of exact; no other method has a use for it"
 
     let private timeLimit text =
         match number "--time-limit" text with
@@ -92,9 +94,17 @@ module Settings =
 
     let private norm text =
         match text with
-        | "2" -> Ok()
-        | "inf" -> Error "--norm inf is not available yet; only bounds in the 2-norm are"
-        | _ -> Error $"--norm must be 2, not \"{text}\""
+        | "2" -> Ok Euclidean
+        | "inf" -> Ok Maximum
+        | _ -> Error $"--norm must be 2 or inf, not \"{text}\""
+
+    /// Refuses the maximum norm, for what is there in the 2-norm only.
+    let requireEuclidean norm =
+        match norm with
+        | Euclidean -> Ok()
+        | Maximum ->
+            let methods = String.concat ", " PolynomialBound.names
+            Error $"--norm inf is there for lipverify bound with the methods {methods} only"
 
     let private failureProbability text =
         match number "--failure-probability" text with
@@ -156,7 +166,7 @@ module Settings =
             let! timeLimit =
                 arguments.TryGetResult Arguments.Time_Limit |> checkedOr None timeLimit
 
-            do! arguments.TryGetResult Arguments.Norm |> checkedOr () norm
+            let! norm = arguments.TryGetResult Arguments.Norm |> checkedOr Euclidean norm
 
             let! failureProbability =
                 arguments.TryGetResult Arguments.Failure_Probability
@@ -178,6 +188,7 @@ module Settings =
                     Input = arguments.TryGetResult Arguments.Input
                     Preprocessing = preprocessing
                     Definition = definition
+                    Norm = norm
                     Enclosure = enclosure
                     TimeLimit = timeLimit
                     Certification =

@@ -40,6 +40,10 @@ let private parseRadius (arguments: ParseResults<BoundArguments>) =
 
 let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
     match method, radius with
+    | _ when settings.Norm = Maximum -> Settings.requireEuclidean settings.Norm |> Result.mapError Usage
+    | _ when arguments.Contains BoundArguments.Class ->
+        let methods = String.concat ", " PolynomialBound.names
+        Error(Usage $"--class is there for the methods {methods}; {method} bounds all outputs together")
     | "global", _
     | "local-lipsdp", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "global", _
@@ -59,7 +63,9 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
     | "local-lipsdp", Some _ -> Ok()
     | "analytic", None
     | "local-lipsdp", None -> Error(Usage $"--radius is missing: the method {method} bounds a ball around the input")
-    | _ -> Error(Usage $"--method must be analytic, local-lipsdp or global, not \"{method}\"")
+    | _ ->
+        let others = String.concat ", " PolynomialBound.names
+        Error(Usage $"--method must be analytic, local-lipsdp, exact, global or one of {others}, not \"{method}\"")
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
 let private inputFor (settings: Settings) method network =
@@ -79,15 +85,12 @@ let private certify definition network (input: Tensor option) radius (report: Bo
     |> Result.mapError (fun problem -> Usage $"--certificate: {problem}")
     |> Result.bind (fun bytes -> Files.write path (ReadOnlyMemory bytes) |> Result.mapError File)
 
-/// Runs the command.
-let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<unit, CommandError> =
+let private runLayerwise (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
     let model = arguments.GetResult BoundArguments.Model
-    let method = arguments.GetResult(BoundArguments.Method, "analytic")
     let enclosure = settings.Enclosure |> Option.defaultValue Ball
 
-    parseRadius arguments
-    |> Result.bind (fun radius -> checkMethod settings arguments method radius |> Result.map (fun () -> radius))
-    |> Result.bind (fun radius ->
+    checkMethod settings arguments method radius
+    |> Result.bind (fun () ->
         Session.run settings (fun context ->
             Session.loadModel settings model
             |> Result.bind (fun network ->
@@ -114,3 +117,14 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
                         else
                             BoundReport.text report
                         |> Session.deliver settings)))))
+
+/// Runs the command.
+let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<unit, CommandError> =
+    let method = arguments.GetResult(BoundArguments.Method, "analytic")
+
+    parseRadius arguments
+    |> Result.bind (fun radius ->
+        match PolynomialBound.tryFind method with
+        | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
+        | None when method = "exact" -> ExactCommand.run settings arguments radius
+        | None -> runLayerwise settings arguments method radius)

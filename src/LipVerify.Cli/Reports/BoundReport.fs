@@ -112,7 +112,8 @@ module BoundReport =
             ]
             (result.Layers |> List.map layerRow)
 
-    let private promise rigor =
+    /// What a rigor promises, for a reader.
+    let promise rigor =
         match rigor with
         | Certified -> "certified: an upper bound, rounding included"
         | Probabilistic p -> $"probabilistic: an upper bound, except with probability {p:G2} over our own random draws"

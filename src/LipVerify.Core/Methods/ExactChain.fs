@@ -4,7 +4,7 @@ open LipVerify.Compute
 
 /// `x ↦ W x + b` with its rows at hand.
 [<ReferenceEquality>]
-type internal DenseStep =
+type internal ReluStep =
     {
         /// The rows of `W`.
         Rows: float[][]
@@ -14,10 +14,10 @@ type internal DenseStep =
 
 /// A network as dense affine maps with a ReLU between each two: `W_K relu(… relu(W_1 x + b_1) …) + b_K`.
 [<ReferenceEquality>]
-type internal DenseChain =
+type internal ReluChain =
     {
         /// The affine maps; all but the last are followed by a ReLU.
-        Steps: DenseStep[]
+        Steps: ReluStep[]
     }
 
     /// ReLUs in total.
@@ -25,7 +25,7 @@ type internal DenseChain =
         Array.sumBy (fun step -> step.Rows.Length) chain.Steps
         - (Array.last chain.Steps).Rows.Length
 
-module internal DenseChain =
+module internal ReluChain =
 
     /// The most weights of one step that are written out.
     let private most = 20_000_000L
@@ -60,7 +60,7 @@ module internal DenseChain =
         sum
 
     /// One after the other, without a ReLU between.
-    let private compose (first: DenseStep) (second: DenseStep) =
+    let private compose (first: ReluStep) (second: ReluStep) =
         {
             Rows = second.Rows |> Array.map (fun row -> combination row first.Rows)
             Bias = Array.map2 (fun row b -> dot row first.Bias + b) second.Rows second.Bias
@@ -89,7 +89,7 @@ module internal DenseChain =
     /// The steps so far, last first, and the affine map since the last ReLU.
     let private add context state stage =
         state
-        |> Result.bind (fun (steps, pending: DenseStep) ->
+        |> Result.bind (fun (steps, pending: ReluStep) ->
             match stage with
             | AffineStage(_, map, _) when
                 int64 (LinearMap.inputs map)

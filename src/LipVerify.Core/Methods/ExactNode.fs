@@ -27,7 +27,7 @@ type internal ExactNode =
 
 /// Branching on the slopes of ReLUs, layer by layer: a region is cut off only where it surely has no interior in the ball.
 [<Sealed>]
-type internal ExactBranching(chain: DenseChain, center: float[], radius: float) =
+type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
     let bounded = Double.IsFinite radius
     let scale = if bounded then radius else 1.0
 
@@ -40,7 +40,7 @@ type internal ExactBranching(chain: DenseChain, center: float[], radius: float) 
 
         4.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
-    let norm (v: float[]) = sqrt (DenseChain.dot v v)
+    let norm (v: float[]) = sqrt (ReluChain.dot v v)
 
     /// True where a pre-activation does not move, up to rounding.
     let still node i =
@@ -86,7 +86,7 @@ type internal ExactBranching(chain: DenseChain, center: float[], radius: float) 
 
         if isEmpty then None else Some { node with Slopes = slopes }
 
-    let undecided (step: DenseStep) layer =
+    let undecided (step: ReluStep) layer =
         if layer = chain.Steps.Length - 1 then
             Array.create step.Rows.Length 1
         else
@@ -100,14 +100,14 @@ type internal ExactBranching(chain: DenseChain, center: float[], radius: float) 
 
         let sizes (values: float[]) =
             step.Rows
-            |> Array.map (fun row -> Array.map abs row |> DenseChain.dot (masked values))
+            |> Array.map (fun row -> Array.map abs row |> ReluChain.dot (masked values))
 
         { node with
             Layer = node.Layer + 1
             Rates =
                 step.Rows
-                |> Array.map (fun row -> DenseChain.combination (masked row) node.Rates)
-            Offsets = Array.map2 (fun row b -> DenseChain.dot row (masked node.Offsets) + b) step.Rows step.Bias
+                |> Array.map (fun row -> ReluChain.combination (masked row) node.Rates)
+            Offsets = Array.map2 (fun row b -> ReluChain.dot row (masked node.Offsets) + b) step.Rows step.Bias
             RateSizes = sizes node.RateSizes
             OffsetSizes = Array.map2 (fun size b -> size + abs b) (sizes node.OffsetSizes) step.Bias
             Slopes = undecided step (node.Layer + 1)
@@ -130,11 +130,11 @@ type internal ExactBranching(chain: DenseChain, center: float[], radius: float) 
         {
             Layer = 0
             Rates = step.Rows
-            Offsets = Array.map2 (fun row b -> DenseChain.dot row center + b) step.Rows step.Bias
+            Offsets = Array.map2 (fun row b -> ReluChain.dot row center + b) step.Rows step.Bias
             RateSizes = step.Rows |> Array.map norm
             OffsetSizes =
                 Array.map2
-                    (fun row b -> DenseChain.dot (Array.map abs row) (Array.map abs center) + abs b)
+                    (fun row b -> ReluChain.dot (Array.map abs row) (Array.map abs center) + abs b)
                     step.Rows
                     step.Bias
             Slopes = undecided step 0
@@ -177,7 +177,7 @@ type internal ExactBranching(chain: DenseChain, center: float[], radius: float) 
 
         [| 0 .. node.Slopes.Length - 1 |]
         |> Array.filter (fun i -> node.Slopes[i] < 0)
-        |> Array.maxBy (fun i -> weight i * DenseChain.dot node.Rates[i] node.Rates[i])
+        |> Array.maxBy (fun i -> weight i * ReluChain.dot node.Rates[i] node.Rates[i])
 
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =

@@ -47,7 +47,7 @@ let ofRows (rows: float[][]) =
         let n = vectors.Length
 
         let gram =
-            Array.init n (fun i -> Array.init n (fun j -> DenseChain.dot vectors[i] vectors[j]))
+            Array.init n (fun i -> Array.init n (fun j -> ReluChain.dot vectors[i] vectors[j]))
 
         let trace = Array.init n (fun i -> gram[i][i]) |> Array.sum
 

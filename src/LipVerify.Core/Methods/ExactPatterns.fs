@@ -61,7 +61,7 @@ module ExactPatterns =
             |> List.fold (visit context branching shape) bracket
 
     let private enumerate context (network: Network) (center: float[]) radius =
-        DenseChain.ofNetwork context network
+        ReluChain.ofNetwork context network
         |> Result.bind (fun chain ->
             let branching = ExactBranching(chain, center, radius)
 

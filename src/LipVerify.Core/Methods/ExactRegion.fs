@@ -28,7 +28,7 @@ type internal Meeting =
 /// Farkas certificate, its point is checked against every half-space.
 module internal ExactRegion =
 
-    let private dot = DenseChain.dot
+    let private dot = ReluChain.dot
 
     /// Least squares `min ‖E z − f‖` over columns `passive`, by Gram–Schmidt with a second pass; columns that depend on others get 0.
     let private leastSquares (columns: float[][]) (target: float[]) (passive: int[]) =
@@ -145,7 +145,7 @@ module internal ExactRegion =
 
     /// Every point of the half-spaces has `‖s‖ ≥ −Σ μ h / ‖Σ μ g‖`.
     let private excludes (halfSpaces: HalfSpace[]) (multipliers: float[]) =
-        let sum = DenseChain.combination multipliers (halfSpaces |> Array.map _.Normal)
+        let sum = ReluChain.combination multipliers (halfSpaces |> Array.map _.Normal)
 
         let depth =
             Array.map2 (fun (c: HalfSpace) u -> u * (-c.Offset - c.Slack)) halfSpaces multipliers

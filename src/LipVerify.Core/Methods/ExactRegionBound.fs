@@ -18,7 +18,7 @@ type internal RegionBound =
 type internal ExactRegionBound
     (
         context: Context,
-        chain: DenseChain,
+        chain: ReluChain,
         inputs: int,
         radius: float,
         /// Enclosures of the pre-activations over the whole ball, layer by layer; empty where there are none.
@@ -101,12 +101,12 @@ type internal ExactRegionBound
             let step = chain.Steps[layer + 1]
 
             let next rows =
-                step.Rows |> Array.map (fun row -> DenseChain.combination row rows)
+                step.Rows |> Array.map (fun row -> ReluChain.combination row rows)
 
             propagate
                 (layer + 1)
                 (Array.create step.Rows.Length -1)
-                (Array.map2 (fun row b -> DenseChain.dot row center + b) step.Rows step.Bias)
+                (Array.map2 (fun row b -> ReluChain.dot row center + b) step.Rows step.Bias)
                 (next zonotope)
                 (next forms)
                 blocks

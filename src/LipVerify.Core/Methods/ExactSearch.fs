@@ -38,7 +38,7 @@ module ExactSearch =
     let private effort = { Starts = 24; Rounds = 4; Steps = 20 }
 
     /// The enclosures of the pre-activations of a chain over the ball.
-    let private enclose context (network: Network) input radius (chain: DenseChain) =
+    let private enclose context (network: Network) input radius (chain: ReluChain) =
         let struct (_, enclosure) =
             Analytic.boundAndEnclosure context Crown Uniform network input radius
 
@@ -58,19 +58,19 @@ module ExactSearch =
             [||]
 
     /// The norm of the Jacobian at a point that surely lies on no kink.
-    let private jacobianNorm (chain: DenseChain) (point: float[]) =
+    let private jacobianNorm (chain: ReluChain) (point: float[]) =
         let rec walk layer (values: float[]) (sizes: float[]) (rates: float[][]) =
             let step = chain.Steps[layer]
-            let y = Array.map2 (fun row b -> DenseChain.dot row values + b) step.Rows step.Bias
+            let y = Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias
 
             let sizes =
-                Array.map2 (fun row b -> DenseChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias
+                Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias
 
             let rates =
                 if layer = 0 then
                     step.Rows
                 else
-                    step.Rows |> Array.map (fun row -> DenseChain.combination row rates)
+                    step.Rows |> Array.map (fun row -> ReluChain.combination row rates)
 
             if layer = chain.Steps.Length - 1 then
                 Some(ExactNorm.ofRows rates / widen)
@@ -92,7 +92,7 @@ module ExactSearch =
     type private Search =
         {
             Context: Context
-            Chain: DenseChain
+            Chain: ReluChain
             Branching: ExactBranching
             Bounds: ExactRegionBound
             /// Regions left, the largest bound first.
@@ -237,7 +237,7 @@ module ExactSearch =
             }
 
         let chain =
-            DenseChain.ofNetwork context network
+            ReluChain.ofNetwork context network
             |> Result.bind (fun chain ->
                 if radius.Value = 0.0 then
                     Error "the ball is a point"

@@ -1,0 +1,201 @@
+/// Elementwise bounds on the matrices `J` with `f(x) − f(x') = J (x − x')` for inputs of a ball: the forward products of FastLip
+/// (Weng et al. 2018), with slopes from enclosures over the ball.
+module LipVerify.Core.JacobianIntervals
+
+open System
+open LipVerify.Compute
+
+/// Where the walk through the stages stands: the values there, and the columns of `J`, one an input coordinate.
+[<ReferenceEquality>]
+type private Position =
+    {
+        Reach: Reach
+        Columns: EnclosedTensor[]
+    }
+
+/// The ends `[low, high]` of an interval `value ± error`, rounded outward.
+let private ends (value: float) error =
+    if error = 0.0 then
+        struct (value, value)
+    else
+        struct (-(Rounding.addUp -value error), Rounding.addUp value error)
+
+/// The middle of an interval and a distance that reaches both ends.
+let private middle (low: float) (high: float) =
+    if low = high then
+        struct (low, 0.0)
+    else
+        let value = 0.5 * low + 0.5 * high
+
+        if Double.IsFinite value then
+            struct (value, max (Rounding.addUp high -value) (Rounding.addUp value -low))
+        else
+            struct (0.0, Double.PositiveInfinity)
+
+/// `value·factor` for a factor that is not negative, rounded upward whatever the sign of `value`.
+let private timesUp (value: float) factor =
+    if factor = 1.0 then value
+    elif value = 0.0 || factor = 0.0 then 0.0
+    else Math.BitIncrement(value * factor)
+
+/// The interval of `λ·j` for a slope `λ` and an entry `j = value ± error`.
+let private bend (slope: SlopeInterval) value error =
+    if slope.Lower = 1.0 then
+        struct (value, error)
+    elif slope.Upper = 0.0 then
+        struct (0.0, 0.0)
+    else
+        let struct (low, high) = ends value error
+        let highest = timesUp high (if high > 0.0 then slope.Upper else slope.Lower)
+        let lowest = -(timesUp -low (if low < 0.0 then slope.Upper else slope.Lower))
+        middle lowest highest
+
+let private ofPairs shape (pairs: struct (float * float)[]) : EnclosedTensor =
+    {
+        Value = pairs |> Array.map (fun struct (value, _) -> value) |> Tensor.ofArray shape
+        Error = pairs |> Array.map (fun struct (_, error) -> error) |> Tensor.ofArray shape
+    }
+
+/// The slopes of a ReLU over the ball, one an entry.
+let private slopes definition (reach: Reach) : SlopeInterval[] =
+    let values, errors =
+        Tensor.values reach.Nominal.Value, Tensor.values reach.Nominal.Error
+
+    Array.init values.Length (fun i ->
+        let struct (low, high) = ends values[i] errors[i]
+
+        SlopeIntervals.ofExcursion
+            definition
+            {
+                NominalLow = low
+                NominalHigh = high
+                Down = reach.Fall[i]
+                Up = reach.Rise[i]
+            })
+
+let private rectified context definition (position: Position) (pre: Reach) =
+    let y = Reach.beforeRelu context pre
+    let slopes = slopes definition y
+
+    let bent (column: EnclosedTensor) =
+        Array.map3 bend slopes (Tensor.values column.Value) (Tensor.values column.Error)
+        |> ofPairs column.Value.Shape
+
+    {
+        Reach = Reach.relu context.Engine y
+        Columns = position.Columns |> Array.Parallel.map bent
+    }
+
+let private affine (context: Context) definition (position: Position) (layers: PlacedLayer list) map isRectified =
+    let engine, head = context.Engine, layers.Head
+    context.Report $"layer {head.Index} ({head.Name}): {position.Columns.Length} columns of the Jacobian"
+
+    let nominal =
+        (position.Reach.Nominal, layers)
+        ||> List.fold (fun enclosed layer -> EnclosedTensor.apply engine layer enclosed)
+
+    let image = Reach.affine engine None head map nominal position.Reach
+    let linear = { head with Layer = Layer.linear map }
+
+    let columns =
+        position.Columns
+        |> Array.map (fun column ->
+            Context.check context
+            EnclosedTensor.apply engine linear column)
+
+    let position = { position with Columns = columns }
+
+    if isRectified then
+        rectified context definition position image
+    else
+        { position with Reach = image }
+
+/// The maximum moves by a mean of the moves of those members that can be the largest, so its row of `J` lies in the hull of
+/// theirs.
+let private maxPooling (context: Context) layer (geometry: PoolingGeometry) (position: Position) =
+    let inputs = Reach.beforeMaxPooling context geometry position.Reach
+    let enclosure = Reach.enclosure inputs
+
+    let lower, upper = Tensor.values enclosure.Lower, Tensor.values enclosure.Upper
+
+    let contenders = Array.zeroCreate<int[]> geometry.OutputSize
+
+    PoolingWindows.iterate geometry (fun output members ->
+        let best = members |> Seq.map (fun i -> lower[i]) |> Seq.max
+
+        contenders[output] <-
+            [|
+                for i in members do
+                    if not (upper[i] < best) then
+                        i
+            |])
+
+    let nominal = EnclosedTensor.apply context.Engine layer inputs.Nominal
+
+    let hull (column: EnclosedTensor) =
+        let values, errors = Tensor.values column.Value, Tensor.values column.Error
+
+        contenders
+        |> Array.map (fun members ->
+            if members.Length = 1 then
+                struct (values[members[0]], errors[members[0]])
+            else
+                let mutable low = Double.PositiveInfinity
+                let mutable high = Double.NegativeInfinity
+
+                for i in members do
+                    let struct (least, largest) = ends values[i] errors[i]
+                    low <- min low least
+                    high <- max high largest
+
+                middle low high)
+        |> ofPairs nominal.Value.Shape
+
+    {
+        Reach = Reach.maxPooling geometry nominal inputs
+        Columns = position.Columns |> Array.Parallel.map hull
+    }
+
+let rec private stage context definition (position: Position) stage =
+    Context.check context
+
+    match stage with
+    | AffineStage(layers, map, isRectified) -> affine context definition position layers map isRectified
+    | ReluStage _ -> rectified context definition position position.Reach
+    | MaxPoolingStage(layer, geometry) -> maxPooling context layer geometry position
+    | SumStage branches ->
+        let ends = branches |> List.map (series context definition position)
+
+        {
+            Reach = ends |> List.map _.Reach |> Reach.sum position.Reach
+            Columns = ends |> List.map _.Columns |> List.reduce (Array.map2 EnclosedTensor.add)
+        }
+
+and private series context definition position stages =
+    (position, stages) ||> List.fold (stage context definition)
+
+let private start norm (network: Network) (input: Tensor) (radius: Radius) =
+    let shape = network.InputShape
+    let center = EnclosedTensor.exact (Tensor.reshape shape input)
+    let size = center.Value.Length
+
+    let unit i =
+        let values = Array.zeroCreate size
+        values[i] <- 1.0
+        EnclosedTensor.exact (Tensor.ofArray shape values)
+
+    {
+        Reach =
+            match norm with
+            | Euclidean -> Reach.start Crown center radius.Value
+            | Maximum ->
+                { Reach.start Interval center radius.Value with
+                    IsInput = false
+                }
+        Columns = Array.init size unit
+    }
+
+/// Encloses the columns of every `J` with `f(x) − f(x') = J (x − x')`, for `x` in the ball of this norm and radius around `input`
+/// and `x'` the input itself (`Nominal`) or any other of the ball (`Uniform`). Rounding is enclosed, no random draw is made.
+let columns (context: Context) norm definition (network: Network) (input: Tensor) (radius: Radius) : EnclosedTensor[] =
+    (series context definition (start norm network input radius) (Stage.ofNetwork network)).Columns

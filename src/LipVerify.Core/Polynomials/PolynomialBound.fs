@@ -1,0 +1,93 @@
+namespace LipVerify.Core
+
+open System
+
+/// How the polynomial of a gradient is bounded.
+type PolynomialMethod =
+    /// The first-order moment relaxation.
+    | Shor
+    /// Order 2 on pairs of variables.
+    | Hr2
+    /// Order 2 on all slopes and one sign each.
+    | Lasserre2
+    /// Krivine's certificate of this degree.
+    | LipOpt of degree: int
+
+/// The programs that search for certificates. Nothing they return is trusted.
+[<NoComparison; NoEquality>]
+type PolynomialSolvers =
+    {
+        /// For LipOpt.
+        Linear: LinearSolver
+        /// For the moment relaxations.
+        Semidefinite: SemidefiniteSolver
+    }
+
+/// Upper bounds on the uniform Lipschitz constant of one output, `|f_k(x) − f_k(x′)| ≤ L·‖x − x′‖`, by polynomial optimisation.
+module PolynomialBound =
+
+    let private named =
+        [
+            "shor", Shor
+            "hr2", Hr2
+            "lasserre2", Lasserre2
+            "lipopt3", LipOpt 3
+            "lipopt4", LipOpt 4
+        ]
+
+    /// The words for the methods on the command line.
+    let names = named |> List.map fst
+
+    /// The method of this name.
+    let tryFind name =
+        named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
+
+    /// The problem with its largest coefficient near 1, which solvers' tolerances suit, and the power of two that was taken out.
+    let private normalised (problem: GradientProblem) =
+        let largest =
+            (0.0, problem.Objective)
+            ||> Map.fold (fun largest monomial value ->
+                if monomial.IsEmpty then
+                    largest
+                else
+                    max largest (abs value))
+
+        let exponent = Math.ILogB largest
+
+        Math.ScaleB(1.0, exponent),
+        { problem with
+            Objective = problem.Objective |> Map.map (fun _ value -> Math.ScaleB(value, -exponent))
+        }
+
+    let private maximise context solvers method (problem: GradientProblem) =
+        if MultilinearPolynomial.degree problem.Objective = 0 then
+            Ok(MultilinearPolynomial.coefficient [] problem.Objective)
+        else
+            let factor, problem = normalised problem
+
+            let semidefinite relaxation =
+                relaxation
+                |> Result.bind (SemidefiniteProgram.maximise context solvers.Semidefinite)
+
+            match method with
+            | Shor -> semidefinite (MomentRelaxation.shor problem)
+            | Hr2 -> semidefinite (MomentRelaxation.hr2 problem)
+            | Lasserre2 -> semidefinite (MomentRelaxation.lasserre2 problem)
+            | LipOpt degree -> Krivine.maximise context solvers.Linear degree (MomentRelaxation.cliques problem) problem
+            |> Result.map (fun maximum -> factor * maximum)
+
+    /// The bound for output `output` over a region, or one line that says why there is none. It is an upper bound in exact
+    /// arithmetic (`Numerical`), whatever the solver returned.
+    let compute context solvers method norm (network: Network) output region =
+        if output < 0 || output >= Shape.size network.OutputShape then
+            Error $"there is no output {output}: the network has {Shape.size network.OutputShape}"
+        else
+            DenseChain.ofNetwork context network
+            |> Result.bind (fun chain -> GradientProblem.create norm chain output region)
+            |> Result.bind (fun problem ->
+                maximise context solvers method problem
+                |> Result.map (fun maximum ->
+                    {
+                        Value = GradientProblem.lipschitz problem maximum
+                        Rigor = Numerical
+                    }))

@@ -1,0 +1,224 @@
+/// Bounds by polynomial optimisation against enumeration, sampling and each other.
+module LipVerify.Tests.PolynomialBoundTests
+
+open System
+open System.Threading
+open NUnit.Framework
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Tests.PolynomialCases
+
+let private norms = [ Maximum; Euclidean ]
+
+/// What interior point methods leave between two relaxations of one value.
+let private solverGap = 1e-5
+
+[<Test>]
+let ``Shor bounds the maximum over all patterns, and by no more than Grothendieck's and Nesterov's constants`` () =
+    requireSolvers ()
+
+    check 60 (oneHidden 8) (fun case ->
+        for norm in norms do
+            let exact = enumerate norm case
+            let shor = bound Shor norm case Everywhere
+            assertAtMost rounding "exact ≤ Shor" exact shor
+
+            // Krivine: K_G < 1.7823; Nesterov: π/2 for positive semidefinite forms, of which the norm is the root.
+            let constant =
+                match norm with
+                | Maximum -> 1.7823
+                | Euclidean -> sqrt (Math.PI / 2.0)
+
+            assertAtMost solverGap "Shor ≤ constant · exact" shor (constant * exact))
+
+[<Test>]
+let ``order 2 is no looser than HR-2, which is no looser than Shor, and all bound the maximum over all patterns`` () =
+    requireSolvers ()
+
+    check 25 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+        for norm in norms do
+            let exact = enumerate norm case
+            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
+            let lasserre = bound Lasserre2 norm case Everywhere
+            assertAtMost rounding "exact ≤ order 2" exact lasserre
+            assertAtMost solverGap "order 2 ≤ HR-2" lasserre hr2
+            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor)
+
+[<Test>]
+let ``LipOpt-4 is no looser than LipOpt-3, and both bound the maximum over all patterns`` () =
+    requireSolvers ()
+
+    check 40 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 6); 2 ])) (fun case ->
+        for norm in norms do
+            let exact = enumerate norm case
+
+            let three, four =
+                bound (LipOpt 3) norm case Everywhere, bound (LipOpt 4) norm case Everywhere
+
+            assertAtMost rounding "exact ≤ LipOpt-4" exact four
+            assertAtMost solverGap "LipOpt-4 ≤ LipOpt-3" four three)
+
+[<Test>]
+let ``LipOpt is exact where its degree reaches the number of variables`` () =
+    requireSolvers ()
+
+    check 40 (grow (fun draw -> [ 1; draw.Int(1, 3); 2 ])) (fun case ->
+        for norm in norms do
+            let exact = enumerate norm case
+            let bound = bound (LipOpt 4) norm case Everywhere
+            assertAtMost rounding "exact ≤ LipOpt-4" exact bound
+            assertAtMost solverGap "LipOpt-4 ≤ exact" bound exact)
+
+[<Test>]
+let ``LipOpt bounds the maximum over all patterns of two hidden layers`` () =
+    requireSolvers ()
+
+    check 40 twoHidden (fun case ->
+        let exact = enumerate Maximum case
+        assertAtMost rounding "exact ≤ LipOpt-3" exact (bound (LipOpt 3) Maximum case Everywhere)
+        assertAtMost rounding "exact ≤ LipOpt-4" exact (bound (LipOpt 4) Maximum case Everywhere)
+
+        assertAtMost
+            rounding
+            "exact ≤ LipOpt-4"
+            (enumerate Euclidean case)
+            (bound (LipOpt 4) Euclidean case Everywhere))
+
+let private pointOf norm (draw: Draw) (center: float[]) radius =
+    let direction = draw.Gaussians center.Length
+
+    let length =
+        match norm with
+        | Maximum -> direction |> Array.fold (fun largest x -> max largest (abs x)) 0.0
+        | Euclidean -> sqrt (direction |> Array.sumBy (fun x -> x * x))
+
+    let size = radius * (if draw.Chance 0.5 then 1.0 else draw.Real(0.0, 1.0)) / length
+    Array.map2 (fun x d -> x + size * d) center direction
+
+[<Test>]
+let ``local bounds lie between the gradients of a ball and the global bound`` () =
+    requireSolvers ()
+
+    check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+        let draw = Draw case.Seed
+
+        for norm in norms do
+            let radius = draw.Pick [ 0.0; draw.Power(-3.0, 0.0); draw.Power(-1.0, 1.0); 1e6 ]
+
+            let sampled =
+                Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
+                |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
+                |> Seq.max
+
+            for method in [ Shor; Hr2; Lasserre2; LipOpt 3 ] do
+                let local = bound method norm case (ball case radius)
+                assertAtMost rounding $"sampled ≤ local {method}" sampled local
+                assertAtMost solverGap $"local ≤ global {method}" local (bound method norm case Everywhere))
+
+[<Test>]
+let ``local bounds of two hidden layers bound the gradients of a ball`` () =
+    requireSolvers ()
+
+    check 30 twoHidden (fun case ->
+        let draw = Draw case.Seed
+        let radius = draw.Power(-2.0, 1.0)
+
+        let sampled =
+            Seq.init 200 (fun _ -> pointOf Maximum draw case.Input radius)
+            |> Seq.map (slopesAt case >> gradient case >> dualNorm Maximum)
+            |> Seq.max
+
+        let local = bound (LipOpt 3) Maximum case (ball case radius)
+        assertAtMost rounding "sampled ≤ local" sampled local)
+
+[<Test>]
+let ``at radius 0 away from kinks the bound is the norm of the gradient`` () =
+    requireSolvers ()
+
+    check 20 (oneHidden 6) (fun case ->
+        let exact = slopesAt case case.Input |> gradient case
+
+        for norm in norms do
+            let shor = bound Shor norm case (ball case 0.0)
+            assertAtMost rounding "gradient ≤ Shor" (dualNorm norm exact) shor
+            assertAtMost solverGap "Shor ≤ gradient" shor (dualNorm norm exact))
+
+/// A solver that answers with whatever numbers a seed gives.
+let private careless seed : SemidefiniteSolver =
+    fun _ program ->
+        let draw = Draw seed
+        Ok(Array.init program.Constraints.Length (fun _ -> draw.Gaussian() * draw.Power(-3.0, 3.0)))
+
+[<Test>]
+let ``any multipliers and any coefficients prove an upper bound`` () =
+    check 60 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+        let linear: LinearSolver =
+            fun _ program ->
+                let draw = Draw case.Seed
+                Ok(Array.init program.Costs.Length (fun _ -> draw.Gaussian()))
+
+        let solvers =
+            {
+                Linear = linear
+                Semidefinite = careless case.Seed
+            }
+
+        for norm in norms do
+            let exact = enumerate norm case
+
+            for method in [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ] do
+                match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
+                | Ok bound -> assertAtMost rounding $"{method}" exact bound.Value
+                | Error problem -> Assert.Fail problem)
+
+[<Test>]
+let ``multipliers that are no numbers, or too few, are refused`` () =
+    for answer in [ [| nan |]; [||] ] do
+        let solver: SemidefiniteSolver = fun _ _ -> Ok answer
+
+        let program =
+            {
+                Sides = [| 1 |]
+                Traces = [| 1.0 |]
+                Objective = []
+                Constraints =
+                    [|
+                        {
+                            Entries = []
+                            Right = 1.0
+                            AtMost = false
+                        }
+                    |]
+            }
+
+        match SemidefiniteProgram.maximise context solver program with
+        | Ok value -> Assert.Fail $"{value} was taken"
+        | Error problem -> Assert.That(problem, Does.Contain "no usable multipliers")
+
+[<Test>]
+let ``a solver that is cancelled throws`` () =
+    requireSolvers ()
+    use source = new CancellationTokenSource()
+    source.Cancel()
+
+    let cancelled =
+        { context with
+            Cancellation = source.Token
+        }
+
+    let case = grow (fun _ -> [ 3; 4; 2 ]) 3
+
+    for method in [ Shor; LipOpt 3 ] do
+        Assert.Throws<OperationCanceledException>(
+            Action(fun () ->
+                PolynomialBound.compute
+                    cancelled
+                    LipVerify.Solvers.InstalledSolvers.all
+                    method
+                    Maximum
+                    case.Network
+                    case.Output
+                    Everywhere
+                |> ignore)
+        )
+        |> ignore

@@ -227,15 +227,6 @@ module ExactSearch =
         let third = limit |> Option.map (fun limit -> limit / 3.0)
         let start = LocalLipSdp.bound context definition network input radius third
 
-        let attained =
-            LowerBounds.best context definition network (RestrictedBall.whole input radius) effort
-
-        let lower: Bound =
-            {
-                Value = attained.Value
-                Rigor = attained.Rigor
-            }
-
         let chain =
             ReluChain.ofNetwork context network
             |> Result.bind (fun chain ->
@@ -245,6 +236,21 @@ module ExactSearch =
                     Error $"it has more than {mostNeurons} ReLUs"
                 else
                     Ok chain)
+
+        // What is too large to branch may be too large for many ascents.
+        let effort =
+            match chain with
+            | Ok _ -> effort
+            | Error _ -> Effort.fitting network
+
+        let attained =
+            LowerBounds.best context definition network (RestrictedBall.whole input radius) effort
+
+        let lower: Bound =
+            {
+                Value = attained.Value
+                Rigor = attained.Rigor
+            }
 
         match chain with
         | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"

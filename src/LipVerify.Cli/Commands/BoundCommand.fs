@@ -87,7 +87,7 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
     | "local-lipsdp", None -> Error(Usage $"--radius is missing: the method {method} bounds a ball around the input")
     | _ ->
         let others = String.concat ", " PolynomialBound.names
-        Error(Usage $"--method must be analytic, local-lipsdp, global or one of {others}, not \"{method}\"")
+        Error(Usage $"--method must be analytic, local-lipsdp, exact, global or one of {others}, not \"{method}\"")
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
 let private inputFor (settings: Settings) method network =
@@ -152,4 +152,5 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
     |> Result.bind (fun radius ->
         match PolynomialBound.tryFind method with
         | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
+        | None when method = "exact" -> ExactCommand.run settings arguments radius
         | None -> runLayerwise settings arguments method radius)

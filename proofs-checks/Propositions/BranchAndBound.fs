@@ -1,0 +1,84 @@
+/// Branch and bound (METHODS section 9) against the enumeration of patterns.
+module LipVerify.Propositions.BranchAndBound
+
+open System
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Exact
+open NUnit.Framework
+
+let private search definition (case: NetworkCase) limit =
+    ExactSearch.bound context definition case.Network case.Input case.Radius 1e-6 limit
+
+[<Test>]
+let ``Branch and bound: both ends meet the constant that enumeration finds`` () =
+    check 60 small (fun case ->
+        let bracket = exact case
+        let found = search Uniform case None
+        assertCovers "the upper end" found.Result.Bound.Value bracket.Lower case
+        assertCovers "enumeration" bracket.Upper found.Lower.Value case
+
+        // Where enumeration leaves no gap, neither does the search, up to what it was asked for.
+        if bracket.Gap < 1e-9 then
+            Assert.That(found.Result.Bound.Value, Is.LessThanOrEqualTo(bracket.Upper * (1.0 + 1e-5) + noise case)))
+
+[<Test>]
+let ``Branch and bound: ended at once, the ends still hold the constant`` () =
+    check 60 small (fun case ->
+        let bracket = exact case
+        let found = search Uniform case (Some TimeSpan.Zero)
+        assertCovers "the upper end" found.Result.Bound.Value bracket.Lower case
+        assertCovers "enumeration" bracket.Upper found.Lower.Value case)
+
+[<Test>]
+let ``Branch and bound: the nominal ends lie between what is attained and local LipSDP`` () =
+    check 40 small (fun case ->
+        let found = search Nominal case None
+        let bracket = exact case
+
+        let localLipSdp =
+            (LocalLipSdp.bound context Nominal case.Network case.Input case.Radius None).Result.Bound.Value
+
+        Assert.That(found.Result.Bound.Value, Is.LessThanOrEqualTo(localLipSdp * (1.0 + 1e-9)))
+        assertCovers "the upper end" found.Result.Bound.Value found.Lower.Value case
+        assertCovers "enumeration" bracket.Upper found.Lower.Value case)
+
+[<Test>]
+let ``Branch and bound: networks of any kind have sound ends`` () =
+    check 40 network (fun case ->
+        for definition in [ Nominal; Uniform ] do
+            let found =
+                ExactSearch.bound context definition case.Network case.Input case.Radius 1e-2 (Some TimeSpan.Zero)
+
+            if Double.IsFinite found.Result.Bound.Value then
+                assertCovers "the upper end" found.Result.Bound.Value found.Lower.Value case)
+
+[<Test>]
+let ``Branch and bound: within one percent on networks 7-20-30-10 at radius 0.1`` () =
+    for seed in 1..3 do
+        let draw = Draw seed
+
+        let dense inputs outputs =
+            let scale = 1.0 / sqrt (float inputs)
+
+            let values count =
+                Array.init count (fun _ -> draw.Real(-scale, scale))
+
+            Step(
+                "dense",
+                Layer.dense
+                    (Tensor.ofArray [ outputs; inputs ] (values (inputs * outputs)))
+                    (Tensor.vector (values outputs))
+            )
+
+        let network =
+            build [ 7 ] [ dense 7 20; Step("relu", Relu); dense 20 30; Step("relu", Relu); dense 30 10 ]
+
+        let input = Tensor.vector (draw.Gaussians 7)
+        let found = ExactSearch.bound context Uniform network input (radius 0.1) 1e-2 None
+
+        TestContext.Progress.WriteLine
+            $"seed {seed}: [{found.Lower.Value}, {found.Result.Bound.Value}], {found.Explanation}"
+
+        Assert.That(found.Gap, Is.LessThanOrEqualTo 0.01, $"seed {seed}")
+        Assert.That(found.Result.Bound.Value, Is.GreaterThanOrEqualTo found.Lower.Value)

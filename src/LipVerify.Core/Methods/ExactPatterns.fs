@@ -1,0 +1,96 @@
+namespace LipVerify.Core
+
+open System
+
+/// What is between the two ends of a constant that was sought exactly. Rounding is bounded where regions are told apart, but
+/// not enclosed throughout: both ends are numerical.
+[<NoComparison>]
+type ExactBracket =
+    {
+        /// The largest norm of a Jacobian whose region has interior in the ball; a point of it was found.
+        Lower: float
+        /// The largest norm over all regions that could not be cut off.
+        Upper: float
+        /// A point of the region with the norm `Lower`.
+        Attained: Tensor option
+        /// Regions that were not cut off.
+        Regions: int
+    }
+
+    /// `Upper/Lower − 1`; 0 where both are 0.
+    member bracket.Gap =
+        if bracket.Upper <= bracket.Lower then 0.0
+        elif bracket.Lower = 0.0 then Double.PositiveInfinity
+        else bracket.Upper / bracket.Lower - 1.0
+
+/// The uniform local Lipschitz constant of a small ReLU network by enumeration of its activation patterns:
+/// `max ‖J_P‖` over the patterns `P` whose regions `{ x : P holds }` have interior in the ball (Lemma 1, METHODS section 9).
+/// The closure of a region without interior is covered by those of its neighbours, so that it adds nothing.
+module ExactPatterns =
+
+    /// Beyond so many regions the enumeration is given up.
+    let private most = 1 <<< 20
+
+    /// The rounding of a Jacobian's norm, with room to spare.
+    let private widen = 1.0 + 1e-11
+
+    /// The value of a leaf with the best so far.
+    let private record (branching: ExactBranching) shape (bracket: ExactBracket) (leaf: ExactNode) =
+        let norm = ExactNorm.ofRows leaf.Rates
+        let attained = leaf.Witness |> Option.filter (fun _ -> norm / widen > bracket.Lower)
+
+        {
+            Lower = if attained.IsSome then norm / widen else bracket.Lower
+            Upper = max bracket.Upper (norm * widen)
+            Attained =
+                attained
+                |> Option.map (branching.Point >> Tensor.ofArray shape)
+                |> Option.orElse bracket.Attained
+            Regions = bracket.Regions + 1
+        }
+
+    let rec private visit (context: Context) (branching: ExactBranching) shape (bracket: ExactBracket) node =
+        Context.check context
+
+        if bracket.Regions > most then
+            bracket
+        elif branching.IsLeaf node then
+            record branching shape bracket node
+        else
+            branching.Split node (branching.Choose node)
+            |> List.fold (visit context branching shape) bracket
+
+    let private enumerate context (network: Network) (center: float[]) radius =
+        ReluChain.ofNetwork context network
+        |> Result.bind (fun chain ->
+            let branching = ExactBranching(chain, center, radius)
+
+            let bracket =
+                branching.Root
+                |> Option.toList
+                |> List.fold
+                    (visit context branching network.InputShape)
+                    {
+                        Lower = 0.0
+                        Upper = 0.0
+                        Attained = None
+                        Regions = 0
+                    }
+
+            if bracket.Regions > most then
+                Error $"the ball has more than {most} regions"
+            else
+                Ok bracket)
+
+    /// The uniform constant over the ball around `input`, or why there is none: the network must be a chain of affine maps and
+    /// ReLUs, the radius positive, and the regions few enough to visit.
+    let local (context: Context) (network: Network) (input: Tensor) (radius: Radius) : Result<ExactBracket, string> =
+        if radius.Value = 0.0 then
+            Error "the ball is a point"
+        else
+            enumerate context network (Tensor.values input) radius.Value
+
+    /// The constant over all inputs. With one hidden layer of linearly independent rows every pattern of signs has a region, and
+    /// the ends agree; otherwise patterns of which neither is known widen the bracket.
+    let ``global`` (context: Context) (network: Network) : Result<ExactBracket, string> =
+        enumerate context network (Array.zeroCreate (Shape.size network.InputShape)) Double.PositiveInfinity

@@ -1,0 +1,287 @@
+namespace LipVerify.Core
+
+open System
+open System.Collections.Generic
+open System.Diagnostics
+
+/// What branch and bound found.
+[<NoComparison>]
+type ExactSearchResult =
+    {
+        /// The upper end, never above that of local LipSDP, with the layers of Algorithm 1.
+        Result: NetworkBound
+        /// The lower end: a slope or a Jacobian that is attained in the ball.
+        Lower: Bound
+        /// Regions that were bounded.
+        Regions: int
+        /// One line on how far the search went.
+        Explanation: string
+    }
+
+    /// `upper/lower − 1`; 0 where both are 0.
+    member found.Gap =
+        if found.Result.Bound.Value <= found.Lower.Value then 0.0
+        elif found.Lower.Value = 0.0 then Double.PositiveInfinity
+        else found.Result.Bound.Value / found.Lower.Value - 1.0
+
+/// Branch and bound over the slopes of ReLUs (METHODS section 9): each region of the ball is bounded by local LipSDP, the region
+/// with the largest bound is split along a pre-activation, and regions that the ball does not meet are dropped. It may end at
+/// any time: the largest bound of the regions left is the upper end.
+module ExactSearch =
+
+    /// Beyond this the regions take too long to bound.
+    let private mostNeurons = 2000
+
+    /// The rounding of a Jacobian's norm, with room to spare.
+    let private widen = 1.0 + 1e-11
+
+    let private effort = { Starts = 24; Rounds = 4; Steps = 20 }
+
+    /// The enclosures of the pre-activations of a chain over the ball.
+    let private enclose context (network: Network) input radius (chain: ReluChain) =
+        let struct (_, enclosure) =
+            Analytic.boundAndEnclosure context Crown Uniform network input radius
+
+        let stages = enclosure.Stages |> Map.toArray |> Array.map snd
+
+        let fits =
+            stages.Length = chain.Steps.Length - 1
+            && Array.forall2
+                (fun (e: Enclosure) step -> e.Lower.Length = step.Rows.Length)
+                stages
+                chain.Steps[.. stages.Length - 1]
+
+        if fits then
+            stages
+            |> Array.map (fun e -> struct (Tensor.values e.Lower, Tensor.values e.Upper))
+        else
+            [||]
+
+    /// The norm of the Jacobian at a point that surely lies on no kink.
+    let private jacobianNorm (chain: ReluChain) (point: float[]) =
+        let rec walk layer (values: float[]) (sizes: float[]) (rates: float[][]) =
+            let step = chain.Steps[layer]
+            let y = Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias
+
+            let sizes =
+                Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias
+
+            let rates =
+                if layer = 0 then
+                    step.Rows
+                else
+                    step.Rows |> Array.map (fun row -> ReluChain.combination row rates)
+
+            if layer = chain.Steps.Length - 1 then
+                Some(ExactNorm.ofRows rates / widen)
+            elif Array.forall2 (fun y size -> y = 0.0 && size = 0.0 || abs y > 1e-11 * size) y sizes then
+                let kept = y |> Array.map (fun y -> if y > 0.0 then 1.0 else 0.0)
+
+                walk
+                    (layer + 1)
+                    (Array.map2 (*) kept y)
+                    (Array.map2 (*) kept sizes)
+                    (Array.map2 (fun keep row -> Array.map ((*) keep) row) kept rates)
+            else
+                None
+
+        walk 0 point (Array.map abs point) [||]
+
+    /// How far the search is.
+    [<NoComparison; NoEquality>]
+    type private Search =
+        {
+            Context: Context
+            Chain: ReluChain
+            Branching: ExactBranching
+            Bounds: ExactRegionBound
+            /// Regions left, the largest bound first.
+            Open: PriorityQueue<struct (ExactNode * float), float>
+            /// Ends the search.
+            IsOver: unit -> bool
+            /// The relative gap to be reached.
+            Tolerance: float
+            mutable Lower: float
+            /// The largest norm of regions that are finished.
+            mutable Closed: float
+            mutable Regions: int
+        }
+
+    /// Bounds a region and puts it where it belongs; `above` bounds the region that it is part of.
+    let private add search above (node: ExactNode) =
+        search.Regions <- search.Regions + 1
+
+        let isGoodEnough gamma =
+            gamma <= search.Lower * (1.0 + 0.5 * search.Tolerance) || search.IsOver()
+
+        let bound =
+            if search.Branching.IsLeaf node then
+                {
+                    Value = ExactNorm.ofRows node.Rates
+                    IsExact = true
+                }
+            else
+                search.Bounds.Of node isGoodEnough
+
+        node.Witness
+        |> Option.bind (search.Branching.Point >> jacobianNorm search.Chain)
+        |> Option.iter (fun norm -> search.Lower <- max search.Lower norm)
+
+        if bound.IsExact then
+            search.Closed <- max search.Closed (min above (bound.Value * widen))
+
+            if node.Witness.IsSome then
+                search.Lower <- max search.Lower (bound.Value / widen)
+        else
+            let value = min above bound.Value
+            search.Open.Enqueue(struct (node, value), -value)
+
+    let private upper search =
+        match search.Open.TryPeek() with
+        | true, struct (_, value), _ -> max value search.Closed
+        | _ -> search.Closed
+
+    let rec private run search =
+        Context.check search.Context
+        let top = upper search
+        search.Context.Report $"{search.Regions} regions: between {search.Lower:G6} and {top:G6}"
+
+        let goOn =
+            top > search.Lower * (1.0 + search.Tolerance)
+            && search.Open.Count > 0
+            && not (search.IsOver())
+
+        if goOn then
+            let struct (node, above) = search.Open.Dequeue()
+            let parts = search.Branching.Split node (search.Branching.Choose node)
+
+            for part in parts do
+                add search above part
+
+            run search
+
+    /// Branch and bound for the uniform constant, from the bounds known at the start.
+    let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above chain =
+        let center = Tensor.values input
+        let branching = ExactBranching(chain, center, radius.Value)
+
+        let search =
+            {
+                Context = context
+                Chain = chain
+                Branching = branching
+                Bounds =
+                    ExactRegionBound(
+                        context,
+                        chain,
+                        center.Length,
+                        radius.Value,
+                        enclose context network input radius chain
+                    )
+                Open = PriorityQueue()
+                IsOver = isOver
+                Tolerance = tolerance
+                Lower = lower
+                Closed = 0.0
+                Regions = 0
+            }
+
+        branching.Root |> Option.iter (add search above)
+        run search
+        search
+
+    /// The ends of the constant, and what they say.
+    let private outcome (analytic: NetworkBound) (lower: Bound) upper regions explanation =
+        let result =
+            if upper < analytic.Bound.Value then
+                { analytic with
+                    Bound = { Value = upper; Rigor = Numerical }
+                }
+            else
+                analytic
+
+        {
+            Result = result
+            Lower = lower
+            Regions = regions
+            Explanation = explanation
+        }
+
+    /// Both ends of the local Lipschitz constant around `input`, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit`
+    /// is over. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
+    /// ascents from the input reach. Networks other than chains of affine maps and ReLUs are not branched.
+    let bound
+        (context: Context)
+        definition
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        tolerance
+        (limit: TimeSpan option)
+        : ExactSearchResult =
+        let clock = Stopwatch.StartNew()
+
+        let isOver () =
+            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+
+        let third = limit |> Option.map (fun limit -> limit / 3.0)
+        let start = LocalLipSdp.bound context definition network input radius third
+
+        let chain =
+            ReluChain.ofNetwork context network
+            |> Result.bind (fun chain ->
+                if radius.Value = 0.0 then
+                    Error "the ball is a point"
+                elif chain.Neurons > mostNeurons then
+                    Error $"it has more than {mostNeurons} ReLUs"
+                else
+                    Ok chain)
+
+        // What is too large to branch may be too large for many ascents.
+        let effort =
+            match chain with
+            | Ok _ -> effort
+            | Error _ -> Effort.fitting network
+
+        let attained =
+            LowerBounds.best context definition network (RestrictedBall.whole input radius) effort
+
+        let lower: Bound =
+            {
+                Value = attained.Value
+                Rigor = attained.Rigor
+            }
+
+        match chain with
+        | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
+        | Ok chain ->
+            // A nominal bound says nothing on a part of the ball.
+            let above =
+                match definition with
+                | Uniform -> start.Result.Bound.Value
+                | Nominal -> Double.PositiveInfinity
+
+            let search =
+                branch context network input radius isOver tolerance lower.Value above chain
+
+            let lower =
+                if definition = Uniform && search.Lower > lower.Value then
+                    {
+                        Value = search.Lower
+                        Rigor = Numerical
+                    }
+                else
+                    lower
+
+            let left =
+                if search.Open.Count = 0 then
+                    "all are finished"
+                else
+                    $"{search.Open.Count} left"
+
+            outcome
+                start.Result
+                lower
+                (upper search)
+                search.Regions
+                $"branch and bound over {search.Regions} regions, {left}"

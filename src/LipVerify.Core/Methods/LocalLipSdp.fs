@@ -34,7 +34,7 @@ module LocalLipSdp =
         | ReluStage layer -> enclosed enclosures layer signal |> Signal.relu context definition slopes
         | MaxPoolingStage(layer, geometry) ->
             enclosed enclosures layer signal
-            |> Signal.maxPooling context definition slopes geometry false
+            |> Tournament.maxPooling context definition slopes geometry false
         | SumStage branches ->
             branches
             |> List.map (series context definition slopes enclosures signal)
@@ -59,7 +59,7 @@ module LocalLipSdp =
             // The ReLU is monotone: with the maximum first, a window takes one ReLU instead of one a member.
             let after =
                 preActivation layers map
-                |> Signal.maxPooling context definition slopes geometry true
+                |> Tournament.maxPooling context definition slopes geometry true
                 |> Signal.relu context definition slopes
 
             series context definition slopes enclosures after rest

@@ -3,33 +3,10 @@ namespace LipVerify.Core
 open System
 open LipVerify.Compute
 
-/// Multipliers `t_j = 1/s_j` with the `γ` that they are meant to show. Only a witness: `MultiplierProof` checks it.
-[<ReferenceEquality>]
-type Multipliers =
-    {
-        /// `γ`.
-        Gamma: float
-        /// `s`, positive, one an entry of `w`.
-        Weights: float[]
-    }
-
 /// Minimises `γ` over the multipliers of METHODS section 7 by an interior point method. By Schur complements `F(γ², t) ⪰ 0` is
 /// the same as `S(μ, s) = diag(s, I) − μ K − B diag(s) Bᵀ ⪰ 0` for `μ = 1/γ²`, `s = 1/t`, `K = [H; M][H; M]ᵀ` and `B = [G; T]`:
 /// linear, and no larger than `w` and `δf` together.
 module MultiplierSolver =
-
-    /// The matrices of the problem in the solver's scale: `Y = [H; M]`, over at most as many columns as rows, and `B`.
-    [<ReferenceEquality>]
-    type private Problem =
-        {
-            Height: int
-            Uncertain: int
-            Columns: int
-            Y: float[]
-            B: float[]
-            /// `K`.
-            Gram: float[]
-        }
 
     /// A strictly feasible point with its factor.
     [<ReferenceEquality>]
@@ -41,33 +18,6 @@ module MultiplierSolver =
             Factor: float[]
         }
 
-    let private multiply (engine: IEngine) transposeA transposeB m n k (a: float[]) strideA (b: float[]) strideB =
-        let result = Array.zeroCreate<float>(m * n)
-
-        if k > 0 && m > 0 && n > 0 then
-            engine.MatrixMultiply(
-                transposeA,
-                transposeB,
-                m,
-                n,
-                k,
-                1.0,
-                MatrixView(HostStorage a, 0, strideA),
-                MatrixView(HostStorage b, 0, strideB),
-                0.0,
-                MatrixView(HostStorage result, 0, n)
-            )
-
-        result
-
-    let private tryFactor (engine: IEngine) (n: int) (matrix: float[]) =
-        let factor = Array.copy matrix
-
-        if engine.TryCholesky(n, HostStorage factor) then
-            Some factor
-        else
-            None
-
     let private logDeterminant n (factor: float[]) =
         let mutable sum = 0.0
 
@@ -76,133 +26,20 @@ module MultiplierSolver =
 
         2.0 * sum
 
-    let private slice (lfr: LinearFractional) first count =
-        Array.init (lfr.Height * count) (fun k -> lfr.Values[k / count * lfr.Columns + first + k % count])
-
-    /// `|G|`-weighted sums: `p = (I − |G|)⁻¹ ‖H‖` bounds `|v|` for a unit `δx`, and `q = (I − |G|ᵀ)⁻¹ |T|ᵀ Q` how much each `w` matters.
-    let private influences (lfr: LinearFractional) =
-        let k, n = lfr.Uncertain, lfr.Inputs
-        let at i j = abs lfr.Values[i * lfr.Columns + j]
-
-        let own =
-            Array.init lfr.Height (fun i ->
-                Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(lfr.Values, i * lfr.Columns, n)))
-
-        let sizes = Array.copy own
-
-        for i in 0 .. lfr.Height - 1 do
-            for j in 0 .. (min i k) - 1 do
-                sizes[i] <- sizes[i] + at i (n + j) * sizes[j]
-
-        let matters = Array.zeroCreate<float> k
-
-        for i in lfr.Height - 1 .. -1 .. 0 do
-            // A little more than is needed, so that the point is strictly feasible.
-            let weight = if i >= k then sizes[i] else 1.05 * matters[i]
-
-            if i < k then
-                matters[i] <- weight
-
-            for j in 0 .. (min i k) - 1 do
-                matters[j] <- matters[j] + at i (n + j) * weight
-
-        struct (own, sizes, matters)
-
-    /// Entries of `w` that change the outputs, up to rounding.
-    let private relevant (lfr: LinearFractional) (matters: float[]) =
-        [|
-            for j in 0 .. lfr.Uncertain - 1 do
-                if matters[j] > 0.0 then
-                    j
-        |]
-
-    /// The representation with these entries of `w` alone.
-    let private restrict (kept: int[]) (lfr: LinearFractional) =
-        let rows = Array.append kept (Array.init lfr.Outputs (fun i -> lfr.Uncertain + i))
-
-        let columns =
-            Array.append (Array.init lfr.Inputs id) (kept |> Array.map (fun j -> lfr.Inputs + j))
-
-        let pick (values: float[]) =
-            Array.init (rows.Length * columns.Length) (fun k ->
-                values[rows[k / columns.Length] * lfr.Columns + columns[k % columns.Length]])
-
-        { lfr with
-            Uncertain = kept.Length
-            Values = pick lfr.Values
-            Errors = pick lfr.Errors
-        }
-
-    /// What does not change the outputs gets a multiplier that makes its row of the scaled matrix as small as rounding.
-    let private expand (sizes: float[]) (kept: int[]) (multipliers: Multipliers) =
-        let weights =
-            sizes
-            |> Array.map (fun size ->
-                let weight = 1e15 * (if size > 0.0 then size else 1.0) / multipliers.Gamma
-                weight * weight)
-
-        kept |> Array.iteri (fun i j -> weights[j] <- multipliers.Weights[i])
-        { multipliers with Weights = weights }
-
-    let private problem (engine: IEngine) (lfr: LinearFractional) scale : Problem =
-        let y = slice lfr 0 lfr.Inputs |> Array.map (fun x -> x / scale)
-
-        let n = lfr.Height
-
-        let gram = multiply engine false true n n lfr.Inputs y lfr.Inputs y lfr.Inputs
-
-        // More columns than rows compress to the Cholesky factor of `K`; what keeps it definite is far below the solver's accuracy.
-        let compressed =
-            if lfr.Inputs <= n then
-                None
-            else
-                let largest = Seq.max (seq { for i in 0 .. n - 1 -> gram[i * n + i] })
-
-                let definite =
-                    Array.mapi (fun k g -> if k / n = k % n then g + 1e-13 * float n * largest else g) gram
-
-                tryFactor engine n definite
-                |> Option.map (fun factor -> Array.mapi (fun k x -> if k % n > k / n then 0.0 else x) factor)
-
-        {
-            Height = n
-            Uncertain = lfr.Uncertain
-            Columns = if compressed.IsSome then n else lfr.Inputs
-            Y = compressed |> Option.defaultValue y
-            B = slice lfr lfr.Inputs lfr.Uncertain
-            Gram = gram
-        }
-
-    /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
-    let private matrixAt engine (problem: Problem) mu (weights: float[]) rest =
-        let n = problem.Height
-
-        let result =
-            TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
-
-        for k in 0 .. result.Length - 1 do
-            result[k] <- -result[k] - mu * problem.Gram[k]
-
-        for i in 0 .. n - 1 do
-            let own = if i < problem.Uncertain then weights[i] else rest
-            result[i * n + i] <- result[i * n + i] + own
-
-        result
-
     /// Derivatives of `−log det S` by `μ` and `s`: the gradient, and the Hessian in the scale of `point`, each `s` times itself.
     [<ReferenceEquality>]
     type private Derivatives = { Gradient: float[]; Hessian: float[] }
 
-    let private derivatives (engine: IEngine) (problem: Problem) (point: Point) =
+    let private derivatives (engine: IEngine) (problem: MultiplierProblem.Problem) (point: Point) =
         let n, k, c = problem.Height, problem.Uncertain, problem.Columns
         let inverse = Array.copy point.Factor
         TriangularProducts.invertLower engine n inverse
         let q = TriangularProducts.gramOfLower engine n inverse
         let qb = TriangularProducts.timesStrictlyLower engine n k q problem.B
         let bqb = TriangularProducts.symmetricAdjointProduct engine n k problem.B qb
-        let qy = multiply engine false false n c n q n problem.Y c
-        let yqy = multiply engine true false c c n problem.Y c qy c
-        let bqy = multiply engine true false k c n problem.B k qy c
+        let qy = MultiplierProblem.multiply engine false false n c n q n problem.Y c
+        let yqy = MultiplierProblem.multiply engine true false c c n problem.Y c qy c
+        let bqy = MultiplierProblem.multiply engine true false k c n problem.B k qy c
         let gradient = Array.zeroCreate<float>(k + 1)
         let size = k + 1
         let hessian = Array.zeroCreate<float>(size * size)
@@ -266,7 +103,14 @@ module MultiplierSolver =
         attempt 0.0
 
     /// The point at `start + α·step`, if it is feasible.
-    let private along (engine: IEngine) (problem: Problem) (start: Point) (step: float[]) (change: float[]) alpha =
+    let private along
+        (engine: IEngine)
+        (problem: MultiplierProblem.Problem)
+        (start: Point)
+        (step: float[])
+        (change: float[])
+        alpha
+        =
         let mu = start.Mu * (1.0 + alpha * step[0])
         let weights = Array.mapi (fun j s -> s * (1.0 + alpha * step[j + 1])) start.Weights
 
@@ -275,7 +119,7 @@ module MultiplierSolver =
         else
             let matrix = Array.map2 (fun s d -> s + alpha * d) start.Matrix change
 
-            tryFactor engine problem.Height matrix
+            MultiplierProblem.tryFactor engine problem.Height matrix
             |> Option.map (fun factor ->
                 {
                     Mu = mu
@@ -293,7 +137,7 @@ module MultiplierSolver =
     let private fraction = 0.7
 
     /// The best of the steps tried along a direction: doubled while that helps, halved while it does not.
-    let private search engine problem tau start step change =
+    let private search engine (problem: MultiplierProblem.Problem) tau start step change =
         let n = problem.Height
         let value = barrier n tau start start
 
@@ -336,7 +180,7 @@ module MultiplierSolver =
         (goOn: Progress -> bool)
         =
         let engine = context.Engine
-        let struct (own, sizes, matters) = influences lfr
+        let struct (own, sizes, matters) = MultiplierProblem.influences lfr
         let k = lfr.Uncertain
 
         let ceiling =
@@ -347,13 +191,13 @@ module MultiplierSolver =
         if not (ceiling > 0.0 && Double.IsFinite ceiling) then
             None
         else
-            let problem = problem engine lfr ceiling
+            let problem = MultiplierProblem.create engine lfr ceiling
             let n = problem.Height
 
             let starting mu weights =
-                let matrix = matrixAt engine problem mu weights 1.0
+                let matrix = MultiplierProblem.matrixAt engine problem mu weights 1.0
 
-                tryFactor engine n matrix
+                MultiplierProblem.tryFactor engine n matrix
                 |> Option.map (fun f ->
                     {
                         Mu = mu
@@ -378,7 +222,12 @@ module MultiplierSolver =
                 | None -> point
                 | Some(step, decrement) ->
                     let change =
-                        matrixAt engine problem (point.Mu * step[0]) (Array.map2 (*) point.Weights step[1..]) 0.0
+                        MultiplierProblem.matrixAt
+                            engine
+                            problem
+                            (point.Mu * step[0])
+                            (Array.map2 (*) point.Weights step[1..])
+                            0.0
 
                     match search engine problem relativeTau point step change with
                     | None -> point
@@ -422,9 +271,9 @@ module MultiplierSolver =
         (warm: Multipliers option)
         (goOn: Progress -> bool)
         : Multipliers option =
-        let struct (_, sizes, matters) = influences lfr
-        let kept = relevant lfr matters
-        let expand = expand (Array.sub sizes 0 lfr.Uncertain) kept
+        let struct (_, sizes, matters) = MultiplierProblem.influences lfr
+        let kept = MultiplierProblem.relevant lfr matters
+        let expand = MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
 
         let warm =
             warm
@@ -433,7 +282,7 @@ module MultiplierSolver =
                     Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
                 })
 
-        solveRelevant context (restrict kept lfr) warm (fun progress ->
+        solveRelevant context (MultiplierProblem.restrict kept lfr) warm (fun progress ->
             goOn
                 { progress with
                     Multipliers = expand progress.Multipliers

@@ -1,0 +1,173 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// Multipliers `t_j = 1/s_j` with the `γ` that they are meant to show. Only a witness: `MultiplierProof` checks it.
+[<ReferenceEquality>]
+type Multipliers =
+    {
+        /// `γ`.
+        Gamma: float
+        /// `s`, positive, one an entry of `w`.
+        Weights: float[]
+    }
+
+/// The matrices behind multipliers: what they are made of, and which entries of `w` matter (METHODS section 7).
+module internal MultiplierProblem =
+
+    /// The matrices of the problem in the solver's scale: `Y = [H; M]`, over at most as many columns as rows, and `B`.
+    [<ReferenceEquality>]
+    type Problem =
+        {
+            Height: int
+            Uncertain: int
+            Columns: int
+            Y: float[]
+            B: float[]
+            /// `K`.
+            Gram: float[]
+        }
+
+    /// A product of dense matrices by the engine.
+    let multiply (engine: IEngine) transposeA transposeB m n k (a: float[]) strideA (b: float[]) strideB =
+        let result = Array.zeroCreate<float>(m * n)
+
+        if k > 0 && m > 0 && n > 0 then
+            engine.MatrixMultiply(
+                transposeA,
+                transposeB,
+                m,
+                n,
+                k,
+                1.0,
+                MatrixView(HostStorage a, 0, strideA),
+                MatrixView(HostStorage b, 0, strideB),
+                0.0,
+                MatrixView(HostStorage result, 0, n)
+            )
+
+        result
+
+    /// The Cholesky factor; none where the matrix is not positive definite.
+    let tryFactor (engine: IEngine) (n: int) (matrix: float[]) =
+        let factor = Array.copy matrix
+
+        if engine.TryCholesky(n, HostStorage factor) then
+            Some factor
+        else
+            None
+
+    let private slice (lfr: LinearFractional) first count =
+        Array.init (lfr.Height * count) (fun k -> lfr.Values[k / count * lfr.Columns + first + k % count])
+
+    /// `|G|`-weighted sums: `p = (I − |G|)⁻¹ ‖H‖` bounds `|v|` for a unit `δx`, and `q = (I − |G|ᵀ)⁻¹ |T|ᵀ Q` how much each `w` matters.
+    let influences (lfr: LinearFractional) =
+        let k, n = lfr.Uncertain, lfr.Inputs
+        let at i j = abs lfr.Values[i * lfr.Columns + j]
+
+        let own =
+            Array.init lfr.Height (fun i ->
+                Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(lfr.Values, i * lfr.Columns, n)))
+
+        let sizes = Array.copy own
+
+        for i in 0 .. lfr.Height - 1 do
+            for j in 0 .. (min i k) - 1 do
+                sizes[i] <- sizes[i] + at i (n + j) * sizes[j]
+
+        let matters = Array.zeroCreate<float> k
+
+        for i in lfr.Height - 1 .. -1 .. 0 do
+            // A little more than is needed, so that the point is strictly feasible.
+            let weight = if i >= k then sizes[i] else 1.05 * matters[i]
+
+            if i < k then
+                matters[i] <- weight
+
+            for j in 0 .. (min i k) - 1 do
+                matters[j] <- matters[j] + at i (n + j) * weight
+
+        struct (own, sizes, matters)
+
+    /// Entries of `w` that change the outputs, up to rounding.
+    let relevant (lfr: LinearFractional) (matters: float[]) =
+        [|
+            for j in 0 .. lfr.Uncertain - 1 do
+                if matters[j] > 0.0 then
+                    j
+        |]
+
+    /// The representation with these entries of `w` alone.
+    let restrict (kept: int[]) (lfr: LinearFractional) =
+        let rows = Array.append kept (Array.init lfr.Outputs (fun i -> lfr.Uncertain + i))
+
+        let columns =
+            Array.append (Array.init lfr.Inputs id) (kept |> Array.map (fun j -> lfr.Inputs + j))
+
+        let pick (values: float[]) =
+            Array.init (rows.Length * columns.Length) (fun k ->
+                values[rows[k / columns.Length] * lfr.Columns + columns[k % columns.Length]])
+
+        { lfr with
+            Uncertain = kept.Length
+            Values = pick lfr.Values
+            Errors = pick lfr.Errors
+        }
+
+    /// What does not change the outputs gets a multiplier that makes its row of the scaled matrix as small as rounding.
+    let expand (sizes: float[]) (kept: int[]) (multipliers: Multipliers) =
+        let weights =
+            sizes
+            |> Array.map (fun size ->
+                let weight = 1e15 * (if size > 0.0 then size else 1.0) / multipliers.Gamma
+                weight * weight)
+
+        kept |> Array.iteri (fun i j -> weights[j] <- multipliers.Weights[i])
+        { multipliers with Weights = weights }
+
+    /// The problem of a representation, with `[H; M]` divided by `scale`.
+    let create (engine: IEngine) (lfr: LinearFractional) scale : Problem =
+        let y = slice lfr 0 lfr.Inputs |> Array.map (fun x -> x / scale)
+
+        let n = lfr.Height
+
+        let gram = multiply engine false true n n lfr.Inputs y lfr.Inputs y lfr.Inputs
+
+        // More columns than rows compress to the Cholesky factor of `K`; what keeps it definite is far below the solver's accuracy.
+        let compressed =
+            if lfr.Inputs <= n then
+                None
+            else
+                let largest = Seq.max (seq { for i in 0 .. n - 1 -> gram[i * n + i] })
+
+                let definite =
+                    Array.mapi (fun k g -> if k / n = k % n then g + 1e-13 * float n * largest else g) gram
+
+                tryFactor engine n definite
+                |> Option.map (fun factor -> Array.mapi (fun k x -> if k % n > k / n then 0.0 else x) factor)
+
+        {
+            Height = n
+            Uncertain = lfr.Uncertain
+            Columns = if compressed.IsSome then n else lfr.Inputs
+            Y = compressed |> Option.defaultValue y
+            B = slice lfr lfr.Inputs lfr.Uncertain
+            Gram = gram
+        }
+
+    /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
+    let matrixAt engine (problem: Problem) mu (weights: float[]) rest =
+        let n = problem.Height
+
+        let result =
+            TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
+
+        for k in 0 .. result.Length - 1 do
+            result[k] <- -result[k] - mu * problem.Gram[k]
+
+        for i in 0 .. n - 1 do
+            let own = if i < problem.Uncertain then weights[i] else rest
+            result[i * n + i] <- result[i * n + i] + own
+
+        result

@@ -72,6 +72,27 @@ let combine (terms: struct (float * Form)[]) =
 
     { Values = values; Errors = errors }
 
+/// `a + s·b` for `s = ±1`: only the sum is rounded, so that equal forms leave an exact 0.
+let addSigned sign a b =
+    let length = max a.Values.Length b.Values.Length
+
+    let entry (values: float[]) k =
+        if k < values.Length then values[k] else 0.0
+
+    let values = Array.init length (fun k -> entry a.Values k + sign * entry b.Values k)
+
+    {
+        Values = values
+        Errors =
+            Array.init length (fun k ->
+                let error = entry a.Errors k + entry b.Errors k + gamma 1 * abs values[k]
+
+                if error = 0.0 then
+                    0.0
+                else
+                    error * (1.0 + gamma 8) + underflow)
+    }
+
 /// `λ·x` for some `λ` with `|λ − factor| ≤ spread` that need not be the same for any two inputs.
 let scaleWithin factor spread form =
     let error (x: float) e =

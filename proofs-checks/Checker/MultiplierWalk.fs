@@ -121,7 +121,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
             if a = b then
                 scaleWithin 0.0 0.0 signal.Forms[a]
             else
-                combine [| struct (1.0, signal.Forms[b]); struct (-1.0, signal.Forms[a]) |]
+                addSigned -1.0 signal.Forms[b] signal.Forms[a]
 
         limited (difference signal.Ranges[a] signal.Ranges[b]) form, form
 
@@ -148,10 +148,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
                 (fun (struct (a, b)) wins bent ->
                     let taken = signal.Forms[if wins then b else a]
 
-                    if isZero bent then
-                        taken
-                    else
-                        combine [| struct (1.0, taken); struct (1.0, bent) |])
+                    if isZero bent then taken else addSigned 1.0 taken bent)
                 pairs
                 wins
                 bent
@@ -276,8 +273,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
         if a.Forms.Length <> b.Forms.Length then
             refuse "the branches of a sum differ in size"
 
-        let forms =
-            Array.map2 (fun a b -> combine [| struct (1.0, a); struct (1.0, b) |]) a.Forms b.Forms
+        let forms = Array.map2 (addSigned 1.0) a.Forms b.Forms
 
         {
             Ranges = Array.map3 (fun a b form -> limited (sum a b) form) a.Ranges b.Ranges forms

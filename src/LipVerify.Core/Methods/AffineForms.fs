@@ -188,6 +188,9 @@ module internal AffineForms =
 
         forms
 
+    /// More than what a square may lose to underflow.
+    let private lostSquare = Math.ScaleB(1.0, -1000)
+
     /// Bounds on `|δy_i|` for `‖δx‖ ≤ radius` and `|w_j| ≤ reach_j`: `radius·‖h_i‖ + Σ_j |g_ij| reach_j`, rounded upward.
     let reach inputs (radius: float) (reaches: ResizeArray<float>) forms =
         let squares = Array.zeroCreate<float> forms.Size
@@ -199,7 +202,9 @@ module internal AffineForms =
             if r < inputs then
                 for i in 0 .. forms.Size - 1 do
                     let x = abs forms.Values[row + i] + forms.Errors[row + i]
-                    squares[i] <- squares[i] + x * x
+
+                    if x > 0.0 then
+                        squares[i] <- squares[i] + x * x + lostSquare
             else
                 let w = reaches[r - inputs]
 

@@ -222,3 +222,26 @@ let ``Local LipSDP: a margin radius keeps the class of every sample`` () =
                                 Is.GreaterThanOrEqualTo 0.0
                             )
             | _ -> ())
+
+[<Test>]
+let ``Local LipSDP: weights whose squares underflow still reach their kinks`` () =
+    // 1e170·relu(1e-170 x − 1e-171) is 0 at 0 and rises with slope 1 from 0.1 on: 0.9 from 0 to 1.
+    let network =
+        build
+            [ 1 ]
+            [
+                Step("a", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e-170 |]) (Tensor.vector [| -1e-171 |]))
+                Step("r", Relu)
+                Step("b", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e170 |]) (Tensor.vector [| 0.0 |]))
+            ]
+
+    for definition, slope in [ Nominal, 0.9; Uniform, 1.0 ] do
+        let struct (certified, _) =
+            LocalLipSdp.boundWithWitness context definition network (Tensor.vector [| 0.0 |]) (radius 1.0) None
+
+        for bound in
+            [
+                certified.Result.Bound.Value
+                boundAt definition network (Tensor.vector [| 0.0 |]) 1.0
+            ] do
+            Assert.That(bound, Is.GreaterThanOrEqualTo(slope * (1.0 - 1e-12)), $"{definition}")

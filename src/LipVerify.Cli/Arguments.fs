@@ -26,7 +26,7 @@ type BoundArguments =
             | Radius _ ->
                 "radius of the ball around the input, in the norm of the (preprocessed) input; not needed for global bounds."
             | Method _ ->
-                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs) or global (product of the layers' spectral norms); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
+                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs), fastlip (entries of the Jacobian, also with --norm inf) or global (product of the layers' spectral norms); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
             | Class _ -> "the output that the methods for one output bound, counted from 0."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
@@ -40,6 +40,19 @@ type EncloseArguments =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
+
+/// `lipverify compare MODEL …`
+type CompareArguments =
+    | [<MainCommand; ExactlyOnce>] Model of MODEL: string
+    | [<Mandatory; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
+            | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
+            | Csv _ -> "write one line a method to this file."
 
 /// `lipverify certify MODEL …`
 type CertifyArguments =
@@ -138,6 +151,7 @@ type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
     | [<CliPrefix(CliPrefix.None)>] Enclose of ParseResults<EncloseArguments>
+    | [<CliPrefix(CliPrefix.None)>] Compare of ParseResults<CompareArguments>
     | [<CliPrefix(CliPrefix.None)>] Certify of ParseResults<CertifyArguments>
     | [<CliPrefix(CliPrefix.None)>] Curve of ParseResults<CurveArguments>
     | [<CliPrefix(CliPrefix.None)>] Check of ParseResults<CheckArguments>
@@ -170,6 +184,7 @@ type Arguments =
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
             | Enclose _ ->
                 "bounds on the values inside a network over a ball: how many ReLUs are stable, layer by layer."
+            | Compare _ -> "upper bounds by every method, in both definitions, beside the best lower bounds."
             | Certify _ -> "the largest radius within which the class of an input surely holds."
             | Curve _ -> "upper and lower bounds against the radius, as a table and a plot."
             | Check _ -> "check a certificate with a program that shares no code with the one that wrote it."

@@ -34,6 +34,10 @@ let private commands =
             "lipverify enclose samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
             "lipverify enclose samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure interval --json"
         ]
+        "compare",
+        [
+            "lipverify compare samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --time-limit 60"
+        ]
         "certify",
         [
             "lipverify certify samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist"
@@ -154,6 +158,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
         | Some(Info info) -> InfoCommand.run settings info |> completed
         | Some(Bound bound) -> BoundCommand.run settings bound |> completed
         | Some(Enclose enclose) -> EncloseCommand.run settings enclose |> completed
+        | Some(Compare compare) -> CompareCommand.run settings compare |> completed
         | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
         | Some(Curve curve) -> CurveCommand.run settings curve |> completed
         | Some(Check check) -> CheckCommand.run settings check

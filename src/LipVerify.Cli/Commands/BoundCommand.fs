@@ -40,6 +40,7 @@ let private computeWithWitness
 
     {
         Model = model
+        Norm = Euclidean
         Definition = definition
         Radius = radius |> Option.map _.Value
         Method = method
@@ -87,7 +88,11 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
     | "local-lipsdp", None -> Error(Usage $"--radius is missing: the method {method} bounds a ball around the input")
     | _ ->
         let others = String.concat ", " PolynomialBound.names
-        Error(Usage $"--method must be analytic, local-lipsdp, exact, global or one of {others}, not \"{method}\"")
+
+        Error(
+            Usage
+                $"--method must be analytic, local-lipsdp, exact, fastlip, global or one of {others}, not \"{method}\""
+        )
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
 let private inputFor (settings: Settings) method network =
@@ -153,4 +158,5 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
         match PolynomialBound.tryFind method with
         | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
         | None when method = "exact" -> ExactCommand.run settings arguments radius
+        | None when method = "fastlip" -> FastLipCommand.run settings arguments radius
         | None -> runLayerwise settings arguments method radius)

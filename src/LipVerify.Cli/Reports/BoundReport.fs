@@ -8,6 +8,7 @@ open LipVerify.Core
 type BoundReport =
     {
         Model: string
+        Norm: Norm
         Definition: Definition
         Radius: float option
         Method: string
@@ -56,7 +57,7 @@ module BoundReport =
         JsonText.object writer (fun () ->
             writer.WriteString("schema", "lipverify/bound/1")
             writer.WriteString("model", report.Model)
-            writer.WriteString("norm", "2")
+            writer.WriteString("norm", Norm.label report.Norm)
             writer.WriteString("definition", definitionName report.Definition)
             JsonText.optionalNumber writer "radius" report.Radius
             writer.WriteString("method", report.Method)
@@ -131,7 +132,7 @@ module BoundReport =
             | _ -> $"Global Lipschitz constant of {report.Model}"
 
         [
-            $"{subject} (2-norm, method {methodName report.Method report.Enclosure})"
+            $"{subject} ({Norm.label report.Norm}-norm, method {methodName report.Method report.Enclosure})"
             $"    ≤ {bound.Value:G10}"
             $"    {promise bound.Rigor}"
 
@@ -143,7 +144,9 @@ module BoundReport =
             | None -> ()
 
             ""
-            layerTable report.Result
+            if not report.Result.Layers.IsEmpty then
+                layerTable report.Result
+
             $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
             ""
         ]

@@ -9,7 +9,7 @@ open NUnit.Framework
 open LipVerify.Tests.CliRun
 
 /// A network 2-2-1 as state dict and architecture: `3 relu(x1) − relu(x2 + 1)`.
-let private write folder =
+let internal write folder =
     let tensors =
         [
             "fc1.weight", [ 2; 2 ], [ 1.0; 0.0; 0.0; 1.0 ]

@@ -1,0 +1,154 @@
+namespace LipVerify.Cli
+
+open System
+open System.Globalization
+open System.Text.Json
+open LipVerify.Core
+
+/// One method of a comparison.
+[<NoComparison; NoEquality>]
+type ComparedRow =
+    {
+        Method: string
+        Definition: Definition
+        Norm: Norm
+        Scope: string
+        /// The bound, or why there is none.
+        Outcome: Result<Bound, string>
+        Seconds: float
+        /// The bound over the best lower bound of the same definition, where there is a positive one.
+        Ratio: float option
+    }
+
+/// Upper bounds beside each other, and beside what is attained.
+[<NoComparison; NoEquality>]
+type CompareReport =
+    {
+        Model: string
+        Radius: float
+        /// Slopes that are attained, by definition.
+        Lower: ComparedRow list
+        Upper: ComparedRow list
+        Engine: string
+    }
+
+module CompareReport =
+
+    let private writeRow (writer: Utf8JsonWriter) row =
+        JsonText.object writer (fun () ->
+            writer.WriteString("method", row.Method)
+            writer.WriteString("definition", BoundReport.definitionName row.Definition)
+            writer.WriteString("norm", Norm.label row.Norm)
+            writer.WriteString("scope", row.Scope)
+
+            match row.Outcome with
+            | Ok bound ->
+                JsonText.number writer "value" bound.Value
+                writer.WriteString("rigor", Rigor.label bound.Rigor)
+                JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
+                writer.WriteNull "reason"
+            | Error reason ->
+                writer.WriteNull "value"
+                writer.WriteNull "rigor"
+                writer.WriteNull "failureProbability"
+                writer.WriteString("reason", reason)
+
+            JsonText.number writer "seconds" row.Seconds
+            JsonText.optionalNumber writer "ratio" row.Ratio)
+
+    /// Writes the object `lipverify/compare/1`.
+    let write (writer: Utf8JsonWriter) report =
+        JsonText.object writer (fun () ->
+            writer.WriteString("schema", "lipverify/compare/1")
+            writer.WriteString("model", report.Model)
+            JsonText.number writer "radius" report.Radius
+            JsonText.array writer "lower" report.Lower (writeRow writer)
+            JsonText.array writer "upper" report.Upper (writeRow writer)
+            writer.WriteString("engine", report.Engine))
+
+    let private seconds (value: float) =
+        value.ToString("F3", CultureInfo.InvariantCulture)
+
+    let private csvRow bound row =
+        let value, rigor, reason =
+            match row.Outcome with
+            | Ok bound -> Figure.exact bound.Value, Rigor.label bound.Rigor, ""
+            | Error reason -> "", "", reason
+
+        CsvText.line
+            [
+                row.Method
+                bound
+                row.Scope
+                BoundReport.definitionName row.Definition
+                Norm.label row.Norm
+                value
+                rigor
+                seconds row.Seconds
+                row.Ratio |> Option.map Figure.exact |> Option.defaultValue ""
+                reason
+            ]
+
+    /// The rows as comma-separated values, lower bounds first.
+    let csv report =
+        [
+            CsvText.line
+                [
+                    "method"
+                    "bound"
+                    "scope"
+                    "definition"
+                    "norm"
+                    "value"
+                    "rigor"
+                    "seconds"
+                    "ratio"
+                    "reason"
+                ]
+            yield! report.Lower |> List.map (csvRow "lower")
+            yield! report.Upper |> List.map (csvRow "upper")
+        ]
+        |> String.concat ""
+
+    let private tableRow sign row =
+        let value, rigor =
+            match row.Outcome with
+            | Ok bound -> $"{sign} {bound.Value:G6}", Rigor.label bound.Rigor
+            | Error reason -> "–", reason
+
+        [
+            row.Method
+            row.Scope
+            BoundReport.definitionName row.Definition
+            Norm.label row.Norm
+            value
+            row.Ratio
+            |> Option.map (fun ratio -> ratio.ToString "G4")
+            |> Option.defaultValue "–"
+            seconds row.Seconds
+            rigor
+        ]
+
+    /// The report for a reader.
+    let text report =
+        [
+            $"Lipschitz constants of {report.Model} within radius {report.Radius:G6}"
+            ""
+            TextTable.render
+                [
+                    TextTable.Words "method"
+                    TextTable.Words "scope"
+                    TextTable.Words "definition"
+                    TextTable.Words "norm"
+                    TextTable.Figures "bound"
+                    TextTable.Figures "ratio"
+                    TextTable.Figures "seconds"
+                    TextTable.Words "rigor"
+                ]
+                ((report.Lower |> List.map (tableRow "≥"))
+                 @ (report.Upper |> List.map (tableRow "≤")))
+            "ratio: to the best lower bound of the definition"
+            $"engine {report.Engine}"
+            ""
+        ]
+        |> String.concat "\n"

@@ -1,0 +1,97 @@
+/// `lipverify compare`.
+module LipVerify.Tests.CliCompareTests
+
+open System
+open System.IO
+open System.Text.Json
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+/// `compare` of `3 relu(x1) − relu(x2 + 1)` around 0, within 0.5.
+let private arguments folder =
+    let bound = CliExactTests.write folder
+
+    let model =
+        bound |> List.skip 1 |> List.takeWhile (fun argument -> argument <> "--method")
+
+    "compare" :: model @ [ "--radius"; "0.5" ]
+
+let private compared folder =
+    let outcome = arguments folder @ [ "--json" ] |> run
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    JsonDocument.Parse(outcome.Output).RootElement
+
+let private rows (report: JsonElement) (side: string) =
+    [ for row in report.GetProperty(side).EnumerateArray() -> row ]
+
+let private text (name: string) (row: JsonElement) =
+    row.GetProperty(name).GetString() |> string
+
+[<Test>]
+let ``compare lists every method with its value, or why it has none`` () =
+    inFolder (fun folder ->
+        let report = compared folder
+        Assert.That(text "schema" report, Is.EqualTo "lipverify/compare/1")
+        let upper = rows report "upper"
+        let names = upper |> List.map (text "method") |> List.distinct
+
+        for name in
+            [
+                "global"
+                "analytic"
+                "crown-analytic"
+                "local-lipsdp"
+                "exact"
+                "fastlip"
+                "shor"
+                "hr2"
+                "lipopt3"
+            ] do
+            Assert.That(names, Does.Contain name)
+
+        for row in upper do
+            let hasValue = row.GetProperty("value").ValueKind = JsonValueKind.Number
+            let hasReason = row.GetProperty("reason").ValueKind = JsonValueKind.String
+            Assert.That(hasValue, Is.Not.EqualTo hasReason, string row))
+
+[<Test>]
+let ``compare sets no upper bound below the slope that is attained`` () =
+    inFolder (fun folder ->
+        let report = compared folder
+
+        for lower in rows report "lower" do
+            for row in rows report "upper" do
+                let isComparable =
+                    text "definition" row = text "definition" lower
+                    && text "norm" row = text "norm" lower
+                    && row.GetProperty("value").ValueKind = JsonValueKind.Number
+
+                if isComparable then
+                    let value (row: JsonElement) = row.GetProperty("value").GetDouble()
+                    // Both ends of `exact` are plain floating point.
+                    Assert.That(value row, Is.GreaterThanOrEqualTo(value lower * (1.0 - 1e-9)), string row)
+                    Assert.That(row.GetProperty("ratio").GetDouble(), Is.EqualTo(value row / value lower).Within 1e-9))
+
+[<Test>]
+let ``compare writes one line a method`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "methods.csv")
+        let outcome = arguments folder @ [ "--csv"; csv ] |> run
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        let lines = File.ReadAllLines csv
+        Assert.That(lines[0], Is.EqualTo "method,bound,scope,definition,norm,value,rigor,seconds,ratio,reason")
+
+        Assert.That(
+            lines
+            |> Array.exists (fun line ->
+                line.StartsWith("local-lipsdp,upper,local,uniform,2,", StringComparison.Ordinal))
+        )
+
+        Assert.That(outcome.Output, Does.Contain "local-lipsdp"))
+
+[<Test>]
+let ``compare refuses a norm of its own`` () =
+    inFolder (fun folder ->
+        let outcome = arguments folder @ [ "--norm"; "inf" ] |> run
+        Assert.That(outcome.ExitCode, Is.EqualTo 2)
+        Assert.That(outcome.Error, Does.Contain "--norm"))

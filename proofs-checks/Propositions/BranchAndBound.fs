@@ -1,4 +1,4 @@
-/// Branch and bound (METHODS section 9) against the enumeration of patterns.
+/// Branch and bound (METHODS section 11) against the enumeration of patterns.
 module LipVerify.Propositions.BranchAndBound
 
 open System

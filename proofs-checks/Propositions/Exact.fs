@@ -1,4 +1,4 @@
-/// Enumeration of activation patterns (METHODS section 9): against other oracles, and as the oracle of bounds and of ascents.
+/// Enumeration of activation patterns (METHODS section 11): against other oracles, and as the oracle of bounds and of ascents.
 module LipVerify.Propositions.Exact
 
 open System

@@ -1,4 +1,4 @@
-/// Elementwise Jacobian bounds (METHODS section 9, FastLip) against sampled and traced slopes, in both norms.
+/// Elementwise Jacobian bounds (METHODS section 10, FastLip) against sampled and traced slopes, in both norms.
 module LipVerify.Propositions.FastLip
 
 open System

@@ -24,7 +24,7 @@ type ExactBracket =
         else bracket.Upper / bracket.Lower - 1.0
 
 /// The uniform local Lipschitz constant of a small ReLU network by enumeration of its activation patterns:
-/// `max ‖J_P‖` over the patterns `P` whose regions `{ x : P holds }` have interior in the ball (Lemma 1, METHODS section 9).
+/// `max ‖J_P‖` over the patterns `P` whose regions `{ x : P holds }` have interior in the ball (Lemma 1, METHODS section 11).
 /// The closure of a region without interior is covered by those of its neighbours, so that it adds nothing.
 module ExactPatterns =
 

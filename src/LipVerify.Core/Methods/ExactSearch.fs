@@ -24,7 +24,7 @@ type ExactSearchResult =
         elif found.Lower.Value = 0.0 then Double.PositiveInfinity
         else found.Result.Bound.Value / found.Lower.Value - 1.0
 
-/// Branch and bound over the slopes of ReLUs (METHODS section 9): each region of the ball is bounded by local LipSDP, the region
+/// Branch and bound over the slopes of ReLUs (METHODS section 11): each region of the ball is bounded by local LipSDP, the region
 /// with the largest bound is split along a pre-activation, and regions that the ball does not meet are dropped. It may end at
 /// any time: the largest bound of the regions left is the upper end.
 module ExactSearch =

@@ -46,7 +46,7 @@ let private ugly (draw: Draw) widths (input: float[]) =
     build [ widths.Head ] (layers input pairs)
 
 /// A network with one or two hidden layers and at most 14 neurons in them.
-let private smallOver inputs seed =
+let smallOver inputs seed =
     let draw = Draw seed
     let first = draw.Int(1, 8)
 

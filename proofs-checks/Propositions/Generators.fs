@@ -41,12 +41,29 @@ type Draw(seed: int) =
     member draw.Gaussians count =
         Array.init count (fun _ -> draw.Gaussian())
 
-/// Runs a property on cases grown from random seeds; a failure names the case and FsCheck's own seed.
-let check count (grow: int -> 'a) (property: 'a -> unit) =
-    let config = Config.QuickThrowOnFailure.WithMaxTest(count).WithQuietOnSuccess(true)
+/// The same cases in every run, so that a change is judged by what it changes; `LIPVERIFY_TEST_SEED` takes another number for
+/// other cases, or `random`.
+let private replay =
+    match Environment.GetEnvironmentVariable "LIPVERIFY_TEST_SEED" |> Option.ofObj with
+    | Some "random" -> None
+    | Some number when number <> "" -> Some(UInt64.Parse number)
+    | _ -> Some 1UL
+    |> Option.map (fun seed ->
+        {
+            Rnd = Rnd(seed, 0x9E3779B97F4A7C15UL)
+            Size = None
+        })
 
-    let cases = Gen.choose (0, Int32.MaxValue - 1) |> Gen.map grow
+/// Runs a property on cases of a generator; a failure names the case and the seed that replays it.
+let checkCases count (cases: Gen<'a>) (property: 'a -> unit) =
+    let config =
+        Config.QuickThrowOnFailure.WithMaxTest(count).WithQuietOnSuccess(true).WithReplay(replay)
+
     Check.One(config, Prop.forAll (Arb.fromGen cases) property)
+
+/// Runs a property on cases grown from random seeds.
+let check count (grow: int -> 'a) (property: 'a -> unit) =
+    checkCases count (Gen.choose (0, Int32.MaxValue - 1) |> Gen.map grow) property
 
 /// A weight matrix, row-major: normal, sparse, of signs, or of rank one; with zero rows and duplicate rows.
 let weightMatrix (draw: Draw) rows columns =

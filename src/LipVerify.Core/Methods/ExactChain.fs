@@ -109,6 +109,14 @@ module internal ReluChain =
             | MaxPoolingStage _ -> Error "the network has max pooling"
             | SumStage _ -> Error "the network has sums of branches")
 
+    /// The value of the chain at a point.
+    let evaluate (chain: ReluChain) (x: float[]) =
+        let apply (values: float[]) (step: ReluStep) =
+            Array.map2 (fun row b -> dot row values + b) step.Rows step.Bias
+
+        chain.Steps[1..]
+        |> Array.fold (fun values step -> apply (values |> Array.map (max 0.0)) step) (apply x chain.Steps[0])
+
     /// The network as a chain, or why it is none.
     let ofNetwork context (network: Network) =
         let size = Shape.size network.InputShape

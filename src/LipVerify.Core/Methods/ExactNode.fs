@@ -179,6 +179,24 @@ type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
         |> Array.filter (fun i -> node.Slopes[i] < 0)
         |> Array.maxBy (fun i -> weight i * ReluChain.dot node.Rates[i] node.Rates[i])
 
+    /// All choices of slopes whose regions cannot be left out.
+    member branching.Leaves: ExactNode seq =
+        let rec leaves node =
+            seq {
+                if branching.IsLeaf node then
+                    yield node
+                else
+                    for part in branching.Split node (branching.Choose node) do
+                        yield! leaves part
+            }
+
+        branching.Root |> Option.toList |> Seq.collect leaves
+
+    /// A bound on the rounding of the affine map of a node, over the ball.
+    member _.Error node =
+        rounding
+        * norm (Array.map2 (fun rate offset -> scale * rate + offset) node.RateSizes node.OffsetSizes)
+
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =
         Array.map2 (fun c s -> c + scale * s) center s

@@ -7,11 +7,11 @@ open System
 [<NoComparison>]
 type ExactBracket =
     {
-        /// The largest norm of a Jacobian whose region has interior in the ball; a point of it was found.
+        /// The largest value that is attained: the norm of a Jacobian whose region has interior in the ball, or a slope.
         Lower: float
-        /// The largest norm over all regions that could not be cut off.
+        /// The largest value over all regions that could not be cut off.
         Upper: float
-        /// A point of the region with the norm `Lower`.
+        /// A point of the region with the norm `Lower`, or the other end of the slope.
         Attained: Tensor option
         /// Regions that were not cut off.
         Regions: int
@@ -49,27 +49,18 @@ module ExactPatterns =
             Regions = bracket.Regions + 1
         }
 
-    let rec private visit (context: Context) (branching: ExactBranching) shape (bracket: ExactBracket) node =
-        Context.check context
-
-        if bracket.Regions > most then
-            bracket
-        elif branching.IsLeaf node then
-            record branching shape bracket node
-        else
-            branching.Split node (branching.Choose node)
-            |> List.fold (visit context branching shape) bracket
-
     let private enumerate context (network: Network) (center: float[]) radius =
         ReluChain.ofNetwork context network
         |> Result.bind (fun chain ->
             let branching = ExactBranching(chain, center, radius)
 
             let bracket =
-                branching.Root
-                |> Option.toList
-                |> List.fold
-                    (visit context branching network.InputShape)
+                branching.Leaves
+                |> Seq.truncate (most + 1)
+                |> Seq.fold
+                    (fun bracket leaf ->
+                        Context.check context
+                        record branching network.InputShape bracket leaf)
                     {
                         Lower = 0.0
                         Upper = 0.0

@@ -35,6 +35,10 @@ module ExactSearch =
     /// The rounding of a Jacobian's norm, with room to spare.
     let private widen = 1.0 + 1e-11
 
+    /// Whether the faces of all regions can be visited (`ExactPairs`).
+    let private areFew (chain: ReluChain) =
+        chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 4
+
     let private effort = { Starts = 24; Rounds = 4; Steps = 20 }
 
     /// The enclosures of the pre-activations of a chain over the ball.
@@ -209,7 +213,7 @@ module ExactSearch =
 
     /// Both ends of the local Lipschitz constant around `input`, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit`
     /// is over. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
-    /// ascents from the input reach. Networks other than chains of affine maps and ReLUs are not branched.
+    /// ascents from the input reach, but on networks of a few inputs and ReLUs both ends are found by `ExactPairs`. Networks other than chains of affine maps and ReLUs are not branched.
     let bound
         (context: Context)
         definition
@@ -252,9 +256,7 @@ module ExactSearch =
                 Rigor = attained.Rigor
             }
 
-        match chain with
-        | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
-        | Ok chain ->
+        let goOnBranching chain =
             // A nominal bound says nothing on a part of the ball.
             let above =
                 match definition with
@@ -285,3 +287,19 @@ module ExactSearch =
                 (upper search)
                 search.Regions
                 $"branch and bound over {search.Regions} regions, {left}"
+
+        match chain with
+        | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
+        | Ok chain when definition = Nominal && areFew chain ->
+            match ExactPairs.local context network input radius with
+            | Error _ -> goOnBranching chain
+            | Ok bracket ->
+                outcome
+                    start.Result
+                    { lower with
+                        Value = max lower.Value bracket.Lower
+                    }
+                    (bracket.Upper * widen)
+                    bracket.Regions
+                    $"the largest slope from the input to the faces of {bracket.Regions} regions"
+        | Ok chain -> goOnBranching chain

@@ -84,19 +84,40 @@ let private isContraction (context: Context) (lfr: LinearFractional) (scaled: Sc
 /// Relative steps by which `γ` may be raised until the proof closes.
 let private raises = [ 0.0; 1e-8; 1e-7; 1e-6; 1e-5; 1e-4; 1e-3 ]
 
-/// A proven bound on `‖δf‖ / ‖δx‖`, at or just above the multipliers' own `γ`; none where the multipliers prove nothing.
+/// The least relative step by which `γ` is lowered: a solver that ended well leaves less.
+let private leastDescent = 0.01
+
+/// Whether the multipliers prove `γ`.
+let private proves (context: Context) (lfr: LinearFractional) (weights: float[]) gamma =
+    Context.check context
+
+    Double.IsFinite gamma
+    && gamma > 0.0
+    && (let scaled = scale lfr gamma weights
+
+        Double.IsFinite scaled.Error
+        && Double.IsFinite scaled.SquaredNorm
+        && isContraction context lfr scaled)
+
+/// A proven bound on `‖δf‖ / ‖δx‖`: the multipliers' own `γ`, or just above it where the proof does not close there, or far below
+/// where they prove much less, as where scales far apart stopped their solver early. None where the multipliers prove nothing.
 let tryProve (context: Context) (lfr: LinearFractional) (multipliers: Multipliers) : Bound option =
-    raises
-    |> Seq.map (fun raise -> multipliers.Gamma * (1.0 + raise))
-    |> Seq.tryFind (fun gamma ->
-        Context.check context
+    let proves = proves context lfr multipliers.Weights
 
-        Double.IsFinite gamma
-        && gamma > 0.0
-        && multipliers.Weights |> Array.forall (fun s -> s > 0.0 && Double.IsFinite s)
-        && (let scaled = scale lfr gamma multipliers.Weights
+    let rec descend gamma step =
+        let lower = gamma * (1.0 - step)
 
-            Double.IsFinite scaled.Error
-            && Double.IsFinite scaled.SquaredNorm
-            && isContraction context lfr scaled))
-    |> Option.map Bound.certified
+        if proves lower then
+            descend lower (min 0.5 (4.0 * step))
+        elif step > leastDescent then
+            descend gamma (max leastDescent (0.25 * step))
+        else
+            gamma
+
+    if multipliers.Weights |> Array.forall (fun s -> s > 0.0 && Double.IsFinite s) then
+        raises
+        |> Seq.map (fun raise -> multipliers.Gamma * (1.0 + raise))
+        |> Seq.tryFind proves
+        |> Option.map (fun gamma -> Bound.certified (descend gamma leastDescent))
+    else
+        None

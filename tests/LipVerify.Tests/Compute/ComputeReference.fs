@@ -68,8 +68,7 @@ let refusal (call: unit -> unit) =
 
 /// Runs a property on random cases; a failure names the shrunk case and the seed that replays it.
 let check count (generator: Gen<'a>) (property: 'a -> unit) =
-    let config = Config.QuickThrowOnFailure.WithMaxTest(count).WithQuietOnSuccess(true)
-    Check.One(config, Prop.forAll (Arb.fromGen generator) property)
+    LipVerify.Propositions.Generators.checkCases count generator property
 
 let private term (state: Summed) a b =
     {

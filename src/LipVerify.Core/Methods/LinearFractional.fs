@@ -42,6 +42,9 @@ type internal UncertainSlopes(inputs: int, radius: float) =
     /// The members that can win each window, the leader first, for each max pooling in order.
     member val Windows = ResizeArray<int[][]>()
 
+    /// Bounds the length of `δx`.
+    member _.Radius = radius
+
     /// Coordinates of `z = (δx, w)` so far.
     member _.Coordinates = inputs + reaches.Count
 

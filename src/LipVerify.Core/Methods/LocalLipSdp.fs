@@ -28,164 +28,6 @@ type MultiplierWitness =
 /// Local LipSDP with slope intervals (METHODS section 7).
 module LocalLipSdp =
 
-    let rec private stage context definition (slopes: UncertainSlopes) (enclosures: Map<int, Enclosure>) signal stage =
-        match stage with
-        | AffineStage(layers, map, _) -> Signal.affine context slopes layers map signal
-        | ReluStage layer -> enclosed enclosures layer signal |> Signal.relu context definition slopes
-        | MaxPoolingStage(layer, geometry) ->
-            enclosed enclosures layer signal
-            |> Tournament.maxPooling context definition slopes geometry false
-        | SumStage branches ->
-            branches
-            |> List.map (series context definition slopes enclosures signal)
-            |> List.reduce (Signal.add slopes)
-
-    and private enclosed enclosures (layer: PlacedLayer) signal =
-        match Map.tryFind layer.Index enclosures with
-        | Some enclosure -> Signal.within enclosure signal
-        | None -> signal
-
-    and private series context definition (slopes: UncertainSlopes) enclosures (signal: Signal) stages : Signal =
-        let preActivation (layers: PlacedLayer list) map =
-            context.Report
-                $"layer {layers.Head.Index} ({layers.Head.Name}), {slopes.Count} slopes that are not known so far"
-
-            Signal.affine context slopes layers map signal
-            |> enclosed enclosures layers.Head
-
-        match stages with
-        | [] -> signal
-        | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
-            // The ReLU is monotone: with the maximum first, a window takes one ReLU instead of one a member.
-            let after =
-                preActivation layers map
-                |> Tournament.maxPooling context definition slopes geometry true
-                |> Signal.relu context definition slopes
-
-            series context definition slopes enclosures after rest
-        | AffineStage(layers, map, true) :: rest ->
-            let after = preActivation layers map |> Signal.relu context definition slopes
-            series context definition slopes enclosures after rest
-        | next :: rest ->
-            let after = stage context definition slopes enclosures signal next
-            series context definition slopes enclosures after rest
-
-    /// What comes behind the layers that Algorithm 1 takes: its stages and the ball that they start from.
-    [<ReferenceEquality>]
-    type private Suffix =
-        {
-            Stages: Stage list
-            /// Layers before it.
-            Before: PlacedLayer list
-            /// The constant of what comes before.
-            Lipschitz: Bound
-            /// The radius of the ball around the nominal value.
-            Radius: Bound
-            Nominal: EnclosedTensor
-            Fall: float[]
-            Rise: float[]
-        }
-
-    let private layersOf stage =
-        match stage with
-        | AffineStage(layers, _, _) -> layers
-        | ReluStage layer
-        | MaxPoolingStage(layer, _) -> [ layer ]
-        | SumStage _ -> []
-
-    /// How far the outputs of a stage lie from their nominal values at most, from the enclosure of what it bends.
-    let private reachBehind (enclosures: Map<int, Enclosure>) stage (nominal: EnclosedTensor) suffix =
-        let unknown = Array.create nominal.Value.Length Double.PositiveInfinity
-
-        match stage with
-        | AffineStage(layers, _, true) when enclosures.ContainsKey layers.Head.Index ->
-            let enclosure = enclosures[layers.Head.Index]
-            let upper = Tensor.values enclosure.Upper
-
-            // What is never positive is 0.
-            let behind reach =
-                Array.map2 (fun upper reach -> if upper <= 0.0 then 0.0 else reach) upper (Tensor.values reach)
-
-            behind enclosure.Fall, behind enclosure.Rise
-        | MaxPoolingStage(_, geometry) ->
-            let largest (reach: float[]) =
-                let pooled = Array.zeroCreate<float> geometry.OutputSize
-
-                PoolingWindows.iterate geometry (fun output members ->
-                    for i in members do
-                        pooled[output] <- max pooled[output] reach[i])
-
-                pooled
-
-            largest suffix.Fall, largest suffix.Rise
-        | _ -> unknown, unknown
-
-    /// One stage more for Algorithm 1; none where there is none that it can take.
-    let private advance (context: Context) enclosures (lines: LayerBound list) suffix =
-        match suffix.Stages with
-        | []
-        | [ _ ]
-        | SumStage _ :: _ -> None
-        | first :: rest ->
-            let layers = layersOf first
-            let line = lines |> List.find (fun line -> line.Index = layers.Head.Index)
-
-            let applied =
-                (suffix.Nominal, layers)
-                ||> List.fold (fun enclosed layer -> EnclosedTensor.apply context.Engine layer enclosed)
-
-            let nominal =
-                match first with
-                | AffineStage(_, _, true) -> EnclosedTensor.rectify context.Engine applied
-                | _ -> applied
-
-            let fall, rise = reachBehind enclosures first nominal suffix
-
-            Some
-                {
-                    Stages = rest
-                    Before = suffix.Before @ layers
-                    Lipschitz = Propositions.composition suffix.Lipschitz line.Lipschitz
-                    Radius = Propositions.radiusTransfer suffix.Radius line.Lipschitz
-                    Nominal = nominal
-                    Fall = fall
-                    Rise = rise
-                }
-
-    /// The representation of a suffix, with its outputs replaced by `read` of them, and what it was built from.
-    let private representTraced context definition enclosures read suffix =
-        let live =
-            [|
-                for i in 0 .. suffix.Fall.Length - 1 do
-                    if suffix.Fall[i] > 0.0 || suffix.Rise[i] > 0.0 then
-                        i
-            |]
-
-        if live.Length = 0 then
-            raise (TooLargeException "nothing moves there")
-
-        let slopes = UncertainSlopes(live.Length, suffix.Radius.Value)
-
-        let start =
-            AffineForms.identity live suffix.Fall.Length
-            |> Signal.create slopes suffix.Nominal suffix.Fall suffix.Rise
-
-        let output = series context definition slopes enclosures start suffix.Stages
-        struct (slopes, slopes.Represent(read output.Forms))
-
-    let private represent context definition enclosures read suffix =
-        let struct (_, lfr) = representTraced context definition enclosures read suffix
-        lfr
-
-    /// The representation that leaves the fewest layers to Algorithm 1, or what was too large in the last one tried.
-    let rec private representWhatFits context definition enclosures lines read suffix =
-        try
-            Ok(suffix, represent context definition enclosures read suffix)
-        with :? TooLargeException as reason ->
-            match advance context enclosures lines suffix with
-            | Some shorter -> representWhatFits context definition enclosures lines read shorter
-            | None -> Error $"the network is too large for multipliers ({reason.Message})"
-
     /// Linear functions carried backward pay off up to this many values inside the network; beyond it they take minutes.
     let private mostForCrown = 30_000
 
@@ -226,25 +68,6 @@ module LocalLipSdp =
         solveUntil context lfr warm isOver
         |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers))
 
-    let private describe suffix =
-        match suffix.Before with
-        | [] -> "the whole network"
-        | before -> $"what follows layer {(List.last before).Index} ({(List.last before).Name})"
-
-    let private startOf (network: Network) (input: Tensor) (radius: Radius) =
-        let center = Tensor.reshape network.InputShape input
-        let reach = Array.create center.Length radius.Value
-
-        {
-            Stages = Stage.ofNetwork network
-            Before = []
-            Lipschitz = Bound.one
-            Radius = Bound.certified radius.Value
-            Nominal = EnclosedTensor.exact center
-            Fall = reach
-            Rise = reach
-        }
-
     let private analyticAlone (analytic: NetworkBound) reason =
         {
             Result = analytic
@@ -264,8 +87,8 @@ module LocalLipSdp =
             Problem: Result<struct (Bound * LinearFractional * string), string>
         }
 
-    /// Algorithm 1 and the representation of `read` of the outputs.
-    let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) read =
+    /// Algorithm 1 and the representation of `read` of the outputs; after `isOver` no reaches are narrowed by multipliers any more.
+    let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) isOver read =
         let struct (analytic, enclosure) =
             Analytic.boundAndEnclosure context (enclosureKind network) definition network input radius
 
@@ -273,11 +96,19 @@ module LocalLipSdp =
             if radius.Value = 0.0 then
                 Error "the ball is a point"
             else
-                startOf network input radius
-                |> representWhatFits context definition enclosure.Stages analytic.Layers read
+                Representation.startOf network input radius
+                |> Representation.representWhatFits
+                    {
+                        Context = context
+                        Definition = definition
+                        Enclosures = enclosure.Stages
+                        Tighten = Bootstrap.tighten context isOver
+                    }
+                    analytic.Layers
+                    read
                 |> Result.bind (fun (suffix, lfr) ->
                     if LinearFractional.isFinite lfr then
-                        Ok(struct (suffix.Lipschitz, lfr, describe suffix))
+                        Ok(struct (suffix.Lipschitz, lfr, Representation.describe suffix))
                     else
                         Error "coefficients left the range of doubles")
 
@@ -303,7 +134,11 @@ module LocalLipSdp =
         let isOver () =
             limit |> Option.exists (fun limit -> clock.Elapsed > limit)
 
-        let prepared = prepare context definition network input radius id
+        // Narrower reaches are of no use without time for the multipliers of the outputs.
+        let isHalfOver () =
+            limit |> Option.exists (fun limit -> 2.0 * clock.Elapsed > limit)
+
+        let prepared = prepare context definition network input radius isHalfOver id
         let alone reason = analyticAlone prepared.Analytic reason
 
         match prepared.Problem with
@@ -368,7 +203,15 @@ module LocalLipSdp =
         else
             try
                 let struct (slopes, lfr) =
-                    startOf network input radius |> representTraced context definition Map.empty id
+                    Representation.startOf network input radius
+                    |> Representation.represent
+                        {
+                            Context = context
+                            Definition = definition
+                            Enclosures = Map.empty
+                            Tighten = fun _ signal -> signal
+                        }
+                        id
 
                 let proved =
                     if LinearFractional.isFinite lfr then

@@ -69,7 +69,7 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
         let differences forms =
             AffineForms.combine forms (rivals |> Array.map (fun j -> struct (label, 1.0, j, -1.0)))
 
-        match (LocalLipSdp.prepare context Nominal network input radius differences).Problem with
+        match (LocalLipSdp.prepare context Nominal network input radius isOver differences).Problem with
         | Error _ -> Array.min margins
         | Ok(before, lfr, _) ->
             let warm = ref None

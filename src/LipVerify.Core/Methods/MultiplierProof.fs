@@ -99,25 +99,28 @@ let private proves (context: Context) (lfr: LinearFractional) (weights: float[])
         && Double.IsFinite scaled.SquaredNorm
         && isContraction context lfr scaled)
 
+/// A proven bound on `‖δf‖ / ‖δx‖` at or just above the multipliers' own `γ`; none where they do not prove that.
+let tryShow (context: Context) (lfr: LinearFractional) (multipliers: Multipliers) : Bound option =
+    if multipliers.Weights |> Array.forall (fun s -> s > 0.0 && Double.IsFinite s) then
+        raises
+        |> Seq.map (fun raise -> multipliers.Gamma * (1.0 + raise))
+        |> Seq.tryFind (proves context lfr multipliers.Weights)
+        |> Option.map Bound.certified
+    else
+        None
+
 /// A proven bound on `‖δf‖ / ‖δx‖`: the multipliers' own `γ`, or just above it where the proof does not close there, or far below
 /// where they prove much less, as where scales far apart stopped their solver early. None where the multipliers prove nothing.
 let tryProve (context: Context) (lfr: LinearFractional) (multipliers: Multipliers) : Bound option =
-    let proves = proves context lfr multipliers.Weights
-
     let rec descend gamma step =
         let lower = gamma * (1.0 - step)
 
-        if proves lower then
+        if proves context lfr multipliers.Weights lower then
             descend lower (min 0.5 (4.0 * step))
         elif step > leastDescent then
             descend gamma (max leastDescent (0.25 * step))
         else
             gamma
 
-    if multipliers.Weights |> Array.forall (fun s -> s > 0.0 && Double.IsFinite s) then
-        raises
-        |> Seq.map (fun raise -> multipliers.Gamma * (1.0 + raise))
-        |> Seq.tryFind proves
-        |> Option.map (fun gamma -> Bound.certified (descend gamma leastDescent))
-    else
-        None
+    tryShow context lfr multipliers
+    |> Option.map (fun shown -> Bound.certified (descend shown.Value leastDescent))

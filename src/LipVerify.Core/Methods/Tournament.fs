@@ -37,7 +37,13 @@ let private differences (slopes: UncertainSlopes) (pairs: struct (int * int)[]) 
         pairs
         |> Array.map (fun struct (a, b) -> Rounding.addUp signal.Rise[b] signal.Fall[a])
 
-    AffineForms.combine signal.Forms (pairs |> Array.map (fun struct (a, b) -> struct (b, 1.0, a, -1.0)))
+    // An entry that meets itself differs by nothing at all.
+    let one (struct (a, b)) = if a = b then 0.0 else 1.0
+
+    AffineForms.combine
+        signal.Forms
+        (pairs
+         |> Array.map (fun struct (a, b) -> struct (b, one (a, b), a, -(one (a, b)))))
     |> Signal.create slopes nominal fall rise
 
 /// The entries of a signal at the given positions.
@@ -60,9 +66,9 @@ let private select (positions: int[]) (signal: Signal) =
     }
 
 /// `max(a, b) = a + relu(b − a)` for pairs of entries. Where the sign of the difference is known, one of the two.
-let private larger context definition (slopes: UncertainSlopes) (pairs: struct (int * int)[]) (signal: Signal) =
+let private larger context definition (slopes: UncertainSlopes) tighten (pairs: struct (int * int)[]) (signal: Signal) =
     Context.check context
-    let difference = differences slopes pairs signal
+    let difference: Signal = differences slopes pairs signal |> tighten
 
     let intervals =
         pairs
@@ -140,7 +146,7 @@ let private contenders (geometry: PoolingGeometry) rectified (signal: Signal) =
     windows
 
 /// Drops the members of windows that never exceed the leader.
-let private withoutLosers (slopes: UncertainSlopes) (windows: int[][]) (signal: Signal) =
+let private withoutLosers (slopes: UncertainSlopes) tighten (windows: int[][]) (signal: Signal) =
     let pairs =
         [|
             for window in windows do
@@ -151,7 +157,7 @@ let private withoutLosers (slopes: UncertainSlopes) (windows: int[][]) (signal: 
     if pairs.Length = 0 then
         windows
     else
-        let difference = differences slopes pairs signal
+        let difference: Signal = differences slopes pairs signal |> tighten
 
         let mayWin =
             Array.init pairs.Length (fun k ->
@@ -171,7 +177,7 @@ let private withoutLosers (slopes: UncertainSlopes) (windows: int[][]) (signal: 
             |> Array.map snd)
 
 /// One round: the entries of each window meet in pairs.
-let private round context definition slopes (windows: int[][]) (signal: Signal) =
+let private round context definition slopes tighten (windows: int[][]) (signal: Signal) =
     let pairsOf (window: int[]) =
         window
         |> Array.chunkBySize 2
@@ -187,21 +193,30 @@ let private round context definition slopes (windows: int[][]) (signal: Signal) 
             next <- next + window.Length
             Array.init window.Length (fun k -> first + k))
 
-    positions, larger context definition slopes (Array.concat pairs) signal
+    positions, larger context definition slopes tighten (Array.concat pairs) signal
 
-let rec private tournament context definition slopes (windows: int[][]) (signal: Signal) =
+let rec private tournament context definition slopes tighten (windows: int[][]) (signal: Signal) =
     if windows |> Array.forall (fun window -> window.Length = 1) then
         select (Array.concat windows) signal
     else
-        let windows, signal = round context definition slopes windows signal
-        tournament context definition slopes windows signal
+        let windows, signal = round context definition slopes tighten windows signal
+        tournament context definition slopes tighten windows signal
 
 /// The maxima of pooling windows; `rectified` where a ReLU follows, and then they are right up to values that are not positive.
-let maxPooling context definition (slopes: UncertainSlopes) (geometry: PoolingGeometry) rectified (signal: Signal) =
+/// `tighten` narrows the reach of differences between members.
+let maxPooling
+    context
+    definition
+    (slopes: UncertainSlopes)
+    tighten
+    (geometry: PoolingGeometry)
+    rectified
+    (signal: Signal)
+    =
     let windows = contenders geometry rectified signal
-    let windows = withoutLosers slopes windows signal
+    let windows = withoutLosers slopes tighten windows signal
     slopes.Windows.Add windows
-    let pooled = tournament context definition slopes windows signal
+    let pooled = tournament context definition slopes tighten windows signal
     let shape = [ geometry.Channels; geometry.Rows.Output; geometry.Columns.Output ]
 
     { pooled with

@@ -146,7 +146,7 @@ let private contenders (geometry: PoolingGeometry) rectified (signal: Signal) =
     windows
 
 /// Drops the members of windows that never exceed the leader.
-let private withoutLosers (slopes: UncertainSlopes) tighten (windows: int[][]) (signal: Signal) =
+let private withoutLosers (slopes: UncertainSlopes) (windows: int[][]) (signal: Signal) =
     let pairs =
         [|
             for window in windows do
@@ -157,7 +157,7 @@ let private withoutLosers (slopes: UncertainSlopes) tighten (windows: int[][]) (
     if pairs.Length = 0 then
         windows
     else
-        let difference: Signal = differences slopes pairs signal |> tighten
+        let difference = differences slopes pairs signal
 
         let mayWin =
             Array.init pairs.Length (fun k ->
@@ -203,7 +203,7 @@ let rec private tournament context definition slopes tighten (windows: int[][]) 
         tournament context definition slopes tighten windows signal
 
 /// The maxima of pooling windows; `rectified` where a ReLU follows, and then they are right up to values that are not positive.
-/// `tighten` narrows the reach of differences between members.
+/// `tighten` narrows the reach of the differences that meet a ReLU.
 let maxPooling
     context
     definition
@@ -214,7 +214,7 @@ let maxPooling
     (signal: Signal)
     =
     let windows = contenders geometry rectified signal
-    let windows = withoutLosers slopes tighten windows signal
+    let windows = withoutLosers slopes windows signal
     slopes.Windows.Add windows
     let pooled = tournament context definition slopes tighten windows signal
     let shape = [ geometry.Channels; geometry.Rows.Output; geometry.Columns.Output ]

@@ -201,7 +201,7 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Time_Limit _ ->
-                "seconds after which local-lipsdp takes the best bound proved by the multipliers so far (no limit), and exact the ends found so far (300)."
+                "seconds after which local-lipsdp takes the best bound proved by the multipliers so far (no limit; 120 for certify), and exact the ends found so far (300)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ -> "2 (default), or inf with the methods of bound for one output."

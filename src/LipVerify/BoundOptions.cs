@@ -16,6 +16,16 @@ public sealed record BoundOptions
             : throw new ArgumentOutOfRangeException(nameof(Definition), value, "the definition must be Nominal or Uniform");
     }
 
+    /// <summary>Where slopes come from in <see cref="LipschitzBound.Local"/>; the balls of Algorithm 1 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a member of the enumeration.</exception>
+    public Enclosure Enclosure
+    {
+        get;
+        init => field = Enum.IsDefined(value)
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(Enclosure), value, "the enclosure must be Ball, Interval or Crown");
+    }
+
     /// <summary><c>auto</c> (default), <c>openblas</c> or <c>managed</c>.</summary>
     public string Engine { get; init; } = "auto";
 
@@ -57,6 +67,13 @@ public sealed record BoundOptions
 
     internal Core.Definition CoreDefinition =>
         Definition == Definition.Uniform ? Core.Definition.Uniform : Core.Definition.Nominal;
+
+    internal Core.EnclosureKind CoreEnclosure => Enclosure switch
+    {
+        Enclosure.Crown => Core.EnclosureKind.Crown,
+        Enclosure.Interval => Core.EnclosureKind.Interval,
+        _ => Core.EnclosureKind.Ball,
+    };
 
     internal Core.Context CreateContext(IProgress<string>? progress, CancellationToken cancellation)
     {

@@ -2,16 +2,16 @@ using Microsoft.FSharp.Core;
 
 namespace LipVerify;
 
-/// <summary>A radius within which no input changes the class of an input (Proposition 6 of Avant and Morgansen).</summary>
+/// <summary>A radius within which no input changes the class of an input (Proposition 6 of Avant and Morgansen, or bounds on margins).</summary>
 /// <param name="Label">Position of the largest output; null where rounding leaves open which one it is.</param>
 /// <param name="TopTwoGap">The gap between the two largest outputs, rounded downward; negative where the class is undecided.</param>
 /// <param name="Radius">The radius in the 2-norm, in the units of the input; 0 where the class is undecided, and then nothing is claimed.</param>
 /// <param name="Rigor">What the radius promises. A failure probability is for all evaluations of the search together.</param>
-/// <param name="Lipschitz">The Lipschitz bound that shows it, over a ball of this radius or a larger one.</param>
+/// <param name="Lipschitz">The Lipschitz bound that shows it, over a ball of this radius or a larger one; null where bounds on margins do.</param>
 /// <param name="NotShownAt">The smallest radius beyond it at which the search failed to show it; null where it failed nowhere.</param>
-/// <param name="Evaluations">Lipschitz bounds that were computed.</param>
+/// <param name="Evaluations">Bounds that were computed.</param>
 public sealed record CertifiedRadius(
-    int? Label, double TopTwoGap, double Radius, Rigor Rigor, double Lipschitz, double? NotShownAt, int Evaluations)
+    int? Label, double TopTwoGap, double Radius, Rigor Rigor, double? Lipschitz, double? NotShownAt, int Evaluations)
 {
     /// <summary>Searches for the largest radius that local Lipschitz bounds (<see cref="LipschitzBound.Local"/>) certify.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
@@ -60,14 +60,62 @@ public sealed record CertifiedRadius(
         return From(() => Core.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
     }
 
-    /// <summary>The only failure of Core is a network with a single output. Both searches rest on a Lipschitz bound.</summary>
+    /// <summary>Searches for the largest radius within which linear functions carried back to the input (CROWN) keep every margin positive.</summary>
+    /// <param name="network">The network, with two outputs or more.</param>
+    /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// The network has a single output, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static CertifiedRadius Crown(
+        Network network, ReadOnlySpan<double> input, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken);
+        return From(() => Core.MarginRadius.crown(context, network.Value, nominal), nameof(network));
+    }
+
+    /// <summary>Searches for the largest radius that local LipSDP on the margins certifies; never below that of <see cref="Crown"/>.</summary>
+    /// <param name="network">The network, with two outputs or more.</param>
+    /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="timeLimit">When no more multipliers are sought; null for no limit, which can take minutes.</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// The network has a single output, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static CertifiedRadius LocalLipSdp(
+        Network network, ReadOnlySpan<double> input, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken);
+        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
+        return From(() => Core.LocalLipSdpRadius.certify(context, network.Value, nominal, limit!), nameof(network));
+    }
+
+    /// <summary>The only failure of Core is a network with a single output.</summary>
     private static CertifiedRadius From(Func<FSharpResult<Core.CertifiedRadius, string>> compute, string parameter)
     {
         var result = Checked.Certifiable(compute);
         if (result.IsError) throw new ArgumentException(result.ErrorValue, parameter);
         var found = result.ResultValue;
         return new(
-            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz!.Value.Value,
+            found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz?.Value.Value,
             found.NotShownAt.ToNullable(), found.Evaluations);
     }
 }

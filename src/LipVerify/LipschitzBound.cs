@@ -28,7 +28,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="network">The network.</param>
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
     /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
-    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="options">Definition, enclosure, engine, threads and seed.</param>
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
     /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
@@ -45,7 +45,8 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Analytic.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
+        return From(() => Core.Analytic.boundWith(
+            context, options.CoreEnclosure, options.CoreDefinition, network.Value, nominal, checkedRadius));
     }
 
     /// <summary>

@@ -15,7 +15,8 @@ public class CertifiedRadiusTests
         Assert.That(found.TopTwoGap, Is.EqualTo(logits[0] - logits[1]).Within(1e-9));
         Assert.That(found.Radius, Is.Positive);
         // Proposition 6 with the bound over a ball at least as large; the product of three doubles is off by less than 1e-15.
-        Assert.That(Math.Sqrt(2) * found.Lipschitz * found.Radius, Is.LessThanOrEqualTo(found.TopTwoGap * (1 + 1e-14)));
+        Assert.That(found.Lipschitz, Is.Not.Null);
+        Assert.That(Math.Sqrt(2) * found.Lipschitz!.Value * found.Radius, Is.LessThanOrEqualTo(found.TopTwoGap * (1 + 1e-14)));
         var over = LipschitzBound.Local(Sample.Network, Sample.Eight, found.Radius, Sample.Options with { Definition = definition });
         Assert.That(over.Value, Is.LessThanOrEqualTo(found.Lipschitz * (1 + 1e-9)));
     }
@@ -38,6 +39,28 @@ public class CertifiedRadiusTests
         Assert.That(everywhere.Radius, Is.Positive.And.LessThan(local.Radius));
         Assert.That(everywhere.Label, Is.EqualTo(local.Label));
         Assert.That(everywhere.Evaluations, Is.EqualTo(1));
+    }
+
+    [Test]
+    public void Margins_certify_more_than_a_bound_on_all_outputs()
+    {
+        var analytic = CertifiedRadius.Analytic(Sample.Network, Sample.Eight, Sample.Options);
+        var crown = CertifiedRadius.Crown(Sample.Network, Sample.Eight, Sample.Options);
+        var multipliers = CertifiedRadius.LocalLipSdp(Sample.Network, Sample.Eight, TimeSpan.Zero, Sample.Options);
+        Assert.That(crown.Radius, Is.GreaterThan(analytic.Radius));
+        Assert.That(crown.Label, Is.EqualTo(analytic.Label));
+        Assert.That(crown.Rigor, Is.EqualTo(new Rigor(RigorKind.Certified, 0)));
+        Assert.That(crown.Lipschitz, Is.Null);
+        Assert.That(multipliers.Radius, Is.GreaterThanOrEqualTo(crown.Radius));
+        Assert.That(multipliers.Label, Is.EqualTo(analytic.Label));
+    }
+
+    [Test]
+    public void Multipliers_on_the_margin_of_an_affine_network_reach_the_boundary()
+    {
+        var found = CertifiedRadius.LocalLipSdp(Models.Linear([1, 0], [0, 1]), [3, 1], options: Sample.Options);
+        Assert.That(found.Radius, Is.LessThanOrEqualTo(Math.Sqrt(2)));
+        Assert.That(found.Radius, Is.EqualTo(Math.Sqrt(2)).Within(1e-2));
     }
 
     [Test]

@@ -20,6 +20,16 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void Slopes_from_tighter_enclosures_give_smaller_bounds()
+    {
+        double Bound(Enclosure enclosure) =>
+            LipschitzBound.Local(Sample.Network, Sample.Eight, 0.1, Sample.Options with { Enclosure = enclosure }).Value;
+
+        Assert.That(Bound(Enclosure.Crown), Is.LessThan(0.99 * Bound(Enclosure.Ball)));
+        Assert.That(Bound(Enclosure.Interval), Is.LessThanOrEqualTo(Bound(Enclosure.Ball) * (1 + 1e-9)));
+    }
+
+    [Test]
     public void Local_LipSDP_lies_below_Algorithm_1_and_explains_itself([Values] Definition definition)
     {
         var options = Sample.Options with { Definition = definition };

@@ -48,6 +48,9 @@ let private attack (job: Job) (input: Tensor) =
         Attack.all
         |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
+/// Where no time limit is given. The last trials of a search are the longest and raise the radius least.
+let private patience = TimeSpan.FromMinutes 2.0
+
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
     let clock = Stopwatch.StartNew()
@@ -57,7 +60,10 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
         | "crown" -> MarginRadius.crown job.Context job.Network input
-        | "local-lipsdp" -> LocalLipSdpRadius.certify job.Context job.Network input job.Settings.TimeLimit
+        | "local-lipsdp" -> 
+            job.Settings.TimeLimit
+            |> Option.orElse (Some patience)
+            |> LocalLipSdpRadius.certify job.Context job.Network input
         | _ ->
             CertifiedRadius.analyticWith
                 job.Context

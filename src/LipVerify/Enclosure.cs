@@ -1,0 +1,14 @@
+namespace LipVerify;
+
+/// <summary>Where the values inside a network lie over a ball: what <see cref="LipschitzBound.Local"/> takes slopes from.</summary>
+public enum Enclosure
+{
+    /// <summary>The balls of Algorithm 1 itself, as Avant and Morgansen take them.</summary>
+    Ball,
+
+    /// <summary>Interval arithmetic from layer to layer.</summary>
+    Interval,
+
+    /// <summary>Linear lower and upper functions carried back to the input (CROWN): the tightest, and the slowest.</summary>
+    Crown,
+}

@@ -52,7 +52,27 @@ let private represent (product: SlopeProduct) (whole: float[]) : LinearFractiona
         Errors = errors
     }
 
-let private byMultipliers (context: Context) product whole (limit: TimeSpan option) =
+/// The same multipliers a little away from where they prove least: the search gets nowhere along the boundary.
+let private withRoom (multipliers: Multipliers) =
+    let room = 1.2
+
+    {
+        Gamma = room * multipliers.Gamma
+        Weights = multipliers.Weights |> Array.map (fun s -> s / room)
+    }
+
+/// One multiplier for all ReLUs, `t = ‖A‖² + ‖A‖‖A B‖/‖B‖`: it proves `½(‖A B‖ + ‖A‖·‖B‖)`.
+let private common (product: SlopeProduct) aboveNorm belowNorm composed : Multipliers =
+    {
+        Gamma = 0.5 * (composed + aboveNorm * belowNorm)
+        Weights = Array.create product.Neurons (1.0 / (aboveNorm * aboveNorm + aboveNorm * composed / belowNorm))
+    }
+
+/// A search that gains less than this over the one before is the last.
+let private worthwhile = 1e-3
+
+/// What multipliers prove, searched from `start` and then from the best so far.
+let private byMultipliers (context: Context) product whole start (limit: TimeSpan option) =
     let clock = Stopwatch.StartNew()
 
     let isOver _ =
@@ -60,9 +80,14 @@ let private byMultipliers (context: Context) product whole (limit: TimeSpan opti
 
     let lfr = represent product whole
 
-    match LocalLipSdp.proveUntil context lfr None isOver with
-    | Some(struct (_, Some proved)) when Double.IsFinite proved.Value -> Some proved.Value
-    | _ -> None
+    let rec search start (best: float) =
+        match LocalLipSdp.proveUntil context lfr (Some(withRoom start)) isOver with
+        | Some(struct (multipliers, Some proved)) when proved.Value < best * (1.0 - worthwhile) && not (isOver ()) ->
+            search multipliers proved.Value
+        | Some(struct (_, Some proved)) -> min best proved.Value
+        | _ -> best
+
+    search start Double.PositiveInfinity
 
 /// The least of three certified bounds on `max ‖P(σ)‖`, for certified norms of `A` and `B`:
 /// - `‖A‖·‖B‖`;
@@ -88,16 +113,15 @@ let bound (context: Context) (product: SlopeProduct) aboveNorm belowNorm limit :
 
         let multiplied =
             if product.Neurons <= mostMultipliers then
-                byMultipliers context product whole limit
-                |> Option.map (Rounding.addUp product.Rest)
+                let start = common product aboveNorm belowNorm composed
+
+                byMultipliers context product whole start limit |> Rounding.addUp product.Rest
             else
-                None
+                Double.PositiveInfinity
 
         [
             struct (simple, ProductOfNorms)
             struct (halved, HalvedSum)
-            match multiplied with
-            | Some value -> struct (value, OneMultiplierEach)
-            | None -> ()
+            struct (multiplied, OneMultiplierEach)
         ]
         |> List.minBy (fun (struct (value, _)) -> value)

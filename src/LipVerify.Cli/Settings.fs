@@ -85,7 +85,7 @@ module Settings =
 
     /// Why a time limit and methods other than local-lipsdp exclude each other.
     let timeLimitWithoutSearch =
-        "--time-limit ends the search for multipliers of the method local-lipsdp, and of exact; no other method has a use for it"
+        "--time-limit ends the search for multipliers of the methods local-lipsdp and seqlip, and of exact; no other method has a use for it"
 
     let private timeLimit text =
         match number "--time-limit" text with

@@ -91,7 +91,7 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
 
         Error(
             Usage
-                $"--method must be analytic, local-lipsdp, exact, fastlip, global or one of {others}, not \"{method}\""
+                $"--method must be analytic, local-lipsdp, exact, fastlip, global, seqlip, seqlip-exact, seqlip-greedy or one of {others}, not \"{method}\""
         )
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
@@ -159,4 +159,7 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
         | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
         | None when method = "exact" -> ExactCommand.run settings arguments radius
         | None when method = "fastlip" -> FastLipCommand.run settings arguments radius
-        | None -> runLayerwise settings arguments method radius)
+        | None ->
+            match SeqLipCommand.tryFind method with
+            | Some maximum -> SeqLipCommand.run settings arguments method maximum
+            | None -> runLayerwise settings arguments method radius)

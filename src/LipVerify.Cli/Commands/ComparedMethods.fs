@@ -54,6 +54,16 @@ module ComparedMethods =
             Run = fun context network _ _ -> Ok (Global.bound context network).Bound
         }
 
+    /// SeqLip of Scaman & Virmaux (2018), its maximum bounded or enumerated. What is found greedily is no upper bound.
+    let private seqLip name maximum limit =
+        {
+            Name = name
+            Definition = Uniform
+            Norm = Euclidean
+            Scope = Global
+            Run = fun context network _ _ -> SeqLip.bound context maximum network (Some limit) |> Result.map _.Bound
+        }
+
     let private analytic name kind definition =
         local name Euclidean definition (fun context network input radius ->
             Ok (Analytic.boundWith context kind definition network input radius).Bound)
@@ -91,6 +101,7 @@ module ComparedMethods =
 
         [
             [ globalProduct ]
+            [ seqLip "seqlip" Relaxed limit; seqLip "seqlip-exact" Enumerated limit ]
             inBoth (analytic "analytic" Ball)
             inBoth (analytic "crown-analytic" Crown)
             inBoth (localLipSdp limit)

@@ -131,16 +131,21 @@ module BoundReport =
                 $"Local Lipschitz constant of {report.Model}, {definitionName report.Definition}, within radius {figure radius}"
             | _ -> $"Global Lipschitz constant of {report.Model}"
 
+        // An estimate is no bound.
+        let relation = if bound.Rigor = Estimate then "≈" else "≤"
+
         [
             $"{subject} ({Norm.label report.Norm}-norm, method {methodName report.Method report.Enclosure})"
-            $"    ≤ {bound.Value:G10}"
+            $"    {relation} {bound.Value:G10}"
             $"    {promise bound.Rigor}"
 
             match report.Explanation with
             | Some text ->
                 $"    {text}"
-                ""
-                "    The layers by Algorithm 1:"
+
+                if not report.Result.Layers.IsEmpty then
+                    ""
+                    "    The layers by Algorithm 1:"
             | None -> ()
 
             ""

@@ -38,6 +38,8 @@ let ``compare lists every method with its value, or why it has none`` () =
         for name in
             [
                 "global"
+                "seqlip"
+                "seqlip-exact"
                 "analytic"
                 "crown-analytic"
                 "local-lipsdp"

@@ -1,0 +1,92 @@
+/// SeqLip (METHODS section 12) on random networks: against sampled slopes, ascents and enumerated constants.
+module LipVerify.Propositions.SeqLip
+
+open System
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+let tryBound maximum network =
+    SeqLip.bound context maximum network None
+
+let bound maximum network =
+    match tryBound maximum network with
+    | Ok found -> found.Bound
+    | Error problem -> failwith problem
+
+let productOfNorms network =
+    (Global.bound context network).Bound.Value
+
+/// Looseness of certificates (1e-8 at most, each in its own way), relative to what they are computed from.
+let private noise network = 1e-8 * productOfNorms network
+
+let private assertBelow what (smaller: float) (larger: float) (case: NetworkCase) =
+    Assert.That(smaller, Is.LessThanOrEqualTo(larger + noise case.Network), $"{what} at {case.Text}")
+
+[<Test>]
+let ``SeqLip: the bound covers the slope between any two inputs, wherever the network is a chain`` () =
+    let mutable chains = 0
+
+    check 150 network (fun case ->
+        match tryBound Relaxed case.Network with
+        | Error problem -> Assert.That(problem, Does.Contain "sums of branches", case.Text)
+        | Ok found ->
+            chains <- chains + 1
+            let draw, size = Draw case.Seed, case.Input.Length
+
+            for _ in 1..4 do
+                let scale = draw.Power(-2.0, 3.0)
+
+                let point () =
+                    draw.Gaussians size |> Array.map (fun v -> scale * v)
+
+                let x, y = point (), point ()
+                slopes case.Network x [| y |] |> assertBounds "a pair" found.Bound.Value
+                pieceSlopes case.Network x y |> assertBounds "a piece" found.Bound.Value)
+
+    Assert.That(chains, Is.GreaterThan 20)
+
+[<Test>]
+let ``SeqLip: it is certified and never above the product of norms`` () =
+    check 100 network (fun case ->
+        match tryBound Relaxed case.Network with
+        | Error _ -> ()
+        | Ok found ->
+            Assert.That(found.Bound.Rigor, Is.EqualTo Certified, case.Text)
+            Assert.That(found.Bound.Value, Is.LessThanOrEqualTo(productOfNorms case.Network), case.Text))
+
+[<Test>]
+let ``SeqLip: what is attained ≤ exact constants ≤ seqlip-exact ≤ seqlip ≤ the product of norms; greedy ≤ seqlip-exact``
+    ()
+    =
+    check 60 Exact.small (fun case ->
+        let enumerated = bound Enumerated case.Network
+        let relaxed = bound Relaxed case.Network
+        let greedy = bound Greedy case.Network
+        Assert.That(enumerated.Rigor, Is.EqualTo Certified, case.Text)
+        Assert.That(greedy.Rigor, Is.EqualTo Estimate, case.Text)
+        assertBelow "a Jacobian over the ball" (Exact.exact case).Lower enumerated.Value case
+        assertBelow "vertices and multipliers" enumerated.Value relaxed.Value case
+        assertBelow "greedy slopes and vertices" greedy.Value enumerated.Value case
+        assertBelow "multipliers and norms" relaxed.Value (productOfNorms case.Network) case
+
+        match ExactPatterns.``global`` context case.Network with
+        | Ok bracket -> assertBelow "a Jacobian" bracket.Lower enumerated.Value case
+        | Error _ -> ())
+
+[<Test>]
+let ``SeqLip: ascent between pairs stays below all of its bounds`` () =
+    check 40 Exact.small (fun case ->
+        let ball = RestrictedBall.whole case.Input case.Radius
+
+        let attained =
+            LowerBounds.best
+                { context with Seed = case.Seed }
+                Uniform
+                case.Network
+                ball
+                { Starts = 8; Rounds = 2; Steps = 10 }
+
+        assertBelow "ascent" attained.Value (bound Enumerated case.Network).Value case)

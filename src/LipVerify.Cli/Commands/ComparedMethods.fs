@@ -54,6 +54,13 @@ module ComparedMethods =
             Run = fun context network _ _ -> Ok (Global.bound context network).Bound
         }
 
+    /// LipSDP of Fazlyab et al. (2019).
+    let private lipSdp limit (name, mode) =
+        { globalProduct with
+            Name = name
+            Run = fun context network _ _ -> Ok (LipSdp.bound context mode network (Some limit)).Result.Bound
+        }
+
     let private analytic name kind definition =
         local name Euclidean definition (fun context network input radius ->
             Ok (Analytic.boundWith context kind definition network input radius).Bound)
@@ -91,6 +98,7 @@ module ComparedMethods =
 
         [
             [ globalProduct ]
+            LipSdpCommand.names |> List.map (lipSdp limit)
             inBoth (analytic "analytic" Ball)
             inBoth (analytic "crown-analytic" Crown)
             inBoth (localLipSdp limit)

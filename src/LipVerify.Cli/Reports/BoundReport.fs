@@ -140,7 +140,11 @@ module BoundReport =
             | Some text ->
                 $"    {text}"
                 ""
-                "    The layers by Algorithm 1:"
+
+                if report.Radius.IsSome then
+                    "    The layers by Algorithm 1:"
+                else
+                    "    The layers by themselves:"
             | None -> ()
 
             ""

@@ -79,6 +79,30 @@ module MultiplierSolver =
             Hessian = hessian
         }
 
+    /// Derivatives where the weights of each tie change by one factor: in relative terms those of its members add up.
+    let private tie (ties: int[]) count (derivatives: Derivatives) =
+        let size = derivatives.Gradient.Length
+        let tied = count + 1
+        let place i = if i = 0 then 0 else ties[i - 1] + 1
+        let gradient = Array.zeroCreate<float> tied
+        let hessian = Array.zeroCreate<float>(tied * tied)
+
+        for i in 0 .. size - 1 do
+            let a = place i
+            gradient[a] <- gradient[a] + derivatives.Gradient[i]
+
+            for j in 0..i do
+                let b = place j
+                let value = derivatives.Hessian[i * size + j]
+                let k = max a b * tied + min a b
+                // Of two members of one tie both orders lie on the diagonal.
+                hessian[k] <- hessian[k] + (if a = b && i <> j then 2.0 * value else value)
+
+        {
+            Gradient = gradient
+            Hessian = hessian
+        }
+
     /// `−H⁻¹ g` in relative terms, with a ridge where rounding has made the Hessian indefinite.
     let private direction (engine: IEngine) (derivatives: Derivatives) tau =
         let size = derivatives.Gradient.Length
@@ -176,6 +200,7 @@ module MultiplierSolver =
     let private solveRelevant
         (context: Context)
         (lfr: LinearFractional)
+        (ties: int[] option)
         (warm: Multipliers option)
         (goOn: Progress -> bool)
         =
@@ -214,13 +239,25 @@ module MultiplierSolver =
 
             let rec iterate (point: Point) tau steps =
                 Context.check context
-                let derivatives = derivatives engine problem point
+
+                let derivatives =
+                    let free = derivatives engine problem point
+
+                    match ties with
+                    | Some ties -> tie ties (Array.max ties + 1) free
+                    | None -> free
+
                 // τ in relative terms: τ·μ.
                 let relativeTau = max (tau * point.Mu) 0.0
 
                 match direction engine derivatives relativeTau with
                 | None -> point
                 | Some(step, decrement) ->
+                    let step =
+                        match ties with
+                        | Some ties -> Array.append step[..0] (ties |> Array.map (fun tie -> step[tie + 1]))
+                        | None -> step
+
                     let change =
                         MultiplierProblem.matrixAt
                             engine
@@ -248,7 +285,11 @@ module MultiplierSolver =
                             next
 
             let cold factor =
-                starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+                match ties with
+                | None -> starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+                | Some ties ->
+                    let struct (mu, weights) = MultiplierProblem.tiedStart problem ties
+                    starting (mu / factor) (weights |> Array.map (fun s -> s / factor))
 
             // Smaller weights at the same ratios keep what is feasible for other outputs, and leave room for these.
             let ofWarm (multipliers: Multipliers) =
@@ -263,17 +304,27 @@ module MultiplierSolver =
                 // With this pull the central path lies where `μ` is within twice of the best.
                 iterate start (float n / start.Mu) 0 |> toMultipliers)
 
-    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
-    /// where nothing moves the outputs, or numbers overflow.
-    let solve
+    /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that do not change the outputs
+    /// stand outside: they have no part in what the others share. Numbers rise with the entries, and entries of one number do
+    /// not enter each other's `v`.
+    let solveTied
         (context: Context)
         (lfr: LinearFractional)
+        (ties: int[] option)
         (warm: Multipliers option)
         (goOn: Progress -> bool)
         : Multipliers option =
         let struct (_, sizes, matters) = MultiplierProblem.influences lfr
         let kept = MultiplierProblem.relevant lfr matters
         let expand = MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
+
+        let ties =
+            ties
+            |> Option.map (fun ties ->
+                let present = kept |> Array.map (fun j -> ties[j])
+                let numbers = present |> Array.distinct |> Array.sort
+                present |> Array.map (fun tie -> Array.BinarySearch(numbers, tie)))
+            |> Option.filter (fun ties -> ties.Length > 0)
 
         let warm =
             warm
@@ -282,9 +333,13 @@ module MultiplierSolver =
                     Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
                 })
 
-        solveRelevant context (MultiplierProblem.restrict kept lfr) warm (fun progress ->
+        solveRelevant context (MultiplierProblem.restrict kept lfr) ties warm (fun progress ->
             goOn
                 { progress with
                     Multipliers = expand progress.Multipliers
                 })
         |> Option.map expand
+
+    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
+    /// where nothing moves the outputs, or numbers overflow.
+    let solve context lfr warm goOn = solveTied context lfr None warm goOn

@@ -50,7 +50,7 @@ module LipSdp =
             Problem: Result<struct (LinearFractional * int[]), string>
         }
 
-    let private represent context inputs stages =
+    let private representStages context inputs stages =
         try
             let struct (lfr, layers) = GlobalRepresentation.ofStages context inputs stages
 
@@ -63,12 +63,18 @@ module LipSdp =
         with :? TooLargeException as reason ->
             Error reason.Message
 
+    /// The representation of a network over all pairs of inputs, with the layer of each slope, or why there is none: the
+    /// problem whose multipliers LipSDP seeks.
+    let represent (context: Context) (network: Network) : Result<struct (LinearFractional * int[]), string> =
+        Stage.ofNetwork network
+        |> representStages context (Shape.size network.InputShape)
+
     /// The parts of a network, last first: each time the longest piece at the end that has a representation, or a stage alone.
     let rec private pieces context inputs parts =
         let stageOf (struct (stage, _, _)) = stage
 
         let rec longest before inputs parts =
-            match represent context inputs (List.map stageOf parts), parts with
+            match representStages context inputs (List.map stageOf parts), parts with
             | Error _, first :: (_ :: _ as rest) -> longest (first :: before) (outputSize inputs (stageOf first)) rest
             | problem, _ ->
                 before,

@@ -257,6 +257,12 @@ module LocalLipSdp =
             Problem = problem
         }
 
+    /// The representation of the network, or of what Algorithm 1 leaves of it, over the ball around `input`, or why there is
+    /// none: the problem whose multipliers local LipSDP seeks.
+    let representation context definition network input radius : Result<LinearFractional, string> =
+        (prepare context definition network input radius id).Problem
+        |> Result.map (fun (struct (_, lfr, _)) -> lfr)
+
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
     /// Algorithm 1 and the multipliers prove. After `limit` the best multipliers so far have to do; preparations and proof
     /// come on top of it.

@@ -26,6 +26,7 @@ let private commands =
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure crown"
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --method local-lipsdp --time-limit 60"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
+            "lipverify bound small.onnx --method lipsdp-neuron --time-limit 60"
             "lipverify bound small.onnx --input zeros --radius 0.1 --method exact --definition uniform --time-limit 60"
             "lipverify bound small.onnx --method hr2 --norm inf --class 0"
         ]

@@ -83,9 +83,9 @@ module Settings =
     let enclosureWithoutSlopes =
         "--enclosure gives the method analytic its slopes; no other method has a use for it"
 
-    /// Why a time limit and methods other than local-lipsdp exclude each other.
+    /// Why a time limit and methods that do not search exclude each other.
     let timeLimitWithoutSearch =
-        "--time-limit ends the search for multipliers of the methods local-lipsdp and seqlip, and of exact; no other method has a use for it"
+        "--time-limit ends the search for multipliers of the methods local-lipsdp, lipsdp-neuron, lipsdp-layer and seqlip, and of exact; no other method has a use for it"
 
     let private timeLimit text =
         match number "--time-limit" text with

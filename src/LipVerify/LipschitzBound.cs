@@ -101,6 +101,44 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         return From(() => Core.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
     }
 
+    /// <summary>
+    /// Bounds the global Lipschitz constant by LipSDP (Fazlyab et al. 2019): never above <see cref="Global"/>, whose layers it has, and
+    /// which parts of the network get that are too large.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="mode">Which neurons share a multiplier.</param>
+    /// <param name="timeLimit">When the best multipliers so far have to do; null for no limit.</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The mode is none.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound LipSdp(
+        Network network, LipSdpMode mode = LipSdpMode.Neuron, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        var coreMode = mode switch
+        {
+            LipSdpMode.Neuron => Core.LipSdpMode.PerNeuron,
+            LipSdpMode.Layer => Core.LipSdpMode.PerLayer,
+            _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "The mode is Neuron or Layer."),
+        };
+        options ??= new BoundOptions();
+        var context = options.CreateContext(progress, cancellationToken);
+        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
+        string explanation = "";
+        var bound = From(() =>
+        {
+            var found = Core.LipSdp.bound(context, coreMode, network.Value, limit!);
+            explanation = found.Explanation;
+            return found.Result;
+        });
+        return bound with { Explanation = explanation };
+    }
+
     private static LipschitzBound From(Func<Core.NetworkBound> compute)
     {
         var bound = Checked.Certifiable(compute);

@@ -51,6 +51,18 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void LipSDP_is_never_above_the_global_bound_and_explains_itself([Values] LipSdpMode mode)
+    {
+        var product = LipschitzBound.Global(Sample.Network, Sample.Options);
+        var bound = LipschitzBound.LipSdp(Sample.Network, mode, TimeSpan.Zero, Sample.Options);
+        Assert.That(bound.Value, Is.GreaterThan(0).And.LessThanOrEqualTo(product.Value));
+        Assert.That(bound.Layers, Has.Count.EqualTo(product.Layers.Count));
+        Assert.That(bound.Explanation, Does.Contain("product of norms"));
+        Assert.That(
+            () => LipschitzBound.LipSdp(Sample.Network, (LipSdpMode)7), Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
     public void Local_bounds_grow_with_the_radius_up_to_the_global_bound([Values] Definition definition)
     {
         var options = Sample.Options with { Definition = definition };

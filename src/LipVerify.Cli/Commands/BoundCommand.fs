@@ -91,7 +91,7 @@ let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArgum
 
         Error(
             Usage
-                $"--method must be analytic, local-lipsdp, exact, fastlip, global, seqlip, seqlip-exact, seqlip-greedy or one of {others}, not \"{method}\""
+                $"--method must be analytic, local-lipsdp, lipsdp-neuron, lipsdp-layer, exact, fastlip, global, seqlip, seqlip-exact, seqlip-greedy or one of {others}, not \"{method}\""
         )
 
 /// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
@@ -157,6 +157,8 @@ let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<
     |> Result.bind (fun radius ->
         match PolynomialBound.tryFind method with
         | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
+        | None when (LipSdpCommand.tryFind method).IsSome ->
+            LipSdpCommand.run settings arguments method (LipSdpCommand.tryFind method).Value
         | None when method = "exact" -> ExactCommand.run settings arguments radius
         | None when method = "fastlip" -> FastLipCommand.run settings arguments radius
         | None ->

@@ -60,7 +60,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
         | "crown" -> MarginRadius.crown job.Context job.Network input
-        | "local-lipsdp" -> 
+        | "local-lipsdp" ->
             job.Settings.TimeLimit
             |> Option.orElse (Some patience)
             |> LocalLipSdpRadius.certify job.Context job.Network input

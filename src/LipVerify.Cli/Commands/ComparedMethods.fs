@@ -64,6 +64,13 @@ module ComparedMethods =
             Run = fun context network _ _ -> SeqLip.bound context maximum network (Some limit) |> Result.map _.Bound
         }
 
+    /// LipSDP of Fazlyab et al. (2019).
+    let private lipSdp limit (name, mode) =
+        { globalProduct with
+            Name = name
+            Run = fun context network _ _ -> Ok (LipSdp.bound context mode network (Some limit)).Result.Bound
+        }
+
     let private analytic name kind definition =
         local name Euclidean definition (fun context network input radius ->
             Ok (Analytic.boundWith context kind definition network input radius).Bound)
@@ -102,6 +109,7 @@ module ComparedMethods =
         [
             [ globalProduct ]
             [ seqLip "seqlip" Relaxed limit; seqLip "seqlip-exact" Enumerated limit ]
+            LipSdpCommand.names |> List.map (lipSdp limit)
             inBoth (analytic "analytic" Ball)
             inBoth (analytic "crown-analytic" Crown)
             inBoth (localLipSdp limit)

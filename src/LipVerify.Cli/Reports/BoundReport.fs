@@ -145,7 +145,11 @@ module BoundReport =
 
                 if not report.Result.Layers.IsEmpty then
                     ""
-                    "    The layers by Algorithm 1:"
+
+                    if report.Radius.IsSome then
+                        "    The layers by Algorithm 1:"
+                    else
+                        "    The layers by themselves:"
             | None -> ()
 
             ""

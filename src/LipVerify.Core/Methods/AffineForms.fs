@@ -191,7 +191,8 @@ module internal AffineForms =
     /// More than what a square may lose to underflow.
     let private lostSquare = Math.ScaleB(1.0, -1000)
 
-    /// Bounds on `|δy_i|` for `‖δx‖ ≤ radius` and `|w_j| ≤ reach_j`: `radius·‖h_i‖ + Σ_j |g_ij| reach_j`, rounded upward.
+    /// Bounds on `|δy_i|` for `‖δx‖ ≤ radius` and `|w_j| ≤ reach_j`, any of them infinite: `radius·‖h_i‖ + Σ_j |g_ij| reach_j`,
+    /// rounded upward.
     let reach inputs (radius: float) (reaches: ResizeArray<float>) forms =
         let squares = Array.zeroCreate<float> forms.Size
         let sums = Array.zeroCreate<float> forms.Size
@@ -209,7 +210,11 @@ module internal AffineForms =
                 let w = reaches[r - inputs]
 
                 for i in 0 .. forms.Size - 1 do
-                    sums[i] <- sums[i] + (abs forms.Values[row + i] + forms.Errors[row + i]) * w
+                    let x = abs forms.Values[row + i] + forms.Errors[row + i]
+
+                    // Where `w` is unbounded, a coefficient of 0 keeps it out.
+                    if x > 0.0 then
+                        sums[i] <- sums[i] + x * w
 
         let inflation = 1.0 + 2.0 * Rounding.gamma (forms.Rows + 8)
 
@@ -218,6 +223,7 @@ module internal AffineForms =
                 if square = 0.0 && sum = 0.0 then
                     0.0
                 else
-                    (sqrt square * radius + sum) * inflation + underflow)
+                    ((if square = 0.0 then 0.0 else sqrt square * radius) + sum) * inflation
+                    + underflow)
             squares
             sums

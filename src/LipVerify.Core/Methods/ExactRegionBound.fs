@@ -128,7 +128,7 @@ type internal ExactRegionBound
                 if not (LinearFractional.isFinite lfr) then
                     Double.PositiveInfinity
                 else
-                    match LocalLipSdp.proveUntil context lfr None isOver with
+                    match MultiplierSearch.prove context lfr None None isOver with
                     | Some(struct (_, Some proved)) -> proved.Value
                     | Some(struct (_, None))
                     | None -> Double.PositiveInfinity

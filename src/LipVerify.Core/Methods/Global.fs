@@ -53,9 +53,23 @@ and private series context stages =
         let lipschitz, more = stage context next
         Propositions.composition product lipschitz, lines @ more)
 
-/// Bounds the Lipschitz constant of the network over all pairs of inputs. Certified where every spectral norm is.
-let bound context (network: Network) : NetworkBound =
-    let lipschitz, layers =
-        series (LayerContext.share network context) (Stage.ofNetwork network)
+/// The stages of a network with their constants and lines.
+let internal stages context (network: Network) =
+    let context = LayerContext.share network context
 
-    { Bound = lipschitz; Layers = layers }
+    Stage.ofNetwork network
+    |> List.map (fun next ->
+        let lipschitz, lines = stage context next
+        struct (next, lipschitz, lines))
+
+/// The product of the constants of stages.
+let internal compose parts : NetworkBound =
+    {
+        Bound =
+            (Bound.one, parts)
+            ||> List.fold (fun product (struct (_: Stage, lipschitz, _)) -> Propositions.composition product lipschitz)
+        Layers = parts |> List.collect (fun (struct (_, _, lines)) -> lines)
+    }
+
+/// Bounds the Lipschitz constant of the network over all pairs of inputs. Certified where every spectral norm is.
+let bound context (network: Network) : NetworkBound = stages context network |> compose

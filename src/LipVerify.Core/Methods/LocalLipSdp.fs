@@ -38,35 +38,6 @@ module LocalLipSdp =
 
         if values <= int64 mostForCrown then Crown else Interval
 
-    /// What the multipliers are worth: how close to the best they shall come.
-    let private tolerance (lfr: LinearFractional) =
-        if lfr.Uncertain <= 64 then 1e-5 else 1e-3
-
-    /// Steps that improve the bound by less than this, relatively, end the search for multipliers.
-    let private worthwhile = 1e-4
-
-    /// Solves until the best is near, progress fades or `isOver` says of the constant so far that it is good enough.
-    let private solveUntil (context: Context) (lfr: LinearFractional) warm (isOver: float -> bool) =
-        let recent = Collections.Generic.Queue<float>()
-
-        MultiplierSolver.solve context lfr warm (fun progress ->
-            let gamma = progress.Multipliers.Gamma
-            context.Report $"{lfr.Uncertain} multipliers, step {progress.Steps}: {gamma:G6}"
-            recent.Enqueue gamma
-            let before = if recent.Count > 4 then recent.Dequeue() else infinity
-            let fades = before - gamma < worthwhile * gamma
-
-            let isNear =
-                progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
-
-            not (isOver gamma)
-            && progress.Steps < 200
-            && not (isNear && (fades || progress.Gap <= tolerance lfr)))
-
-    /// Multipliers, and what they prove.
-    let internal proveUntil context lfr warm isOver =
-        solveUntil context lfr warm isOver
-        |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers))
 
     let private analyticAlone (analytic: NetworkBound) reason =
         {
@@ -118,6 +89,12 @@ module LocalLipSdp =
             Problem = problem
         }
 
+    /// The representation of the network, or of what Algorithm 1 leaves of it, over the ball around `input`, or why there is
+    /// none: the problem whose multipliers local LipSDP seeks.
+    let representation context definition network input radius : Result<LinearFractional, string> =
+        (prepare context definition network input radius (fun () -> false) id).Problem
+        |> Result.map (fun (struct (_, lfr, _)) -> lfr)
+
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
     /// Algorithm 1 and the multipliers prove. After `limit` the best multipliers so far have to do; preparations and proof
     /// come on top of it.
@@ -145,7 +122,7 @@ module LocalLipSdp =
         | Error reason -> alone reason
         | Ok _ when isOver () -> alone "the time was over before multipliers were sought"
         | Ok(before, lfr, place) ->
-            match proveUntil context lfr None (fun _ -> isOver ()) with
+            match MultiplierSearch.prove context lfr None None (fun _ -> isOver ()) with
             | None
             | Some(struct (_, None)) -> alone "no multipliers were found that prove a bound"
             | Some(struct (_, Some proved)) ->
@@ -215,7 +192,7 @@ module LocalLipSdp =
 
                 let proved =
                     if LinearFractional.isFinite lfr then
-                        proveUntil context lfr None (fun _ -> isOver ())
+                        MultiplierSearch.prove context lfr None None (fun _ -> isOver ())
                     else
                         None
 

@@ -80,7 +80,7 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
 
                 let decided = decision (gap * (1.0 - least) / (radius.Value * before.Value))
 
-                match LocalLipSdp.proveUntil context row warm.Value (fun gamma -> isOver () || decided gamma) with
+                match MultiplierSearch.prove context row None warm.Value (fun gamma -> isOver () || decided gamma) with
                 | Some(struct (multipliers, proved)) ->
                     warm.Value <- Some multipliers
 

@@ -156,6 +156,38 @@ module internal MultiplierProblem =
             Gram = gram
         }
 
+    /// A strictly feasible `μ` and `s` with one weight a tie. From the last tie to the first, with `D = diag(s, I)` and `B_g` the columns
+    /// of tie `g`: `s_g ‖D^-½ B_g‖² ≤ 1/(2m)` for `m` ties, and `μ ‖D^-½ [H; M]‖² ≤ 1/4`, in Frobenius norms, leave a quarter of `D`.
+    let tiedStart (problem: Problem) (ties: int[]) =
+        let k, n = problem.Uncertain, problem.Height
+        let count = Array.max ties + 1
+        let weights = Array.zeroCreate<float> k
+        let scale i = if i < k then weights[i] else 1.0
+        let mutable last = k - 1
+
+        for tie in count - 1 .. -1 .. 0 do
+            let mutable first = last
+
+            while first > 0 && ties[first - 1] = tie do
+                first <- first - 1
+
+            let mutable square = 0.0
+
+            for i in last + 1 .. n - 1 do
+                for j in first..last do
+                    let b = problem.B[i * k + j]
+                    square <- square + b * b / scale i
+
+            Array.fill weights first (last - first + 1) (1.0 / (2.0 * float count * square))
+            last <- first - 1
+
+        let mutable square = 0.0
+
+        for i in 0 .. n - 1 do
+            square <- square + problem.Gram[i * n + i] / scale i
+
+        struct (0.25 / square, weights)
+
     /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
     let matrixAt engine (problem: Problem) mu (weights: float[]) rest =
         let n = problem.Height

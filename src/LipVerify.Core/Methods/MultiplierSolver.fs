@@ -5,7 +5,7 @@ open LipVerify.Compute
 
 /// Minimises `γ` over the multipliers of METHODS section 7 by an interior point method. By Schur complements `F(γ², t) ⪰ 0` is
 /// the same as `S(μ, s) = diag(s, I) − μ K − B diag(s) Bᵀ ⪰ 0` for `μ = 1/γ²`, `s = 1/t`, `K = [H; M][H; M]ᵀ` and `B = [G; T]`:
-/// linear, and no larger than `w` and `δf` together.
+/// linear, and no larger than `w` and `δf` together. Newton steps for `q ln μ + ln det S` follow its central path as `q` grows.
 module MultiplierSolver =
 
     /// A strictly feasible point with its factor.
@@ -79,28 +79,74 @@ module MultiplierSolver =
             Hessian = hessian
         }
 
+    /// Derivatives where the weights of each tie change by one factor: in relative terms those of its members add up.
+    let private tie (ties: int[]) count (derivatives: Derivatives) =
+        let size = derivatives.Gradient.Length
+        let tied = count + 1
+        let place i = if i = 0 then 0 else ties[i - 1] + 1
+        let gradient = Array.zeroCreate<float> tied
+        let hessian = Array.zeroCreate<float>(tied * tied)
+
+        for i in 0 .. size - 1 do
+            let a = place i
+            gradient[a] <- gradient[a] + derivatives.Gradient[i]
+
+            for j in 0..i do
+                let b = place j
+                let value = derivatives.Hessian[i * size + j]
+                let k = max a b * tied + min a b
+                // Of two members of one tie both orders lie on the diagonal.
+                hessian[k] <- hessian[k] + (if a = b && i <> j then 2.0 * value else value)
+
+        {
+            Gradient = gradient
+            Hessian = hessian
+        }
+
     /// `−H⁻¹ g` in relative terms, with a ridge where rounding has made the Hessian indefinite.
-    let private direction (engine: IEngine) (derivatives: Derivatives) tau =
+    let private direction (engine: IEngine) (derivatives: Derivatives) pull =
         let size = derivatives.Gradient.Length
         let gradient = Array.copy derivatives.Gradient
-        gradient[0] <- gradient[0] - tau
+        gradient[0] <- gradient[0] - pull
 
         let rec attempt ridge =
             let factor = Array.copy derivatives.Hessian
+            factor[0] <- factor[0] + pull
 
             for i in 0 .. size - 1 do
                 factor[i * size + i] <- factor[i * size + i] * (1.0 + ridge) + 1e-300
 
             if engine.TryCholesky((size: int), HostStorage factor) then
-                let step = TriangularProducts.solveFactored size factor gradient |> Array.map (~-)
-                let decrement = -(Array.fold2 (fun sum a b -> sum + a * b) 0.0 step gradient)
-                Some(step, decrement)
+                TriangularProducts.solveFactored size factor gradient |> Array.map (~-) |> Some
             elif ridge > 1.0 then
                 None
             else
                 attempt (max 1e-14 (100.0 * ridge))
 
         attempt 0.0
+
+    /// How much larger than at `point` `μ` can be anywhere, relatively, from the Newton step `ΔS` for the pull `q`: where
+    /// `Z = S⁻¹ − S⁻¹ ΔS S⁻¹` is positive definite it is feasible in the dual problem, and `⟨Z, S⟩` says so. None off the central path.
+    let private dualGap
+        (engine: IEngine)
+        n
+        (point: Point)
+        (derivatives: Derivatives)
+        (step: float[])
+        (change: float[])
+        pull
+        =
+        let share = pull * (1.0 - step[0])
+
+        if share <= 0.0 then
+            None
+        else
+            // `Z` is `S − ΔS` up to a congruence.
+            Array.map2 (-) point.Matrix change
+            |> MultiplierProblem.tryFactor engine n
+            |> Option.map (fun _ ->
+                Array.fold2 (fun sum g d -> sum + g * d) (float n) derivatives.Gradient step
+                / share)
 
     /// The point at `start + α·step`, if it is feasible.
     let private along
@@ -128,18 +174,18 @@ module MultiplierSolver =
                     Factor = factor
                 })
 
-    /// `−τ ln`-free barrier: `−τ̂·μ/μ_start − log det S`, with `τ̂` in the scale of `start`.
-    let private barrier n tau (start: Point) (point: Point) =
-        -tau * point.Mu / start.Mu - logDeterminant n point.Factor
+    /// `−q ln μ − ln det S`: its least values for growing `q` are the central path.
+    let private barrier n pull (point: Point) =
+        -pull * log point.Mu - logDeterminant n point.Factor
 
     /// Steps go at most this part of the way to where the matrix stops being positive definite: closer, many later steps would be
     /// spent on getting away from there.
     let private fraction = 0.7
 
     /// The best of the steps tried along a direction: doubled while that helps, halved while it does not.
-    let private search engine (problem: MultiplierProblem.Problem) tau start step change =
+    let private search engine (problem: MultiplierProblem.Problem) pull start step change =
         let n = problem.Height
-        let value = barrier n tau start start
+        let value = barrier n pull start
 
         let trial alpha =
             along engine problem start step change (alpha / fraction)
@@ -147,18 +193,17 @@ module MultiplierSolver =
 
         let rec grow alpha best =
             match trial (2.0 * alpha) with
-            | Some next when alpha < 1e6 && barrier n tau start next < barrier n tau start best ->
-                grow (2.0 * alpha) next
+            | Some next when alpha < 1e6 && barrier n pull next < barrier n pull best -> grow (2.0 * alpha) next
             | _ -> best
 
         let rec shrink alpha =
             match trial alpha with
-            | Some point when barrier n tau start point < value -> Some point
+            | Some point when barrier n pull point < value -> Some point
             | _ when alpha < 1e-8 -> None
             | _ -> shrink (alpha * 0.6)
 
         match trial 1.0 with
-        | Some point when barrier n tau start point < value -> Some(grow 1.0 point)
+        | Some point when barrier n pull point < value -> Some(grow 1.0 point)
         | _ -> shrink 0.6
 
     /// What the solver knows after a step.
@@ -176,6 +221,7 @@ module MultiplierSolver =
     let private solveRelevant
         (context: Context)
         (lfr: LinearFractional)
+        (ties: int[] option)
         (warm: Multipliers option)
         (goOn: Progress -> bool)
         =
@@ -212,15 +258,24 @@ module MultiplierSolver =
                     Weights = point.Weights
                 }
 
-            let rec iterate (point: Point) tau steps =
+            // `best` is what `μ` is at most, once that is known; `record` is the point with the largest `μ` so far.
+            let rec iterate (point: Point) pull best (record: Point) steps =
                 Context.check context
-                let derivatives = derivatives engine problem point
-                // τ in relative terms: τ·μ.
-                let relativeTau = max (tau * point.Mu) 0.0
+                let free = derivatives engine problem point
 
-                match direction engine derivatives relativeTau with
-                | None -> point
-                | Some(step, decrement) ->
+                let tied =
+                    match ties with
+                    | Some ties -> tie ties (Array.max ties + 1) free
+                    | None -> free
+
+                match direction engine tied pull with
+                | None -> record
+                | Some step ->
+                    let step =
+                        match ties with
+                        | Some ties -> Array.append step[..0] (ties |> Array.map (fun tie -> step[tie + 1]))
+                        | None -> step
+
                     let change =
                         MultiplierProblem.matrixAt
                             engine
@@ -229,26 +284,43 @@ module MultiplierSolver =
                             (Array.map2 (*) point.Weights step[1..])
                             0.0
 
-                    match search engine problem relativeTau point step change with
-                    | None -> point
+                    let gap = dualGap engine n point free step change pull
+
+                    let best =
+                        gap
+                        |> Option.map (fun gap -> min best (point.Mu * (1.0 + gap)))
+                        |> Option.defaultValue best
+
+                    match search engine problem pull point step change with
+                    | None -> record
                     | Some next ->
-                        let gap = float n / (tau * next.Mu)
-                        let centered = decrement < max 2.0 (0.1 * float n)
+                        let record = if next.Mu > record.Mu then next else record
 
                         let progress =
                             {
-                                Multipliers = toMultipliers next
-                                Gap = 0.5 * gap
+                                Multipliers = toMultipliers record
+                                Gap = 0.5 * (best / record.Mu - 1.0)
                                 Steps = steps + 1
                             }
 
+                        // Near the central path the pull may grow to where the gap is an eighth.
+                        let pull =
+                            if gap.IsSome then
+                                max pull (8.0 * float n / (best / next.Mu - 1.0))
+                            else
+                                pull
+
                         if goOn progress then
-                            iterate next (if centered then 8.0 * tau else tau) (steps + 1)
+                            iterate next pull best record (steps + 1)
                         else
-                            next
+                            record
 
             let cold factor =
-                starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+                match ties with
+                | None -> starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+                | Some ties ->
+                    let struct (mu, weights) = MultiplierProblem.tiedStart problem ties
+                    starting (mu / factor) (weights |> Array.map (fun s -> s / factor))
 
             // Smaller weights at the same ratios keep what is feasible for other outputs, and leave room for these.
             let ofWarm (multipliers: Multipliers) =
@@ -260,20 +332,31 @@ module MultiplierSolver =
             Option.bind ofWarm warm
             |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)
             |> Option.map (fun start ->
-                // With this pull the central path lies where `μ` is within twice of the best.
-                iterate start (float n / start.Mu) 0 |> toMultipliers)
+                // The part of the central path where `μ` is within some ten times of the best: a stronger pull slides along the
+                // boundary, in steps as short as that is curved.
+                iterate start (0.1 * float n) infinity start 0 |> toMultipliers)
 
-    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
-    /// where nothing moves the outputs, or numbers overflow.
-    let solve
+    /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that do not change the outputs
+    /// stand outside: they have no part in what the others share. Numbers rise with the entries, and entries of one number do
+    /// not enter each other's `v`.
+    let solveTied
         (context: Context)
         (lfr: LinearFractional)
+        (ties: int[] option)
         (warm: Multipliers option)
         (goOn: Progress -> bool)
         : Multipliers option =
         let struct (_, sizes, matters) = MultiplierProblem.influences lfr
         let kept = MultiplierProblem.relevant lfr matters
         let expand = MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
+
+        let ties =
+            ties
+            |> Option.map (fun ties ->
+                let present = kept |> Array.map (fun j -> ties[j])
+                let numbers = present |> Array.distinct |> Array.sort
+                present |> Array.map (fun tie -> Array.BinarySearch(numbers, tie)))
+            |> Option.filter (fun ties -> ties.Length > 0)
 
         let warm =
             warm
@@ -282,9 +365,13 @@ module MultiplierSolver =
                     Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
                 })
 
-        solveRelevant context (MultiplierProblem.restrict kept lfr) warm (fun progress ->
+        solveRelevant context (MultiplierProblem.restrict kept lfr) ties warm (fun progress ->
             goOn
                 { progress with
                     Multipliers = expand progress.Multipliers
                 })
         |> Option.map expand
+
+    /// Improves multipliers step by step until `goOn` says to stop; gives the last. Starts from `warm` where that is feasible. None
+    /// where nothing moves the outputs, or numbers overflow.
+    let solve context lfr warm goOn = solveTied context lfr None warm goOn

@@ -68,10 +68,7 @@ let private common (product: SlopeProduct) aboveNorm belowNorm composed : Multip
         Weights = Array.create product.Neurons (1.0 / (aboveNorm * aboveNorm + aboveNorm * composed / belowNorm))
     }
 
-/// A search that gains less than this over the one before is the last.
-let private worthwhile = 1e-3
-
-/// What multipliers prove, searched from `start` and then from the best so far.
+/// What multipliers prove, searched from `start`.
 let private byMultipliers (context: Context) product whole start (limit: TimeSpan option) =
     let clock = Stopwatch.StartNew()
 
@@ -80,14 +77,9 @@ let private byMultipliers (context: Context) product whole start (limit: TimeSpa
 
     let lfr = represent product whole
 
-    let rec search start (best: float) =
-        match LocalLipSdp.proveUntil context lfr (Some(withRoom start)) isOver with
-        | Some(struct (multipliers, Some proved)) when proved.Value < best * (1.0 - worthwhile) && not (isOver ()) ->
-            search multipliers proved.Value
-        | Some(struct (_, Some proved)) -> min best proved.Value
-        | _ -> best
-
-    search start Double.PositiveInfinity
+    match MultiplierSearch.prove context lfr None (Some(withRoom start)) isOver with
+    | Some(struct (_, Some proved)) -> proved.Value
+    | _ -> Double.PositiveInfinity
 
 /// The least of three certified bounds on `max ‖P(σ)‖`, for certified norms of `A` and `B`:
 /// - `‖A‖·‖B‖`;

@@ -1,0 +1,245 @@
+/// LipSDP (METHODS section 12) against slopes and exact constants from below, local LipSDP, and the product of norms from above.
+module LipVerify.Propositions.LipSdp
+
+open System
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+let private bound mode network = LipSdp.bound context mode network None
+
+let private value mode network = (bound mode network).Result.Bound.Value
+
+let private modes = [ PerNeuron; PerLayer ]
+
+/// Searches stop within 1e-5 of the best multipliers up to 64 slopes, beyond that at 5e-3 where they hardly move any more.
+let private solverGap slopes = if slopes <= 64 then 2e-5 else 6e-3
+
+[<Test>]
+let ``LipSDP: the bound covers the slope between any two inputs`` () =
+    check 120 network (fun case ->
+        let draw, size = Draw case.Seed, case.Input.Length
+        let bounds = modes |> List.map (fun mode -> $"{mode}", value mode case.Network)
+
+        for _ in 1..3 do
+            let scale = draw.Power(-2.0, 3.0)
+
+            let point () =
+                draw.Gaussians size |> Array.map (fun v -> scale * v)
+
+            let x, y = point (), point ()
+
+            for name, bound in bounds do
+                slopes case.Network x [| y |] |> assertBounds $"{name}, a pair" bound
+                pieceSlopes case.Network x y |> assertBounds $"{name}, a piece" bound)
+
+[<Test>]
+let ``LipSDP: the bound covers what gradient ascent reaches in balls of any size`` () =
+    check 40 network (fun case ->
+        let reached =
+            LowerBounds.best
+                { context with Seed = case.Seed }
+                Uniform
+                case.Network
+                (RestrictedBall.whole case.Input case.Radius)
+                { Starts = 6; Rounds = 2; Steps = 6 }
+
+        // Both sides enclose their rounding, so that no tolerance is needed.
+        if reached.Rigor = Certified then
+            for mode in modes do
+                Assert.That(reached.Value, Is.LessThanOrEqualTo(value mode case.Network)))
+
+[<Test>]
+let ``LipSDP: exact over all inputs ≤ one multiplier a neuron ≤ one a layer ≤ product of norms`` () =
+    check 100 Exact.small (fun case ->
+        let neuron, layer = bound PerNeuron case.Network, bound PerLayer case.Network
+        let product = (Global.bound context case.Network).Bound.Value
+
+        match ExactPatterns.``global`` context case.Network with
+        | Ok bracket ->
+            // Patterns of which nothing is known widen the bracket; its lower end is attained.
+            Exact.assertCovers "one multiplier a neuron" neuron.Result.Bound.Value bracket.Lower case
+        | Error problem -> failwith problem
+
+        Assert.That(
+            neuron.Result.Bound.Value,
+            Is.LessThanOrEqualTo(layer.Result.Bound.Value * (1.0 + solverGap layer.Slopes)),
+            case.Text
+        )
+
+        Assert.That(layer.Result.Bound.Value, Is.LessThanOrEqualTo product))
+
+[<Test>]
+let ``LipSDP: exact in a ball ≤ local ≤ one multiplier a neuron`` () =
+    check 60 Exact.small (fun case ->
+        let neuron = value PerNeuron case.Network
+
+        let local =
+            LocalLipSdp.bound context Uniform case.Network case.Input case.Radius None
+
+        Exact.assertCovers "one multiplier a neuron" neuron (Exact.exact case).Lower case
+
+        Assert.That(
+            local.Result.Bound.Value,
+            Is.LessThanOrEqualTo(neuron * (1.0 + solverGap local.Uncertain)),
+            case.Text
+        ))
+
+[<Test>]
+let ``LipSDP: never above the product of norms, never below local LipSDP, with pooling and sums`` () =
+    check 80 network (fun case ->
+        let product = (Global.bound context case.Network).Bound
+        let neuron, layer = bound PerNeuron case.Network, bound PerLayer case.Network
+
+        for found in [ neuron; layer ] do
+            Assert.That(found.Explanation, Is.Not.Empty)
+
+            if Double.IsFinite product.Value then
+                Assert.That(found.Result.Bound.Value, Is.LessThanOrEqualTo product.Value)
+
+        if Double.IsFinite product.Value then
+            Assert.That(
+                neuron.Result.Bound.Value,
+                Is.LessThanOrEqualTo(layer.Result.Bound.Value * (1.0 + solverGap layer.Slopes)),
+                case.Text
+            ))
+
+/// Weights, row-major, between layers of these widths.
+let private dense (widths: int list) (weights: float[] list) =
+    let blocks =
+        List.zip (List.pairwise widths) weights
+        |> List.mapi (fun i ((inputs, outputs), weights) ->
+            [
+                Step("dense", Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; inputs ] weights))))
+                if i < widths.Length - 2 then
+                    Step("relu", Relu)
+            ])
+
+    build [ widths.Head ] (List.concat blocks)
+
+[<Test>]
+let ``LipSDP: the order of neurons does not matter`` () =
+    check 40 Draw (fun draw ->
+        let inputs, hidden, outputs = draw.Int(1, 5), draw.Int(1, 8), draw.Int(1, 4)
+
+        let first, second =
+            weightMatrix draw hidden inputs, weightMatrix draw outputs hidden
+
+        let order = Array.init hidden id |> Array.sortBy (fun _ -> draw.Real(0.0, 1.0))
+
+        let permuted =
+            [
+                order |> Array.collect (fun i -> Array.sub first (i * inputs) inputs)
+                Array.init (outputs * hidden) (fun k -> second[k / hidden * hidden + order[k % hidden]])
+            ]
+
+        let widths = [ inputs; hidden; outputs ]
+
+        for mode in modes do
+            let one = value mode (dense widths [ first; second ])
+            let other = value mode (dense widths permuted)
+            // Both searches stop within 1e-5 of the same optimum.
+            Assert.That(other, Is.EqualTo(one).Within(one * solverGap hidden)))
+
+[<Test>]
+let ``LipSDP: scaling a layer scales the bound`` () =
+    check 40 Draw (fun draw ->
+        let widths = List.init (draw.Int(3, 4)) (fun _ -> draw.Int(1, 6))
+
+        let weights =
+            List.pairwise widths
+            |> List.map (fun (inputs, outputs) -> draw.Gaussians(inputs * outputs))
+
+        let at = draw.Int(0, weights.Length - 1)
+        let factor = draw.Power(-60.0, 60.0)
+
+        let scaled =
+            weights
+            |> List.mapi (fun i values ->
+                if i = at then
+                    Array.map (fun w -> factor * w) values
+                else
+                    values)
+
+        for mode in modes do
+            let one, other = value mode (dense widths weights), value mode (dense widths scaled)
+            Assert.That(other / factor, Is.EqualTo(one).Within(one * solverGap (List.sum widths))))
+
+[<Test>]
+let ``LipSDP: neurons that feed nothing do not loosen what a layer shares`` () =
+    for seed in 1..20 do
+        let draw = Draw seed
+        let first, second = draw.Gaussians 12, draw.Gaussians 8
+        let one = dense [ 3; 4; 2 ] [ first; second ]
+
+        // A fifth neuron with large weights that no output takes.
+        let other =
+            dense
+                [ 3; 5; 2 ]
+                [
+                    Array.append first [| 1e3; -1e3; 1e3 |]
+                    second
+                    |> Array.chunkBySize 4
+                    |> Array.collect (fun row -> Array.append row [| 0.0 |])
+                ]
+
+        let bound = value PerLayer one
+        Assert.That(value PerLayer other, Is.EqualTo(bound).Within(bound * solverGap 5), $"seed {seed}")
+
+[<Test>]
+let ``LipSDP: tighter than the product of norms, and one multiplier a neuron tighter than one a layer`` () =
+    let ratios =
+        [
+            for seed in 1..10 do
+                let draw = Draw seed
+
+                let network =
+                    dense [ 6; 10; 10; 3 ] [ draw.Gaussians 60; draw.Gaussians 100; draw.Gaussians 30 ]
+
+                let neuron, layer = value PerNeuron network, value PerLayer network
+                layer / (Global.bound context network).Bound.Value, neuron / layer
+        ]
+
+    Assert.That(ratios |> List.averageBy fst, Is.LessThan 0.9)
+    Assert.That(ratios |> List.averageBy snd, Is.LessThan 0.97)
+
+[<Test>]
+let ``LipSDP: one layer, or one neuron a layer, has the product of norms for its constant`` () =
+    check 40 Draw (fun draw ->
+        let widths =
+            if draw.Chance 0.5 then
+                [ draw.Int(1, 6); draw.Int(1, 6) ]
+            else
+                draw.Int(1, 4) :: List.replicate (draw.Int(1, 4)) 1 @ [ draw.Int(1, 3) ]
+
+        let weights =
+            List.pairwise widths
+            |> List.map (fun (inputs, outputs) -> weightMatrix draw outputs inputs)
+
+        let network = dense widths weights
+        let product = (Global.bound context network).Bound.Value
+
+        for mode in modes do
+            let bound = value mode network
+            Assert.That(bound, Is.LessThanOrEqualTo product)
+            Assert.That(bound, Is.GreaterThanOrEqualTo(product * (1.0 - 1e-7))))
+
+[<Test>]
+let ``LipSDP: a network that is too large is cut into pieces`` () =
+    let draw = Draw 7
+    let widths = [ 20; 1000; 900; 30; 2 ]
+
+    let weights =
+        List.pairwise widths
+        |> List.map (fun (inputs, outputs) ->
+            draw.Gaussians(inputs * outputs) |> Array.map (fun w -> w / sqrt (float inputs)))
+
+    let network = dense widths weights
+    // No search is begun: what is looked at is how the network is cut, and that nothing is lost by it.
+    let found = LipSdp.bound context PerNeuron network (Some TimeSpan.Zero)
+    let product = (Global.bound context network).Bound
+    Assert.That(found.Result.Bound.Value, Is.EqualTo product.Value)
+    Assert.That(found.Explanation, (Does.Contain "layer 0 ").And.Contain "layers 2 to 6")
+    Assert.That(found.Explanation, Does.Contain "the time was over")

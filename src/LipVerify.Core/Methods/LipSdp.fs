@@ -1,0 +1,172 @@
+namespace LipVerify.Core
+
+open System
+open System.Diagnostics
+
+/// Which slopes share a multiplier in LipSDP. The mode with multipliers between neurons (LipSDP-Network) is left out: its
+/// bound does not hold (Pauli et al. 2021).
+type LipSdpMode =
+    /// One multiplier a neuron: the tighter bound.
+    | PerNeuron
+    /// One multiplier a layer.
+    | PerLayer
+
+/// A bound by LipSDP, and how it came about.
+[<NoComparison>]
+type LipSdpBound =
+    {
+        /// The bound, never above the product of norms, with the layers of that product.
+        Result: NetworkBound
+        /// Slopes that have a part in multipliers; 0 where the product of norms gives the bound.
+        Slopes: int
+        /// One line on what was bounded how.
+        Explanation: string
+    }
+
+/// LipSDP (Fazlyab, Robey, Hassani, Morari & Pappas 2019): the Lipschitz constant over all pairs of inputs, by multipliers for
+/// slopes in `[0, 1]` (METHODS section 12).
+module LipSdp =
+
+    /// Rows of the matrix that a search for multipliers factorises in each step; beyond it a step takes minutes.
+    let private tallest = 2400
+
+    let private outputSize inputs stage =
+        let rec size inputs stage =
+            match stage with
+            | AffineStage(_, map, _) -> LinearMap.outputs map
+            | ReluStage layer -> Shape.size layer.Output
+            | MaxPoolingStage(_, geometry) -> geometry.OutputSize
+            | SumStage branches -> List.head branches |> List.fold size inputs
+
+        size inputs stage
+
+    /// Stages that follow each other.
+    [<ReferenceEquality>]
+    type private Piece =
+        {
+            /// The product of the constants of its stages.
+            Product: NetworkBound
+            /// Its representation with the layer of each slope; or why there is none.
+            Problem: Result<struct (LinearFractional * int[]), string>
+        }
+
+    let private representStages context inputs stages =
+        try
+            let struct (lfr, layers) = GlobalRepresentation.ofStages context inputs stages
+
+            if lfr.Height > tallest then
+                Error $"{lfr.Uncertain} slopes and {lfr.Outputs} outputs"
+            elif LinearFractional.isFinite lfr then
+                Ok(struct (lfr, layers))
+            else
+                Error "coefficients left the range of doubles"
+        with :? TooLargeException as reason ->
+            Error reason.Message
+
+    /// The representation of a network over all pairs of inputs, with the layer of each slope, or why there is none: the
+    /// problem whose multipliers LipSDP seeks.
+    let represent (context: Context) (network: Network) : Result<struct (LinearFractional * int[]), string> =
+        Stage.ofNetwork network
+        |> representStages context (Shape.size network.InputShape)
+
+    /// The parts of a network, last first: each time the longest piece at the end that has a representation, or a stage alone.
+    let rec private pieces context inputs parts =
+        let stageOf (struct (stage, _, _)) = stage
+
+        let rec longest before inputs parts =
+            match representStages context inputs (List.map stageOf parts), parts with
+            | Error _, first :: (_ :: _ as rest) -> longest (first :: before) (outputSize inputs (stageOf first)) rest
+            | problem, _ ->
+                before,
+                {
+                    Product = Global.compose parts
+                    Problem = problem
+                }
+
+        let before, piece = longest [] inputs parts
+
+        if before.IsEmpty then
+            [ piece ]
+        else
+            piece :: pieces context inputs (List.rev before)
+
+    /// What multipliers prove of a piece, with the number of slopes, where that is less than the product of norms.
+    let private prove context mode isOver piece =
+        match piece.Problem with
+        | Error reason -> Error reason
+        | Ok _ when isOver () -> Error "the time was over before multipliers were sought"
+        | Ok(struct (lfr, layers)) ->
+            let ties =
+                match mode with
+                | PerNeuron -> None
+                | PerLayer -> Some layers
+
+            match MultiplierSearch.prove context lfr ties None (fun _ -> isOver ()) with
+            | Some(struct (_, Some proved)) when proved.Value < piece.Product.Bound.Value ->
+                Ok(struct (lfr.Uncertain, proved))
+            | Some(struct (_, Some _)) -> Error "multipliers prove no less"
+            | Some(struct (_, None))
+            | None -> Error "no multipliers were found that prove a bound"
+
+    let private describe (piece: Piece) outcome =
+        let place =
+            match piece.Product.Layers with
+            | [] -> "a sum of inputs"
+            | [ only ] -> $"layer {only.Index}"
+            | lines -> $"layers {lines.Head.Index} to {(List.last lines).Index}"
+
+        match outcome with
+        | Ok(struct (slopes, _)) -> $"multipliers for {slopes} slopes bound {place}"
+        | Error reason -> $"the product of norms bounds {place} ({reason})"
+
+    let private explain pieces (outcomes: Result<struct (int * Bound), string> list) =
+        match outcomes with
+        | [ Ok(struct (slopes, _)) ] -> $"multipliers for {slopes} slopes bound the whole network"
+        | [ Error reason ] -> $"the bound is the product of norms: {reason}"
+        | _ -> List.map2 describe pieces outcomes |> List.rev |> String.concat "; "
+
+    /// Bounds the global Lipschitz constant: the least of the product of norms and of what multipliers prove. A network that is too
+    /// large is cut into pieces, whose constants are multiplied. After `limit` the best multipliers so far have to do; preparations
+    /// and proof come on top of it.
+    let bound (context: Context) mode (network: Network) (limit: TimeSpan option) : LipSdpBound =
+        let clock = Stopwatch.StartNew()
+
+        let isOver () =
+            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+
+        let parts = Global.stages context network
+        let product = Global.compose parts
+        let pieces = pieces context (Shape.size network.InputShape) parts
+        let outcomes = pieces |> List.map (prove context mode isOver)
+
+        let total =
+            (Bound.one, List.rev pieces, List.rev outcomes)
+            |||> List.fold2 (fun total piece outcome ->
+                match outcome with
+                | Ok(struct (_, proved)) -> proved
+                | Error _ -> piece.Product.Bound
+                |> Propositions.composition total)
+
+        // Which norms are used depends on the draws of all of them.
+        let total =
+            if total.Rigor = Certified then
+                total
+            else
+                { total with
+                    Rigor = product.Bound.Rigor
+                }
+
+        {
+            Result =
+                if total.Value < product.Bound.Value then
+                    { product with Bound = total }
+                else
+                    product
+            Slopes =
+                outcomes
+                |> List.sumBy (fun outcome ->
+                    match outcome with
+                    | Ok(struct (slopes, _)) -> slopes
+                    | Error _ -> 0)
+            Explanation = explain pieces outcomes
+        }

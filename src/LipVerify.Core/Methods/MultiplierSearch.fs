@@ -1,0 +1,34 @@
+/// How long multipliers are sought, and what those found prove.
+module internal LipVerify.Core.MultiplierSearch
+
+open System
+
+/// What the multipliers are worth: how close to the best they shall come.
+let private tolerance (lfr: LinearFractional) =
+    if lfr.Uncertain <= 64 then 1e-5 else 1e-3
+
+/// Steps that improve the bound by less than this, relatively, end the search for multipliers.
+let private worthwhile = 1e-4
+
+/// Solves until the best is near, progress fades or `isOver` says of the constant so far that it is good enough.
+let private solve (context: Context) (lfr: LinearFractional) ties warm (isOver: float -> bool) =
+    let recent = Collections.Generic.Queue<float>()
+
+    MultiplierSolver.solveTied context lfr ties warm (fun progress ->
+        let gamma = progress.Multipliers.Gamma
+        context.Report $"{lfr.Uncertain} multipliers, step {progress.Steps}: {gamma:G6}"
+        recent.Enqueue gamma
+        let before = if recent.Count > 4 then recent.Dequeue() else infinity
+        let fades = before - gamma < worthwhile * gamma
+
+        let isNear =
+            progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
+
+        not (isOver gamma)
+        && progress.Steps < 200
+        && not (isNear && (fades || progress.Gap <= tolerance lfr)))
+
+/// Multipliers, shared where `ties` says so, and what they prove.
+let prove context lfr ties warm isOver =
+    solve context lfr ties warm isOver
+    |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers))

@@ -1,4 +1,4 @@
-/// LipSDP (METHODS section 12) against slopes and exact constants from below, local LipSDP, and the product of norms from above.
+/// LipSDP (METHODS section 13) against slopes and exact constants from below, local LipSDP, and the product of norms from above.
 module LipVerify.Propositions.LipSdp
 
 open System

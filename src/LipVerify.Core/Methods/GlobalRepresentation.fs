@@ -1,5 +1,5 @@
 /// Differences of outputs over all pairs of inputs as a linear fractional representation: every slope may be anything from
-/// 0 to 1, and no range is known (METHODS sections 7 and 12).
+/// 0 to 1, and no range is known (METHODS sections 7 and 13).
 module internal LipVerify.Core.GlobalRepresentation
 
 open System

@@ -24,7 +24,7 @@ type LipSdpBound =
     }
 
 /// LipSDP (Fazlyab, Robey, Hassani, Morari & Pappas 2019): the Lipschitz constant over all pairs of inputs, by multipliers for
-/// slopes in `[0, 1]` (METHODS section 12).
+/// slopes in `[0, 1]` (METHODS section 13).
 module LipSdp =
 
     /// Rows of the matrix that a search for multipliers factorises in each step; beyond it a step takes minutes.

@@ -90,8 +90,8 @@ module internal Signal =
                 for i in 0 .. centered.Length - 1 do
                     let struct (_, width) = centered[i]
 
-                    // What does not move needs no slope.
-                    if width > 0.0 && reach[i] > 0.0 && not dormant[i] then
+                    // What does not move needs no slope; what is no number is not said to stand still.
+                    if not (width <= 0.0 || reach[i] <= 0.0 || dormant[i]) then
                         i
             |]
 

@@ -137,7 +137,7 @@ let private contenders (geometry: PoolingGeometry) rectified (signal: Signal) =
             members
             |> Array.filter (fun i ->
                 i <> leader
-                && most i > least leader
+                && not (most i <= least leader)
                 && not (most i < floor)
                 && not (rectified && most i <= 0.0))
 
@@ -162,7 +162,7 @@ let private withoutLosers (slopes: UncertainSlopes) (windows: int[][]) (signal: 
         let mayWin =
             Array.init pairs.Length (fun k ->
                 let e = Signal.excursion difference k
-                Rounding.addUp e.NominalHigh e.Up > 0.0)
+                not (Rounding.addUp e.NominalHigh e.Up <= 0.0))
 
         let mutable next = 0
 

@@ -46,6 +46,7 @@ type CompareArguments =
     | [<MainCommand; ExactlyOnce>] Model of MODEL: string
     | [<Mandatory; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
     | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Plot of F: string
 
     interface IArgParserTemplate with
         member argument.Usage =
@@ -53,6 +54,7 @@ type CompareArguments =
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
             | Csv _ -> "write one line a method to this file."
+            | Plot _ -> "write the bounds as bars to this file, an SVG picture."
 
 /// `lipverify certify MODEL …`
 type CertifyArguments =

@@ -92,15 +92,17 @@ let private render (settings: Settings) report =
 let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Result<unit, CommandError> =
     let model = arguments.GetResult CompareArguments.Model
     let csv = arguments.TryGetResult CompareArguments.Csv
+    let plot = arguments.TryGetResult CompareArguments.Plot
 
     let files: OutputFiles.OutputFile list =
-        csv
-        |> Option.map (fun path ->
-            {
-                OutputFiles.Option = "--csv"
-                OutputFiles.Path = path
-            })
-        |> Option.toList
+        [ "--csv", csv; "--plot", plot ]
+        |> List.choose (fun (option, path) ->
+            path
+            |> Option.map (fun path ->
+                {
+                    OutputFiles.Option = option
+                    OutputFiles.Path = path
+                }))
 
     let radius =
         if settings.Enclosure.IsSome then
@@ -121,7 +123,11 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
                 |> Result.bind (fun input ->
                     let report = compare context model settings.TimeLimit network input radius
 
-                    csv
-                    |> Option.map (fun path -> OutputFiles.write path (CompareReport.csv report))
-                    |> Option.defaultValue (Ok())
+                    let writeTo path render =
+                        path
+                        |> Option.map (fun path -> OutputFiles.write path (render report))
+                        |> Option.defaultValue (Ok())
+
+                    writeTo csv CompareReport.csv
+                    |> Result.bind (fun () -> writeTo plot CompareReport.plot)
                     |> Result.bind (fun () -> render settings report |> Session.deliver settings)))))

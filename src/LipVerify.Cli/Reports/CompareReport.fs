@@ -129,6 +129,41 @@ module CompareReport =
             rigor
         ]
 
+    let private bar side row : BarPlot.Bar option =
+        match row.Outcome with
+        | Ok bound ->
+            Some
+                {
+                    Label =
+                        if row.Scope = "global" then
+                            $"{row.Method} (global)"
+                        else
+                            row.Method
+                    Side = side
+                    Value = bound.Value
+                }
+        | Error _ -> None
+
+    /// The bounds that there are as bars, by norm and definition, each with what is attained, as an SVG file.
+    let plot report =
+        let of' definition norm rows =
+            rows |> List.filter (fun row -> row.Definition = definition && row.Norm = norm)
+
+        [
+            for norm in [ Euclidean; Maximum ] do
+                for definition in [ Nominal; Uniform ] do
+                    let bars =
+                        (report.Lower |> of' definition norm |> List.choose (bar Lower))
+                        @ (report.Upper |> of' definition norm |> List.choose (bar Upper))
+
+                    if not bars.IsEmpty then
+                        {
+                            BarPlot.Heading = $"{BoundReport.definitionName definition}, {Norm.label norm}-norm"
+                            BarPlot.Bars = bars
+                        }
+        ]
+        |> BarPlot.file $"{report.Model} within radius {report.Radius:G6}"
+
     /// The report for a reader.
     let text report =
         [

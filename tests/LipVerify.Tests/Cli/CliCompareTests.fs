@@ -40,6 +40,8 @@ let ``compare lists every method with its value, or why it has none`` () =
                 "global"
                 "seqlip"
                 "seqlip-exact"
+                "lipsdp-neuron"
+                "lipsdp-layer"
                 "analytic"
                 "crown-analytic"
                 "local-lipsdp"
@@ -75,10 +77,11 @@ let ``compare sets no upper bound below the slope that is attained`` () =
                     Assert.That(row.GetProperty("ratio").GetDouble(), Is.EqualTo(value row / value lower).Within 1e-9))
 
 [<Test>]
-let ``compare writes one line a method`` () =
+let ``compare writes one line and one bar a method`` () =
     inFolder (fun folder ->
         let csv = Path.Combine(folder, "methods.csv")
-        let outcome = arguments folder @ [ "--csv"; csv ] |> run
+        let plot = Path.Combine(folder, "methods.svg")
+        let outcome = arguments folder @ [ "--csv"; csv; "--plot"; plot ] |> run
         Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
         let lines = File.ReadAllLines csv
         Assert.That(lines[0], Is.EqualTo "method,bound,scope,definition,norm,value,rigor,seconds,ratio,reason")
@@ -89,7 +92,21 @@ let ``compare writes one line a method`` () =
                 line.StartsWith("local-lipsdp,upper,local,uniform,2,", StringComparison.Ordinal))
         )
 
-        Assert.That(outcome.Output, Does.Contain "local-lipsdp"))
+        Assert.That(outcome.Output, Does.Contain "local-lipsdp")
+
+        let svg = System.Xml.Linq.XDocument.Load plot
+
+        let name (text: string) =
+            System.Xml.Linq.XName.Get(text, "http://www.w3.org/2000/svg")
+
+        let bars =
+            svg.Descendants(name "rect")
+            |> Seq.filter (fun rect -> not (isNull (rect.Attribute(System.Xml.Linq.XName.Get "stroke"))))
+
+        let bounded =
+            lines |> Array.skip 1 |> Array.filter (fun line -> line.Split(',')[5] <> "")
+
+        Assert.That(Seq.length bars, Is.EqualTo bounded.Length))
 
 [<Test>]
 let ``compare refuses a norm of its own`` () =

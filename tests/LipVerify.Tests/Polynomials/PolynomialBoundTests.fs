@@ -42,7 +42,11 @@ let ``order 2 is no looser than HR-2, which is no looser than Shor, and all boun
             let lasserre = bound Lasserre2 norm case Everywhere
             assertAtMost rounding "exact ≤ order 2" exact lasserre
             assertAtMost solverGap "order 2 ≤ HR-2" lasserre hr2
-            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor)
+            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor
+
+            // By the Cauchy–Schwarz inequality within the moment matrix.
+            if norm = Euclidean then
+                assertAtMost solverGap "Shor ≤ product of norms" shor (product case))
 
 [<Test>]
 let ``LipOpt-4 is no looser than LipOpt-3, and both bound the maximum over all patterns`` () =

@@ -152,6 +152,16 @@ let bound method norm case region =
         Assert.Fail problem
         nan
 
+/// The product of the norms of the layers, of the last one the row of the output alone.
+let product case =
+    let rowsOf (rows, weights: float[], _) =
+        weights |> Array.chunkBySize (weights.Length / rows)
+
+    let last = rowsOf (List.last case.Layers)
+
+    (LipVerify.Propositions.Oracles.spectralNorm [| last[case.Output] |], List.take (case.Layers.Length - 1) case.Layers)
+    ||> List.fold (fun product layer -> product * LipVerify.Propositions.Oracles.spectralNorm (rowsOf layer))
+
 /// A ball around the input of the case.
 let ball case radius =
     match Radius.create radius with

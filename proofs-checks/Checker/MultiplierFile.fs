@@ -14,6 +14,18 @@ type Bend =
         Multipliers: float[]
     }
 
+/// Entries whose reach multipliers narrow at one place where slopes are applied.
+type Reach =
+    {
+        Entries: int[]
+        /// `|δy_i|` is said to be at most this.
+        Bounds: float[]
+        /// The multipliers of an entry are these times those of all.
+        Factors: float[]
+        /// `t`, one for each entry of the bends so far.
+        Multipliers: float[]
+    }
+
 type MultiplierCertificate =
     {
         Network: string
@@ -24,6 +36,8 @@ type MultiplierCertificate =
         Bends: Bend list
         /// Members of each window that can win, the leader first, for each max pooling.
         Windows: int[][] list
+        /// What is narrowed before each ReLU and each round of a tournament.
+        Reaches: Reach list
     }
 
 let private array what read (json: JsonElement) =
@@ -44,9 +58,32 @@ let private bend json =
         refuse "an entry has two multipliers, or is none"
 
     {
-        Entries = entries
+        Bend.Entries = entries
         Multipliers = multipliers
     }
+
+let private reach json =
+    let field = json |> fields [ "entries"; "bounds"; "factors"; "multipliers" ]
+
+    let numbers name = field name |> array name number
+    let entries = field "entries" |> array "positions" integer
+
+    let reach =
+        {
+            Entries = entries
+            Bounds = numbers "bounds"
+            Factors = numbers "factors"
+            Multipliers = numbers "multipliers"
+        }
+
+    if
+        reach.Bounds.Length <> entries.Length
+        || reach.Factors.Length <> entries.Length
+        || Array.exists (fun i -> i < 0) entries
+    then
+        refuse "the certificate has not one bound and one factor for each entry that it narrows"
+
+    reach
 
 let private certificate (root: JsonElement) =
     let field =
@@ -64,6 +101,7 @@ let private certificate (root: JsonElement) =
                 "rigor"
                 "bends"
                 "windows"
+                "reaches"
             ]
 
     let oneOf choices name =
@@ -95,6 +133,7 @@ let private certificate (root: JsonElement) =
             field "windows"
             |> array "windows" (array "windows" (array "positions" integer))
             |> List.ofArray
+        Reaches = field "reaches" |> array "reaches" reach |> List.ofArray
     }
 
 /// Whether the bytes call themselves a certificate of this kind.

@@ -28,6 +28,10 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
     let isUniform = certificate.Definition = "uniform"
     let mutable bends = certificate.Bends
     let mutable windows = certificate.Windows
+    let mutable narrowed = certificate.Reaches
+    // Entries of the bends so far, and for each coordinate of `w` which of them it is.
+    let mutable passed = 0
+    let places = ResizeArray<int>()
     let reaches = ResizeArray<float>()
     let v = ResizeArray<Form>()
     let multipliers = ResizeArray<float>()
@@ -62,13 +66,48 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
                         stop "a multiplier is not positive")
                 bend.Entries
 
-            bend.Entries, multiplier
+            let place = Array.create size -1
+            bend.Entries |> Array.iteri (fun k i -> place[i] <- passed + k)
+            passed <- passed + bend.Entries.Length
+            bend.Entries, multiplier, place
         | _ -> stop "the certificate has no multipliers where slopes are applied"
+
+    /// Ranges narrowed by multipliers of their own: with `γ` shown for a form, `|δy_i| ≤ γ ε`.
+    let narrow signal =
+        match narrowed with
+        | reach :: rest when
+            reach.Entries.Length = 0
+            || reach.Multipliers.Length = passed
+               && reach.Entries |> Array.forall (fun i -> i < signal.Forms.Length)
+            ->
+            narrowed <- rest
+            let rows = v.ToArray()
+            let ranges = Array.copy signal.Ranges
+
+            for k in 0 .. reach.Entries.Length - 1 do
+                let i, bound = reach.Entries[k], reach.Bounds[k]
+
+                let own =
+                    places.ToArray() |> Array.map (fun p -> reach.Factors[k] * reach.Multipliers[p])
+
+                let gamma = -(divUp -bound certificate.Radius)
+
+                match Contraction.show inputs rows [| signal.Forms[i] |] own gamma with
+                | Ok _ ->
+                    ranges[i] <-
+                        { ranges[i] with
+                            Fall = min ranges[i].Fall bound
+                            Rise = min ranges[i].Rise bound
+                        }
+                | Error why -> stop $"the reach {bound:R} of an entry is not shown: {why}"
+
+            { signal with Ranges = ranges }
+        | _ -> stop "the certificate does not say what is narrowed where slopes are applied, or not in a way that fits"
 
     /// `λ_i y_i` for the slopes of entries: `c y_i + w_i` where there is a multiplier; elsewhere what is unknown of a slope is an
     /// error of the coefficients.
     let bend (slopes: Interval[]) (ranges: Range[]) (forms: Form[]) =
-        let entries, multiplier = nextBend forms.Length
+        let entries, multiplier, place = nextBend forms.Length
 
         // A slope that turns out to be known needs no multiplier: setting `w` to what it then is keeps `F ⪰ 0`.
         let entries =
@@ -86,6 +125,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
                 let form = scaleWithin width 0.0 forms[i]
                 v.Add form
                 multipliers.Add multiplier[i]
+                places.Add place[i]
                 min (mulUp width (max ranges[i].Fall ranges[i].Rise)) (reachOf form))
 
         reaches.AddRange bounds
@@ -127,7 +167,17 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
 
     /// `max(a, b) = a + relu(b − a)` for pairs of entries, all of them at once.
     let largerOf (pairs: struct (int * int)[]) signal =
-        let differences = pairs |> Array.map (fun struct (a, b) -> differenceOf signal a b)
+        let differences =
+            let all = pairs |> Array.map (fun struct (a, b) -> differenceOf signal a b)
+
+            let narrowed =
+                narrow
+                    {
+                        Ranges = Array.map fst all
+                        Forms = Array.map snd all
+                    }
+
+            Array.zip narrowed.Ranges narrowed.Forms
 
         let slopes =
             Array.map2
@@ -254,8 +304,8 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
         | Leaf(_, Relu) :: Leaf(_, MaxPool(inputs, windows)) :: rest when afterAffine ->
             // The ReLU is monotone, so that it may come after the maximum.
             fits inputs signal
-            series false (maxPool true windows signal |> relu) rest
-        | Leaf(_, Relu) :: rest -> series false (relu signal) rest
+            series false (narrow signal |> maxPool true windows |> relu) rest
+        | Leaf(_, Relu) :: rest -> series false (narrow signal |> relu) rest
         | Leaf(_, MaxPool(inputs, windows)) :: rest ->
             fits inputs signal
             series false (maxPool false windows signal) rest
@@ -299,7 +349,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
 
         let output = series false start (Walk.flatten root)
 
-        if not (bends.IsEmpty && windows.IsEmpty) then
+        if not (bends.IsEmpty && windows.IsEmpty && narrowed.IsEmpty) then
             stop "the certificate speaks of more slopes or windows than the network has"
 
         say true $"slopes and windows are derived over the ball of radius {certificate.Radius:R}"

@@ -13,8 +13,7 @@ open System
 let private mostOperations = 2e11
 
 /// Ratios of `μ` to `s` that are tried beside the one of the multipliers.
-let private ratios =
-    [| 4.0; 2.8; 2.0; 1.4; 1.0; 0.7; 0.5; 0.35; 0.25; 0.18; 0.12; 0.08; 0.05 |]
+let private ratios = [| for step in 24..-1..-9 -> Math.Pow(2.0, 0.5 * float step) |]
 
 /// True where both signs are possible.
 let private isOpen signal i =
@@ -31,8 +30,22 @@ let private balance (reach: float[]) (lfr: LinearFractional) =
 
     { lfr with Values = values }
 
-/// For each row the least `γ` found, and the weights that go with it: `ρ_i` over the ratios.
-let private rowMultipliers (context: Context) (lfr: LinearFractional) (multipliers: Multipliers) =
+/// What multipliers prove of one row.
+[<Struct>]
+type private RowProof =
+    {
+        /// Just above the least `γ` found, so that the proof closes at once.
+        Gamma: float
+        /// `ρ`.
+        Factor: float
+    }
+
+/// The multipliers of a row.
+let private weightsOf (multipliers: Multipliers) row =
+    multipliers.Weights |> Array.map (fun s -> s / row.Factor)
+
+/// For each row the least `γ` over the ratios.
+let private rowProofs (context: Context) (lfr: LinearFractional) (multipliers: Multipliers) =
     let engine, k, n = context.Engine, lfr.Uncertain, lfr.Height
     let problem = MultiplierProblem.create engine lfr 1.0
     let mu = 1.0 / (multipliers.Gamma * multipliers.Gamma)
@@ -44,7 +57,7 @@ let private rowMultipliers (context: Context) (lfr: LinearFractional) (multiplie
             lfr.Outputs
             {
                 Gamma = Double.PositiveInfinity
-                Weights = [||]
+                Factor = 1.0
             }
 
     for ratio in ratios do
@@ -70,15 +83,10 @@ let private rowMultipliers (context: Context) (lfr: LinearFractional) (multiplie
                     Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(along, i * k, k))
 
                 let rho = behind - matrix[(k + i) * n + k + i]
-                let gamma = sqrt (rho / (ratio * mu))
+                let gamma = sqrt (rho / (ratio * mu)) * (1.0 + 1e-6)
 
                 if rho > 0.0 && gamma < best[i].Gamma then
-                    best[i] <-
-                        {
-                            // So far above that the proof closes at once.
-                            Gamma = gamma * (1.0 + 1e-6)
-                            Weights = multipliers.Weights |> Array.map (fun s -> s / rho)
-                        }
+                    best[i] <- { Gamma = gamma; Factor = rho }
 
     best
 
@@ -88,45 +96,92 @@ let private jointly (context: Context) isOver (lfr: LinearFractional) =
         context.Report $"{lfr.Outputs} open signs, {lfr.Uncertain} multipliers, step {progress.Steps}"
         progress.Gap > 0.02 && progress.Steps < 60 && not (isOver ()))
 
-/// Bounds on how far the rows move over the ball; infinite where nothing was proved.
-let private proveRows (context: Context) isOver radius reach (lfr: LinearFractional) =
-    match jointly context isOver (balance reach lfr) with
-    | None -> Array.create lfr.Outputs Double.PositiveInfinity
-    | Some multipliers ->
-        rowMultipliers context lfr multipliers
-        |> Array.mapi (fun i multipliers ->
-            if multipliers.Gamma * radius < 0.99 * reach[i] && not (isOver ()) then
-                MultiplierProof.tryShow context (LinearFractional.selectOutputs [| i |] lfr) multipliers
-                |> Option.map (fun gamma -> Rounding.mulUp gamma.Value radius)
-                |> Option.defaultValue Double.PositiveInfinity
-            else
-                Double.PositiveInfinity)
+/// A proof that narrows by less than this is not worth its time.
+let private worthwhile = 0.05
 
-/// The signal with the reach of entries whose sign is open narrowed by multipliers for the slopes so far. Ends early, with less
-/// narrowed, where `isOver` says so.
-let tighten (context: Context) isOver (slopes: UncertainSlopes) (signal: Signal) : Signal =
+/// The rows of a representation that multipliers narrow: their numbers, bounds on how far they move over the ball, `ρ`, and `t`.
+let private proveRows (context: Context) isOver radius (reach: float[]) (lfr: LinearFractional) =
+    match jointly context isOver (balance reach lfr) with
+    | None -> None
+    | Some multipliers ->
+        let proved =
+            rowProofs context lfr multipliers
+            |> Array.indexed
+            |> Array.choose (fun (i, row) ->
+                if row.Gamma * radius < (1.0 - worthwhile) * reach[i] && not (isOver ()) then
+                    MultiplierProof.tryShow
+                        context
+                        (LinearFractional.selectOutputs [| i |] lfr)
+                        {
+                            Gamma = row.Gamma
+                            Weights = weightsOf multipliers row
+                        }
+                    |> Option.map (fun gamma -> struct (i, Rounding.mulUp gamma.Value radius, row.Factor))
+                else
+                    None)
+
+        Some
+            {
+                Entries = proved |> Array.map (fun struct (i, _, _) -> i)
+                Bounds = proved |> Array.map (fun struct (_, bound, _) -> bound)
+                Factors = proved |> Array.map (fun struct (_, _, factor) -> factor)
+                Multipliers = multipliers.Weights |> Array.map (fun s -> 1.0 / s)
+            }
+
+let private nothing =
+    {
+        Entries = [||]
+        Bounds = [||]
+        Factors = [||]
+        Multipliers = [||]
+    }
+
+/// What can be narrowed of a signal.
+let private narrow (context: Context) isOver (slopes: UncertainSlopes) (signal: Signal) =
     let rows = Array.init signal.Forms.Size id |> Array.filter (isOpen signal)
     let height = float (slopes.Count + 1)
     let operations = float rows.Length * height * height * float slopes.Coordinates
+    let reach = rows |> Array.map (fun i -> max signal.Fall[i] signal.Rise[i])
 
-    if slopes.Count = 0 || rows.Length = 0 || operations > mostOperations || isOver () then
-        signal
+    if
+        slopes.Count = 0
+        || rows.Length = 0
+        || operations > mostOperations
+        || not (Array.forall Double.IsFinite reach)
+        || isOver ()
+    then
+        nothing
     else
         let lfr =
             AffineForms.combine signal.Forms (rows |> Array.map (fun i -> struct (i, 1.0, i, 0.0)))
             |> slopes.Represent
 
-        let reach = rows |> Array.map (fun i -> max signal.Fall[i] signal.Rise[i])
-
-        if LinearFractional.isFinite lfr && Array.forall Double.IsFinite reach then
-            let bounds = proveRows context isOver slopes.Radius reach lfr
-            let fall, rise = Array.copy signal.Fall, Array.copy signal.Rise
-
-            rows
-            |> Array.iteri (fun k i ->
-                fall[i] <- min fall[i] bounds[k]
-                rise[i] <- min rise[i] bounds[k])
-
-            { signal with Fall = fall; Rise = rise }
+        if LinearFractional.isFinite lfr then
+            match proveRows context isOver slopes.Radius reach lfr with
+            | Some narrowed when narrowed.Entries.Length > 0 ->
+                { narrowed with
+                    Entries = narrowed.Entries |> Array.map (fun k -> rows[k])
+                }
+            | _ -> nothing
         else
-            signal
+            nothing
+
+/// The signal with the reach of entries whose sign is open narrowed by multipliers for the slopes so far. Ends early, with less
+/// narrowed, where `isOver` says so.
+let tighten (context: Context) isOver (slopes: UncertainSlopes) (signal: Signal) : Signal =
+    let narrowed = narrow context isOver slopes signal
+    slopes.Narrowed.Add narrowed
+
+    if narrowed.Entries.Length = 0 then
+        signal
+    else
+        let fall, rise = Array.copy signal.Fall, Array.copy signal.Rise
+
+        Array.iter2
+            (fun i bound ->
+                fall[i] <- min fall[i] bound
+                rise[i] <- min rise[i] bound)
+            narrowed.Entries
+            narrowed.Bounds
+
+        { signal with Fall = fall; Rise = rise }

@@ -26,6 +26,20 @@ type LinearFractional =
     /// Rows of the matrix.
     member lfr.Height = lfr.Uncertain + lfr.Outputs
 
+/// Entries inside a network whose reach was narrowed by multipliers (METHODS section 7, bootstrapping).
+[<NoComparison>]
+type NarrowedReach =
+    {
+        /// Their positions.
+        Entries: int[]
+        /// `|δy_i|` is at most this.
+        Bounds: float[]
+        /// `ρ_i`: the multipliers of row `i` are `ρ_i t`.
+        Factors: float[]
+        /// `t`, one a slope so far.
+        Multipliers: float[]
+    }
+
 /// What a linear fractional representation is built from: `w` so far, with bounds on its entries, and the rows of `v`.
 [<Sealed; AllowNullLiteral>]
 type internal UncertainSlopes(inputs: int, radius: float) =
@@ -41,6 +55,9 @@ type internal UncertainSlopes(inputs: int, radius: float) =
 
     /// The members that can win each window, the leader first, for each max pooling in order.
     member val Windows = ResizeArray<int[][]>()
+
+    /// What multipliers narrowed, for each time that it was tried, in order.
+    member val Narrowed = ResizeArray<NarrowedReach>()
 
     /// Bounds the length of `δx`.
     member _.Radius = radius

@@ -23,6 +23,8 @@ type MultiplierWitness =
         Bends: (int[] * float[]) list
         /// The members that can win each window, the leader first, for each max pooling in order.
         Windows: int[][] list
+        /// What multipliers narrowed inside the network, for each place where slopes are applied, in order.
+        Reaches: NarrowedReach list
     }
 
 /// Local LipSDP with slope intervals (METHODS section 7).
@@ -153,6 +155,7 @@ module LocalLipSdp =
                     entries, Array.init entries.Length (fun k -> 1.0 / multipliers.Weights[first + k]))
                 |> List.ofSeq
             Windows = List.ofSeq slopes.Windows
+            Reaches = List.ofSeq slopes.Narrowed
         }
 
     /// As `bound`, in a form that an independent checker can follow: ranges come from the representation alone and not from
@@ -170,6 +173,9 @@ module LocalLipSdp =
         let isOver () =
             limit |> Option.exists (fun limit -> clock.Elapsed > limit)
 
+        let isHalfOver () =
+            limit |> Option.exists (fun limit -> 2.0 * clock.Elapsed > limit)
+
         let analytic = Analytic.bound context definition network input radius
 
         let alone reason : struct (LocalLipSdpBound * MultiplierWitness option) =
@@ -186,7 +192,7 @@ module LocalLipSdp =
                             Context = context
                             Definition = definition
                             Enclosures = Map.empty
-                            Tighten = fun _ signal -> signal
+                            Tighten = Bootstrap.tighten context isHalfOver
                         }
                         id
 

@@ -106,12 +106,26 @@ let private writeMultiplierDocument (writer: Utf8JsonWriter) network input defin
     writer.WriteString("rigor", "certified")
     writer.WritePropertyName "bends"
 
+    let numbers (name: string) (values: float[]) =
+        writer.WritePropertyName name
+        writeArray writer values (fun t -> writer.WriteNumberValue(t: float))
+
     writeArray writer witness.Bends (fun (entries, multipliers) ->
         writer.WriteStartObject()
         writer.WritePropertyName "entries"
         writeIntegers writer entries
-        writer.WritePropertyName "multipliers"
-        writeArray writer multipliers (fun t -> writer.WriteNumberValue(t: float))
+        numbers "multipliers" multipliers
+        writer.WriteEndObject())
+
+    writer.WritePropertyName "reaches"
+
+    writeArray writer witness.Reaches (fun reach ->
+        writer.WriteStartObject()
+        writer.WritePropertyName "entries"
+        writeIntegers writer reach.Entries
+        numbers "bounds" reach.Bounds
+        numbers "factors" reach.Factors
+        numbers "multipliers" reach.Multipliers
         writer.WriteEndObject())
 
     writer.WritePropertyName "windows"
@@ -127,7 +141,11 @@ let writeMultipliers
     (bound: Bound)
     (witness: MultiplierWitness)
     : Result<byte[], string> =
-    let multipliers = witness.Bends |> List.collect (snd >> List.ofArray)
+    let multipliers =
+        (witness.Bends |> List.collect (snd >> List.ofArray))
+        @ (witness.Reaches
+           |> List.collect (fun reach ->
+               [ reach.Bounds; reach.Factors; reach.Multipliers ] |> List.collect List.ofArray))
 
     if List.forall Double.IsFinite (bound.Value :: multipliers) then
         use buffer = new MemoryStream()

@@ -85,6 +85,8 @@ let private bends (root: JsonObject) =
     |> Seq.map (fun bend -> (nonNull bend).AsObject())
     |> List.ofSeq
 
+let private number' (array: JsonArray) k = (at k array).GetValue<float>()
+
 /// Changes every multiplier.
 let private mapMultipliers (change: float -> float) (root: JsonObject) =
     for bend in bends root do
@@ -101,6 +103,36 @@ let ``A value lowered by more than the multipliers leave is rejected`` () =
             changed bytes (set "value" (0.98 * bound.Value))
             |> shouldBeRejected "value" case.Network case.Input
         | None -> ())
+
+/// The places of a certificate at which reaches are narrowed.
+let private narrowed (root: JsonObject) =
+    items root "reaches"
+    |> Seq.map (fun reach -> (nonNull reach).AsObject())
+    |> Seq.filter (fun reach -> (items reach "entries").Count > 0)
+    |> List.ofSeq
+
+[<Test>]
+let ``A reach that is stated smaller than its multipliers show is rejected`` () =
+    let mutable tried = 0
+
+    Generators.check 150 Generators.network (fun case ->
+        match certificate Nominal case.Network case.Input case.Radius with
+        | None -> ()
+        | Some(_, bytes) ->
+            let before = tried
+
+            let changed =
+                changed bytes (fun root ->
+                    for reach in narrowed root do
+                        tried <- tried + 1
+                        let bounds = items reach "bounds"
+                        bounds[0] <- JsonValue.Create(0.1 * number' bounds 0))
+
+            if tried > before then
+                shouldBeRejected "reach" case.Network case.Input changed)
+
+    TestContext.Out.WriteLine $"{tried} places with narrowed reaches"
+    Assert.That(tried, Is.GreaterThan 10)
 
 [<Test>]
 let ``No multipliers make the checker accept less than a slope that is attained`` () =

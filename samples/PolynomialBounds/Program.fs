@@ -1,5 +1,5 @@
 // Regenerates the tables and figures of docs/polynomial-bounds.md. Run it with:
-// dotnet run -c Release --project samples/PolynomialBounds -- FOLDER
+// dotnet run -c Release --project samples/PolynomialBounds -- FOLDER [constants|certified]
 
 open System.IO
 open LipVerify.Compute
@@ -10,6 +10,7 @@ open LipVerify.Solvers
 let private experiments =
     [
         "constants", LipschitzExperiment.run
+        "certified", CertificationExperiment.run
     ]
 
 let private run folder chosen =
@@ -34,5 +35,5 @@ let main arguments =
     | [ folder; name ] when experiments |> List.exists (fun (known, _) -> known = name) ->
         run folder (experiments |> List.filter (fun (known, _) -> known = name))
     | _ ->
-        eprintfn "usage: dotnet run -c Release --project samples/PolynomialBounds -- FOLDER"
+        eprintfn "usage: dotnet run -c Release --project samples/PolynomialBounds -- FOLDER [constants|certified]"
         2

@@ -52,6 +52,39 @@ let ``products of the terms' own variables bound the maximum too, and by no less
                 assertAtMost solverGap "floor ≤ LipOpt-3" (floorOf case Everywhere) value
             | Error problem -> Assert.Fail problem)
 
+[<Test>]
+let ``a wide network whose units read one input each has an exact LipOpt-3`` () =
+    requireSolvers ()
+    let draw = Draw 2
+    let size = 60
+    let values = draw.Gaussians size
+
+    let weights =
+        Array.init (size * size) (fun k -> if k / size = k % size then values[k / size] else 0.0)
+
+    let network =
+        Series
+            [
+                Step(
+                    "hidden",
+                    Layer.dense (Tensor.ofArray [ size; size ] weights) (Tensor.vector (draw.Gaussians size))
+                )
+                Step("relu", Relu)
+                Step(
+                    "output",
+                    Layer.dense (Tensor.ofArray [ 1; size ] (Array.create size 1.0)) (Tensor.vector [| 0.0 |])
+                )
+            ]
+        |> Network.create [ size ]
+        |> Result.defaultWith failwith
+
+    match PolynomialBound.compute context InstalledSolvers.all (LipOpt 3) Maximum network 0 Everywhere with
+    | Ok bound ->
+        let exact = Array.sumBy abs values
+        assertAtMost rounding "exact ≤ LipOpt-3" exact bound.Value
+        assertAtMost solverGap "LipOpt-3 ≤ exact" bound.Value exact
+    | Error problem -> Assert.Fail problem
+
 /// Whether these are moments of a distribution of three of `±1`: eight weights that are not negative. That of all three is free.
 let private isDistribution (singles: float list) (pairs: float list) =
     let weight triple (a, b, c) =

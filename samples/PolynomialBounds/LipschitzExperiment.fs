@@ -173,7 +173,7 @@ let private times rows : LineChart.Chart =
             ]
     }
 
-/// Measures, prints tables, and writes `lipschitz.csv` and two figures.
+/// Measures, prints tables, and writes `polynomial-bounds.csv` and two figures.
 let run context folder =
     let rows =
         [

@@ -12,14 +12,22 @@ let private nominal (case: NetworkCase) =
     | Ok bracket -> bracket
     | Error problem -> failwith problem
 
-/// Faces grow fast with the inputs.
-let private few = smallOver [ 1; 2; 3 ]
+/// Checks cases with their constant, but for the few whose pieces all meet in one kink and have too many faces to visit.
+let private checkFew count inputs (property: NetworkCase -> ExactBracket -> unit) =
+    let mutable declined = 0
+
+    check count (smallOver inputs) (fun case ->
+        match ExactPairs.local context case.Network case.Input case.Radius with
+        | Ok bracket -> property case bracket
+        | Error problem ->
+            Assert.That(problem, Does.Contain "faces")
+            declined <- declined + 1)
+
+    Assert.That(declined, Is.LessThan(count / 10))
 
 [<Test>]
 let ``Exact pairs: the lower end is the slope to the point that comes with it, inside the ball`` () =
-    check 120 few (fun case ->
-        let bracket = nominal case
-
+    checkFew 120 [ 1; 2; 3 ] (fun case bracket ->
         match bracket.Attained with
         | None -> Assert.That(bracket.Lower, Is.EqualTo 0.0)
         | Some x ->
@@ -29,8 +37,7 @@ let ``Exact pairs: the lower end is the slope to the point that comes with it, i
 
 [<Test>]
 let ``Exact pairs: the upper end covers samples and what is ascended`` () =
-    check 100 few (fun case ->
-        let bracket = nominal case
+    checkFew 100 [ 1; 2; 3 ] (fun case bracket ->
         let center = Tensor.values case.Input
 
         let points =
@@ -100,8 +107,8 @@ let ``Exact pairs: in general position the ends agree, below the uniform constan
 
 [<Test>]
 let ``Exact pairs: no nominal bound is below the exact nominal constant`` () =
-    check 150 few (fun case ->
-        let lower = (nominal case).Lower
+    checkFew 150 [ 1; 2; 3 ] (fun case bracket ->
+        let lower = bracket.Lower
 
         let covers what (bound: Bound) =
             Assert.That(bound.Value, Is.GreaterThanOrEqualTo lower, $"{what} at {case.Text}")

@@ -12,7 +12,7 @@ open System
 module ExactPairs =
 
     /// Beyond these the faces are too many.
-    let private mostFaces = 2_000_000
+    let private mostFaces = 300_000
 
     /// How far outside of a piece a point may lie, in parts of the radius, and still count for the upper end.
     let private tolerance = 1e-9

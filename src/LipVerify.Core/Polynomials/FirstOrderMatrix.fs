@@ -48,7 +48,8 @@ type BallRows =
         Constraints: MatrixConstraint list
     }
 
-let private unitBall norm rows =
+/// The coordinates of these rows are those of a point of the unit ball.
+let unitBall norm rows =
     match norm with
     | _ when List.isEmpty rows -> []
     | Maximum -> rows |> List.map (fun row -> atMost 1.0 [ entry 0 row row 1.0 ])

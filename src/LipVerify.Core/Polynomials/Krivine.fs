@@ -41,6 +41,9 @@ let private sets degree (cliques: int list list) =
         else
             Ok sets
 
+/// True where the products on these sets are not too many.
+let fits degree cliques = sets degree cliques |> Result.isOk
+
 /// `f_0 + Σ c_p·p_0 + Σ_{m ≠ 1} |r_m|` for the residual `r = λ − f − Σ c_p·p`: an upper bound on `f` for any `c`, whose negative entries
 /// are cut off, since no monomial exceeds 1 in size.
 let upperBound (objective: MultilinearPolynomial) (products: MultilinearPolynomial[]) (coefficients: float[]) =

@@ -129,6 +129,20 @@ let cliques (problem: GradientProblem) =
     | [] -> [ slopes ]
     | _ -> signs |> List.map (fun sign -> slopes @ [ sign ])
 
+/// Smaller sets, for sparse networks: each sign with the slopes that it shares a term with.
+let neighbourhoods (problem: GradientProblem) =
+    match problem.Norm with
+    | Euclidean -> cliques problem
+    | Maximum ->
+        [
+            for KeyValue(monomial, _) in problem.Objective do
+                for variable in monomial do
+                    if problem.Kinds[variable] = Sign then
+                        variable, monomial
+        ]
+        |> List.groupBy fst
+        |> List.map (fun (_, terms) -> terms |> List.collect snd |> List.distinct |> List.sort)
+
 /// The monomials with at most two of the variables.
 let private basis (clique: int list) =
     [|

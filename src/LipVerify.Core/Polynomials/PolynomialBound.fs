@@ -59,6 +59,15 @@ module PolynomialBound =
             Objective = problem.Objective |> Map.map (fun _ value -> Math.ScaleB(value, -exponent))
         }
 
+    /// The sets for LipOpt: all slopes with a sign, or those that meet it in a term where these are too many.
+    let private productSets degree problem =
+        let wide = MomentRelaxation.cliques problem
+
+        if Krivine.fits degree wide then
+            wide
+        else
+            MomentRelaxation.neighbourhoods problem
+
     let private maximise context solvers method (problem: GradientProblem) =
         if MultilinearPolynomial.degree problem.Objective = 0 then
             Ok(MultilinearPolynomial.coefficient [] problem.Objective)
@@ -73,7 +82,7 @@ module PolynomialBound =
             | Shor -> semidefinite (MomentRelaxation.shor problem)
             | Hr2 -> semidefinite (MomentRelaxation.hr2 problem)
             | Lasserre2 -> semidefinite (MomentRelaxation.lasserre2 problem)
-            | LipOpt degree -> Krivine.maximise context solvers.Linear degree (MomentRelaxation.cliques problem) problem
+            | LipOpt degree -> Krivine.maximise context solvers.Linear degree (productSets degree problem) problem
             |> Result.map (fun maximum -> factor * maximum)
 
     /// One hidden layer, or a method that takes the polynomial as it is.

@@ -20,12 +20,18 @@ type SlopeSign =
         Offset: float
     }
 
+/// What a pre-activation lies between.
+[<Struct>]
+type PreActivation =
+    {
+        /// It is at least this.
+        Low: float
+        /// It is at most this.
+        High: float
+    }
+
 /// Which slopes of ReLUs are not known over a region.
 module UnknownSlopes =
-
-    /// A pre-activation is in `[Low, High]`.
-    [<Struct>]
-    type private Interval = { Low: float; High: float }
 
     let private whole =
         {
@@ -37,7 +43,7 @@ module UnknownSlopes =
     let rowOf (weights: float[,]) i = weights[i, *]
 
     /// Pre-activations of the first layer over a ball: exact by the dual norm of each row, and rounded outward.
-    let private firstIntervals norm center (radius: float) (layer: DenseLayer) =
+    let firstIntervals norm center (radius: float) (layer: DenseLayer) =
         layer.Bias
         |> Array.mapi (fun i bias ->
             let row = rowOf layer.Weights i
@@ -66,7 +72,7 @@ module UnknownSlopes =
             })
 
     /// Pre-activations of a later layer by interval arithmetic.
-    let private laterIntervals (before: Interval[]) (layer: DenseLayer) =
+    let private laterIntervals (before: PreActivation[]) (layer: DenseLayer) =
         layer.Bias
         |> Array.mapi (fun i bias ->
             let mutable low, high, sizes = bias, bias, abs bias
@@ -96,7 +102,7 @@ module UnknownSlopes =
 
             (first, layers.Tail) ||> List.scan laterIntervals
 
-    let private number (intervals: Interval[] list) =
+    let private number (intervals: PreActivation[] list) =
         ((0, []), intervals)
         ||> List.fold (fun (next, done') layer ->
             let mutable next = next

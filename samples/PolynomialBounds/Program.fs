@@ -1,0 +1,39 @@
+// Regenerates the tables and figures of docs/polynomial-bounds.md. Run it with:
+// dotnet run -c Release --project samples/PolynomialBounds -- FOLDER [constants|certified]
+
+open System.IO
+open LipVerify.Compute
+open LipVerify.Core
+open LipVerify.Samples.PolynomialBounds
+open LipVerify.Solvers
+
+let private experiments =
+    [
+        "constants", LipschitzExperiment.run
+        "certified", CertificationExperiment.run
+    ]
+
+let private run folder chosen =
+    Directory.CreateDirectory folder |> ignore
+    let context = Context.create (Engines.Create("auto", 0))
+
+    for _, experiment in chosen do
+        experiment context folder
+
+    0
+
+[<EntryPoint>]
+let main arguments =
+    let isInstalled = Csdp.isInstalled () && Clp.isInstalled ()
+
+    match List.ofArray arguments with
+    | _ when not isInstalled ->
+        eprintfn "CSDP or Clp is missing: install the Debian packages coinor-csdp and coinor-libclp1"
+        2
+    | [] -> run "polynomial-bounds" experiments
+    | [ folder ] -> run folder experiments
+    | [ folder; name ] when experiments |> List.exists (fun (known, _) -> known = name) ->
+        run folder (experiments |> List.filter (fun (known, _) -> known = name))
+    | _ ->
+        eprintfn "usage: dotnet run -c Release --project samples/PolynomialBounds -- FOLDER [constants|certified]"
+        2

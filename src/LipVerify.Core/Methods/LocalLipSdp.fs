@@ -60,25 +60,40 @@ module LocalLipSdp =
             Problem: Result<struct (Bound * LinearFractional * string), string>
         }
 
+    /// The representation that leaves the fewest layers to Algorithm 1. In small networks narrowed reaches decide what fits; in large
+    /// ones, where many tries fail, only the one that fits without them is narrowed.
+    let private represent context definition kind enclosures lines isOver read start =
+        let fitting tighten =
+            Representation.representWhatFits
+                {
+                    Context = context
+                    Definition = definition
+                    Enclosures = enclosures
+                    Tighten = tighten
+                }
+                lines
+                read
+
+        let narrowed = fitting (Bootstrap.tighten context isOver)
+
+        if kind = Crown then
+            narrowed start
+        else
+            fitting (fun _ signal -> signal) start |> Result.bind (fst >> narrowed)
+
     /// Algorithm 1 and the representation of `read` of the outputs; after `isOver` no reaches are narrowed by multipliers any more.
     let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) isOver read =
+        let kind = enclosureKind network
+
         let struct (analytic, enclosure) =
-            Analytic.boundAndEnclosure context (enclosureKind network) definition network input radius
+            Analytic.boundAndEnclosure context kind definition network input radius
 
         let problem =
             if radius.Value = 0.0 then
                 Error "the ball is a point"
             else
                 Representation.startOf network input radius
-                |> Representation.representWhatFits
-                    {
-                        Context = context
-                        Definition = definition
-                        Enclosures = enclosure.Stages
-                        Tighten = Bootstrap.tighten context isOver
-                    }
-                    analytic.Layers
-                    read
+                |> represent context definition kind enclosure.Stages analytic.Layers isOver read
                 |> Result.bind (fun (suffix, lfr) ->
                     if LinearFractional.isFinite lfr then
                         Ok(struct (suffix.Lipschitz, lfr, Representation.describe suffix))

@@ -1,5 +1,5 @@
 /// Values beside each other as horizontal bars on a logarithmic axis, as an SVG picture that also reads in black-and-white
-/// print: upper bounds are filled, lower bounds hatched by their outline alone.
+/// print: upper bounds are filled, lower bounds drawn in outline alone.
 module LipVerify.Cli.BarPlot
 
 open System

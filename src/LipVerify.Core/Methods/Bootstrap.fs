@@ -100,7 +100,7 @@ let private rowProofs (context: Context) (lfr: LinearFractional) (multipliers: M
 let private jointly (context: Context) isOver (lfr: LinearFractional) =
     MultiplierSolver.solve context lfr None (fun progress ->
         context.Report $"{lfr.Outputs} open signs, {lfr.Uncertain} multipliers, step {progress.Steps}"
-        progress.Gap > 0.02 && progress.Steps < 60 && not (isOver ()))
+        progress.Gap > 0.01 && progress.Steps < 60 && not (isOver ()))
 
 /// A proof that narrows by less than this is not worth its time.
 let private worthwhile = 0.05

@@ -96,8 +96,8 @@ module internal MultiplierProblem =
         let matters = Array.zeroCreate<float> k
 
         for i in lfr.Height - 1 .. -1 .. 0 do
-            // A little more than is needed, so that the point is strictly feasible.
-            let weight = if i >= k then sizes[i] else 1.05 * matters[i]
+            // More than is needed, so that the point is well inside.
+            let weight = if i >= k then sizes[i] else 1.5 * matters[i]
 
             if i < k then
                 matters[i] <- weight

@@ -5,7 +5,11 @@ open LipVerify.Compute
 
 /// Minimises `γ` over the multipliers of METHODS section 7 by an interior point method. By Schur complements `F(γ², t) ⪰ 0` is
 /// the same as `S(μ, s) = diag(s, I) − μ K − B diag(s) Bᵀ ⪰ 0` for `μ = 1/γ²`, `s = 1/t`, `K = [H; M][H; M]ᵀ` and `B = [G; T]`:
-/// linear, and no larger than `w` and `δf` together. Newton steps for `q ln μ + ln det S` follow its central path as `q` grows.
+/// linear, and no larger than `w` and `δf` together.
+///
+/// Steps towards a pair of optimal points, `InteriorDirections`, come near the best `μ` in some fifteen, or get nowhere where the start
+/// suits the dual problem badly. Then Newton steps for `q ln μ + ln det S`, `PathDerivatives`, follow the central path as `q` grows: more of them, from
+/// wherever they start.
 module MultiplierSolver =
 
     /// What the solver knows after a step.
@@ -20,22 +24,108 @@ module MultiplierSolver =
             Steps: int
         }
 
-    /// The Newton step at a point, ties kept; its change lies in the room.
-    let private stepFor engine problem (room: PathRoom) (ties: int[] option) free pull (point: PathPoint) =
-        match ties with
-        | None -> PathDerivatives.direction engine free pull
-        | Some ties ->
-            PathDerivatives.direction engine (PathDerivatives.tie ties (Array.max ties + 1) free) pull
-            |> Option.map (fun step -> Array.append step[..0] (ties |> Array.map (fun tie -> step[tie + 1])))
-        |> Option.map (fun relative ->
-            let weights = Array.map2 (*) point.Weights relative[1..]
-            // What `QB` held has gone into the derivatives.
-            MultiplierProblem.formMatrix engine problem (point.Mu * relative[0]) weights 0.0 room.QB room.Change
+    /// The largest `μ` so far, with its weights.
+    type private Record = (struct (float * float[]))
 
+    let private better struct (mu: float, weights: float[]) nextMu nextWeights : Record =
+        if nextMu > mu then
+            struct (nextMu, nextWeights)
+        else
+            struct (mu, weights)
+
+    /// A strictly feasible point: `μ`, `s`, the matrix and its factor.
+    type private Start = (struct (float * float[] * float[] * float[]))
+
+    /// Steps after which the dual must be near its constraints.
+    let private trialSteps = 12
+
+    /// Follows pairs of points until `goOn` says to stop, or with nothing left to gain; else false beside the record.
+    let private followPairs (context: Context) problem ties (start: Start) (goOn: Record -> float -> int -> bool) =
+        let directions = InteriorDirections(context.Engine, problem, ties)
+
+        let rec iterate (point: InteriorPoint) record steps =
+            Context.check context
+
+            match directions.Next point with
+            | None -> struct (record, false)
+            | Some next ->
+                let struct (mu, _) as record = better record next.Mu next.Weights
+
+                let gap =
+                    if next.Infeasibility < 1e-5 then
+                        0.5 * ((next.Mu + directions.Gap next) / mu - 1.0)
+                    else
+                        Double.PositiveInfinity
+
+                if not (goOn record gap (steps + 1)) then
+                    struct (record, true)
+                elif steps + 1 >= trialSteps && next.Infeasibility > 0.1 then
+                    struct (record, false)
+                else
+                    iterate next record (steps + 1)
+
+        let struct (mu, weights, _, _) = start
+        iterate (directions.Start start) (struct (mu, weights)) 0
+
+    /// Follows the central path.
+    let private followPath
+        (context: Context)
+        (problem: MultiplierProblem.Problem)
+        ties
+        (start: Start)
+        record
+        (goOn: Record -> float -> int -> bool)
+        =
+        let engine, n = context.Engine, problem.Height
+        let path = CentralPath(engine, n)
+        let room = PathRoom(engine, problem)
+
+        // `best` is what `μ` is at most, once that is known.
+        let rec iterate (point: PathPoint) pull best record steps =
+            Context.check context
+            let derivatives = PathDerivatives.at engine problem room point
+
+            match PathDerivatives.direction engine ties derivatives pull with
+            | None -> record
+            | Some relative ->
+                let step = PathDerivatives.step engine problem room point relative
+                let gap = PathDerivatives.dualGap path n point derivatives step pull
+
+                let best =
+                    gap
+                    |> Option.map (fun gap -> min best (point.Mu * (1.0 + gap)))
+                    |> Option.defaultValue best
+
+                match path.Follow pull point step with
+                | None -> record
+                | Some next ->
+                    let struct (mu, _) as record = better record next.Mu next.Weights
+
+                    // Near the central path the pull may grow to where the gap is an eighth.
+                    let pull =
+                        if gap.IsSome then
+                            max pull (8.0 * float n / (best / next.Mu - 1.0))
+                        else
+                            pull
+
+                    if goOn record (0.5 * (best / mu - 1.0)) (steps + 1) then
+                        iterate next pull best record (steps + 1)
+                    else
+                        record
+
+        let struct (mu, weights, matrix, factor) = start
+
+        let point =
             {
-                Relative = relative
-                Change = room.Change
-            })
+                Mu = mu
+                Weights = weights
+                Matrix = matrix
+                Factor = factor
+            }
+
+        // The part of the central path where `μ` is within some ten times of the best: a stronger pull slides along the
+        // boundary, in steps as short as that is curved.
+        iterate point (0.1 * float n) infinity record 0
 
     let private solveRelevant
         (context: Context)
@@ -57,22 +147,12 @@ module MultiplierSolver =
             None
         else
             let problem = MultiplierProblem.create engine lfr ceiling
-            let n = problem.Height
 
-            let path = CentralPath(engine, n)
-            let room = PathRoom problem
-
-            let starting mu weights =
+            let starting mu weights : Start option =
                 let matrix = MultiplierProblem.matrixAt engine problem mu weights 1.0
 
-                MultiplierProblem.tryFactor engine n matrix
-                |> Option.map (fun f ->
-                    {
-                        Mu = mu
-                        Weights = weights
-                        Matrix = matrix
-                        Factor = f
-                    })
+                MultiplierProblem.tryFactor engine problem.Height matrix
+                |> Option.map (fun factor -> struct (mu, weights, matrix, factor))
 
             let toMultipliers struct (mu: float, weights) =
                 {
@@ -80,56 +160,17 @@ module MultiplierSolver =
                     Weights = weights
                 }
 
-            // `best` is what `μ` is at most, once that is known; `record` is the point with the largest `μ` so far.
-            let rec iterate (point: PathPoint) pull best (record: struct (float * float[])) steps =
-                Context.check context
-                let free = PathDerivatives.at engine problem room point
-
-                match stepFor engine problem room ties free pull point with
-                | None -> record
-                | Some step ->
-                    let gap = PathDerivatives.dualGap path n point free step pull
-
-                    let best =
-                        gap
-                        |> Option.map (fun gap -> min best (point.Mu * (1.0 + gap)))
-                        |> Option.defaultValue best
-
-                    match path.Follow pull point step with
-                    | None -> record
-                    | Some next ->
-                        let struct (mu, _) = record
-
-                        let record =
-                            if next.Mu > mu then
-                                struct (next.Mu, next.Weights)
-                            else
-                                record
-
-                        let struct (mu, _) = record
-
-                        let progress =
-                            {
-                                Multipliers = toMultipliers record
-                                Gap = 0.5 * (best / mu - 1.0)
-                                Steps = steps + 1
-                            }
-
-                        // Near the central path the pull may grow to where the gap is an eighth.
-                        let pull =
-                            if gap.IsSome then
-                                max pull (8.0 * float n / (best / next.Mu - 1.0))
-                            else
-                                pull
-
-                        if goOn progress then
-                            iterate next pull best record (steps + 1)
-                        else
-                            record
+            let goOn before record gap steps =
+                goOn
+                    {
+                        Multipliers = toMultipliers record
+                        Gap = gap
+                        Steps = before + steps
+                    }
 
             let cold factor =
                 match ties with
-                | None -> starting (1.0 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
+                | None -> starting (0.5 / factor) (Array.init k (fun j -> sizes[j] / matters[j] / factor))
                 | Some ties ->
                     let struct (mu, weights) = MultiplierProblem.tiedStart problem ties
                     starting (mu / factor) (weights |> Array.map (fun s -> s / factor))
@@ -141,12 +182,22 @@ module MultiplierSolver =
                 [ 1.0; 0.5; 0.25; 0.1; 0.03; 0.01; 1e-3 ]
                 |> List.tryPick (fun factor -> starting (factor * mu) (multipliers.Weights |> Array.map ((*) factor)))
 
-            Option.bind ofWarm warm
-            |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)
-            |> Option.map (fun start ->
-                // The part of the central path where `μ` is within some ten times of the best: a stronger pull slides along the
-                // boundary, in steps as short as that is curved.
-                iterate start (0.1 * float n) infinity struct (start.Mu, start.Weights) 0
+            let start () =
+                Option.bind ofWarm warm
+                |> Option.orElseWith (fun () -> [ 1.05; 2.0; 4.0; 16.0; 256.0 ] |> List.tryPick cold)
+
+            start ()
+            |> Option.map (fun first ->
+                let mutable taken = 0
+
+                let struct (record, isDone) =
+                    followPairs context problem ties first (fun record gap steps ->
+                        taken <- steps
+                        goOn 0 record gap steps)
+
+                match isDone, start () with
+                | false, Some again -> followPath context problem ties again record (goOn taken)
+                | _ -> record
                 |> toMultipliers)
 
     /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that do not change the outputs

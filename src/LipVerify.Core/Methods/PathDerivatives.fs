@@ -5,19 +5,15 @@ open System.Numerics.Tensors
 open LipVerify.Compute
 
 /// Room for the matrices of one step, used again by the next.
-type internal PathRoom(problem: MultiplierProblem.Problem) =
-    let n, k, c = problem.Height, problem.Uncertain, problem.Columns
+type internal PathRoom(engine: IEngine, problem: MultiplierProblem.Problem) =
+    let n, k = problem.Height, problem.Uncertain
     let room rows columns = Array.zeroCreate<float>(rows * columns)
 
     /// `L⁻¹`, for `S = L Lᵀ`.
     member val Inverse = room n n
     /// `Q = S⁻¹`.
     member val Q = room n n
-    member val QB = room n k
-    member val BQB = room k k
-    member val QY = room n c
-    member val YQY = room c c
-    member val BQY = room k c
+    member val Projections = Projections(engine, problem)
     member val Hessian = room (k + 1) (k + 1)
     /// `ΔS`.
     member val Change = room n n
@@ -29,28 +25,15 @@ module internal PathDerivatives =
     [<ReferenceEquality>]
     type Derivatives = { Gradient: float[]; Hessian: float[] }
 
-    let private multiplyFactors engine (problem: MultiplierProblem.Problem) (point: PathPoint) (room: PathRoom) =
+    /// The derivatives at a point; the Hessian lies in the room.
+    let at engine (problem: MultiplierProblem.Problem) (room: PathRoom) (point: PathPoint) =
         let n, k, c = problem.Height, problem.Uncertain, problem.Columns
         Array.blit point.Factor 0 room.Inverse 0 room.Inverse.Length
         TriangularProducts.invertLower engine n room.Inverse
         TriangularProducts.gramOfLower engine n room.Inverse room.Q
-        TriangularProducts.timesLower engine n k room.Q problem.B room.QB
-        TriangularProducts.symmetricAdjointProduct engine n k problem.B room.QB room.BQB
-
-        if problem.IsLower then
-            TriangularProducts.timesLower engine n c room.Q problem.Y room.QY
-            TriangularProducts.symmetricAdjointProduct engine n c problem.Y room.QY room.YQY
-        else
-            MultiplierProblem.multiplyInto engine false false n c n room.Q n problem.Y c room.QY
-            MultiplierProblem.multiplyInto engine true false c c n problem.Y c room.QY c room.YQY
-
-        TriangularProducts.adjointProduct engine n k c problem.B room.QY room.BQY
-
-    /// The derivatives at a point; the Hessian lies in the room.
-    let at (engine: IEngine) (problem: MultiplierProblem.Problem) (room: PathRoom) (point: PathPoint) =
-        let n, k, c = problem.Height, problem.Uncertain, problem.Columns
-        multiplyFactors engine problem point room
-        let q, qb, bqb, qy, bqy = room.Q, room.QB, room.BQB, room.QY, room.BQY
+        let p = room.Projections
+        p.Of room.Q
+        let q, qb, bqb, qy, bqy = room.Q, p.ZB, p.BZB, p.ZY, p.BZY
         let gradient = Array.zeroCreate<float>(k + 1)
         let size = k + 1
         let hessian = room.Hessian
@@ -63,7 +46,7 @@ module internal PathDerivatives =
 
         gradient[0] <- point.Mu * trace
 
-        hessian[0] <- point.Mu * point.Mu * TensorPrimitives.SumOfSquares(ReadOnlySpan room.YQY)
+        hessian[0] <- point.Mu * point.Mu * TensorPrimitives.SumOfSquares(ReadOnlySpan p.YZY)
 
         for i in 0 .. k - 1 do
             let si = point.Weights[i]
@@ -87,51 +70,30 @@ module internal PathDerivatives =
             Hessian = hessian
         }
 
-    /// Derivatives where the weights of each tie change by one factor: in relative terms those of its members add up.
-    let tie (ties: int[]) count (derivatives: Derivatives) =
+    /// The Newton step `−H⁻¹ g` for the pull `q`, in relative terms.
+    let direction (engine: IEngine) ties (derivatives: Derivatives) pull =
         let size = derivatives.Gradient.Length
-        let tied = count + 1
-        let place i = if i = 0 then 0 else ties[i - 1] + 1
-        let gradient = Array.zeroCreate<float> tied
-        let hessian = Array.zeroCreate<float>(tied * tied)
+        let gradient = Ties.vector ties derivatives.Gradient |> Array.copy
+        let hessian = Ties.matrix ties size derivatives.Hessian |> Array.copy
+        gradient[0] <- gradient[0] - pull
+        hessian[0] <- hessian[0] + pull
 
-        for i in 0 .. size - 1 do
-            let a = place i
-            gradient[a] <- gradient[a] + derivatives.Gradient[i]
+        Ties.tryFactor engine gradient.Length hessian
+        |> Option.map (fun factor ->
+            TriangularProducts.solveFactored gradient.Length factor gradient
+            |> Array.map (~-)
+            |> Ties.expand ties)
 
-            for j in 0..i do
-                let b = place j
-                let value = derivatives.Hessian[i * size + j]
-                let k = max a b * tied + min a b
-                // Of two members of one tie both orders lie on the diagonal.
-                hessian[k] <- hessian[k] + (if a = b && i <> j then 2.0 * value else value)
+    /// A step with the change that it makes, which lies in the room.
+    let step engine problem (room: PathRoom) (point: PathPoint) (relative: float[]) =
+        let weights = Array.map2 (*) point.Weights relative[1..]
+        // What `QB` held has gone into the derivatives.
+        MultiplierProblem.formMatrix engine problem (point.Mu * relative[0]) weights 0.0 room.Projections.ZB room.Change
 
         {
-            Gradient = gradient
-            Hessian = hessian
+            Relative = relative
+            Change = room.Change
         }
-
-    /// `−H⁻¹ g` in relative terms, with a ridge where rounding has made the Hessian indefinite.
-    let direction (engine: IEngine) (derivatives: Derivatives) pull =
-        let size = derivatives.Gradient.Length
-        let gradient = Array.copy derivatives.Gradient
-        gradient[0] <- gradient[0] - pull
-
-        let rec attempt ridge =
-            let factor = Array.copy derivatives.Hessian
-            factor[0] <- factor[0] + pull
-
-            for i in 0 .. size - 1 do
-                factor[i * size + i] <- factor[i * size + i] * (1.0 + ridge) + 1e-300
-
-            if engine.TryCholesky((size: int), HostStorage factor) then
-                TriangularProducts.solveFactored size factor gradient |> Array.map (~-) |> Some
-            elif ridge > 1.0 then
-                None
-            else
-                attempt (max 1e-14 (100.0 * ridge))
-
-        attempt 0.0
 
     /// How much larger than at `point` `μ` can be anywhere, relatively, from the Newton step for the pull `q`: where
     /// `Z = S⁻¹ − S⁻¹ ΔS S⁻¹` is positive definite it is feasible in the dual problem, and `⟨Z, S⟩` says so. None off the central path.

@@ -1,4 +1,5 @@
-/// Rows that are carried through the factors of a product of matrices, for the recursion of RecurJac (Zhang, Zhang & Hsieh 2019).
+/// Rows that are carried through the factors of a product of matrices, for the recursion of RecurJac (Zhang, Zhang & Hsieh 2019) with
+/// linear functions where signs are not known (Shi, Wang, Zhang, Kolter & Hsieh 2022).
 /// A row `w` with an offset `c` stands for a bound on an entry of the product: it is at most `Y w + c`, where `Y` is the row of the
 /// derivatives of one output at the place where the row is now. Rows are taken as exact numbers; what rounding takes from them is
 /// added to the offset.
@@ -120,11 +121,12 @@ let private throughLinear engine map isAdjoint weights lost rows =
 let private largestProduct lower upper least largest =
     max (max (timesUp upper largest) (timesUp lower least)) (max (timesUp upper least) (timesUp lower largest))
 
-/// What becomes of a term `y·v` with `y ∈ [lower, upper]` and `v ∈ [least, largest]`, both rounded outward: where one number stands
-/// for `v` it is kept, else its part of the bound is known.
+/// A term `y·v` is at most `Kept·y + Known`.
 [<Struct>]
 type private Term = { Kept: float; Known: float }
 
+/// The term `y·v` for `y ∈ [lower, upper]` and `v ∈ [least, largest]`, both rounded outward. Where the sign of `y` is known, so is the
+/// worst `v`; else the largest value, `max(y·largest, y·least)`, is convex in `y`, and lies below its chord (Shi et al. 2022).
 let private term lower upper least largest =
     if least = largest then
         { Kept = least; Known = 0.0 }
@@ -133,9 +135,14 @@ let private term lower upper least largest =
     elif upper <= 0.0 then
         { Kept = least; Known = 0.0 }
     else
+        // Any slope is a sound one, given what the ends lie above it.
+        let slope =
+            let slope = (upper * largest - lower * least) / (upper - lower)
+            if Double.IsFinite slope then slope else 0.0
+
         {
-            Kept = 0.0
-            Known = largestProduct lower upper least largest
+            Kept = slope
+            Known = max (timesUp upper (Rounding.addUp largest -slope)) (timesUp -lower (Rounding.addUp slope -least))
         }
 
 /// Bounds on the values behind slopes or means, one pair for each entry of the derivatives: `bound i (least, largest)`.
@@ -164,8 +171,7 @@ let private overBend bend (w: ReadOnlyMemory<float>) : struct (int * (int -> str
                     struct (least, largest))
     | _ -> invalidArg (nameof bend) "no slopes and no means"
 
-/// Where derivatives behind a bend have a known sign, the slope that is worst for a coefficient is known, and the product stays a
-/// coefficient; else the product joins the offset with its largest value. Beside the rows behind the bend come the bounds that
+/// What slopes or means make of coefficients, by `term`. Beside the rows behind the bend come the bounds that
 /// the intervals of the derivatives there give at once.
 let private throughSlopes bend (behind: Derivatives) rows =
     let struct (width, _) = overBend bend (ReadOnlyMemory rows.Coefficients)

@@ -18,6 +18,9 @@ module Norm =
         | Maximum -> "inf"
         | Taxicab -> "1"
 
+    /// All of them.
+    let all = [ Euclidean; Maximum; Taxicab ]
+
     /// `max wᵀx` over `‖x‖ ≤ 1`, up to rounding: the norm dual to this one.
     let dual norm (w: float[]) =
         let largest () =

@@ -5,8 +5,11 @@ module LipVerify.Core.RecurJac
 open System
 open LipVerify.Core.JacobianRows
 
-/// Multiplications that the recursion takes at most: some minutes.
-let private mostWork = 4e12
+/// Multiplications that a recursion takes at most: some minutes.
+let private mostWork = 1e12
+
+/// Those up to which both recursions are done.
+let private bothWork = 2e10
 
 /// Entries of bounds on derivatives that the recursion from the inputs keeps, at most.
 let private mostDerivatives = 1L <<< 25
@@ -40,7 +43,7 @@ let private within (bounds: Derivatives) (columns: EnclosedTensor[]) =
         |> JacobianIntervals.ofPairs column.Value.Shape)
 
 /// The recursion from the outputs, and that from the inputs: it is the same one on the transposed product.
-let private recursion context inputs factors =
+let private recursion (context: Context) inputs factors =
     let outputs = JacobianFactor.outputs inputs factors
     let transposed = JacobianFactor.transpose factors
     let work = JacobianRecursion.work inputs factors
@@ -60,13 +63,19 @@ let private recursion context inputs factors =
             Upper = transpose inputs outputs bounds.Upper
         }
 
-    match work <= mostWork, isSmall && transposedWork <= mostWork with
-    | true, true -> Ok(intersect (fromOutputs ()) (fromInputs ()))
-    | true, false -> Ok(fromOutputs ())
-    | false, true -> Ok(fromInputs ())
-    | false, false ->
+    let transposedWork = if isSmall then transposedWork else Double.PositiveInfinity
+
+    context.Report $"{work:G2} multiplications from the outputs, {transposedWork:G2} from the inputs"
+
+    if max work transposedWork <= bothWork then
+        Ok(intersect (fromOutputs ()) (fromInputs ()))
+    elif work <= min transposedWork mostWork then
+        Ok(fromOutputs ())
+    elif transposedWork <= mostWork then
+        Ok(fromInputs ())
+    else
         Error
-            $"the recursion would take {work:G2} multiplications, for each output and each entry of a layer a way through those behind it; at most {mostWork:G2} are"
+            $"the recursion would take {min work transposedWork:G2} multiplications, for each output and each entry of a layer a way through those behind it; at most {mostWork:G2} are"
 
 let private compute context norm definition (network: Network) input radius =
     FastLip.checkSize network

@@ -326,11 +326,11 @@ let ``RecurJac: it keeps the correlation that intervals lose`` () =
 
 [<Test>]
 let ``RecurJac: a network whose recursion takes too long is declined`` () =
-    let square = Layer.linear (Dense(Dense.create (Tensor.create [ 2000; 2000 ] 0.01)))
+    let square = Layer.linear (Dense(Dense.create (Tensor.create [ 600; 600 ] 0.01)))
 
     let network =
         build
-            [ 2000 ]
+            [ 600 ]
             [
                 for _ in 1..3 do
                     Step("dense", square)
@@ -338,6 +338,6 @@ let ``RecurJac: a network whose recursion takes too long is declined`` () =
                 Step("dense", square)
             ]
 
-    match RecurJac.bound context Maximum Nominal network (Tensor.create [ 2000 ] 0.0) (radius 0.1) with
+    match RecurJac.bound context Maximum Nominal network (Tensor.create [ 600 ] 0.0) (radius 0.1) with
     | Ok _ -> Assert.Fail "accepted"
     | Error problem -> Assert.That(problem, Does.Contain "multiplications")

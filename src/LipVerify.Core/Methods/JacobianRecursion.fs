@@ -6,6 +6,7 @@ module internal LipVerify.Core.JacobianRecursion
 open System
 open LipVerify.Compute
 open LipVerify.Core.JacobianRows
+open LipVerify.Core.JacobianPaths
 
 /// What is known from a place on.
 [<ReferenceEquality>]

@@ -1,10 +1,10 @@
-/// Elementwise Jacobian bounds (METHODS section 10, FastLip) against sampled and traced slopes, in both norms.
+/// Elementwise Jacobian bounds (METHODS section 10, FastLip) against sampled and traced slopes, in all norms.
 module LipVerify.Propositions.FastLip
 
-open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
+open LipVerify.Propositions.NormedBalls
 open NUnit.Framework
 
 let private bound norm definition (case: NetworkCase) =
@@ -13,34 +13,6 @@ let private bound norm definition (case: NetworkCase) =
         Assert.That(bound.Rigor, Is.EqualTo Certified)
         bound.Value
     | Error problem -> failwith problem
-
-let private maximumNorm (v: float[]) =
-    (0.0, v) ||> Array.fold (fun best x -> max best (abs x))
-
-/// Slopes in the maximum norm from `origin` to each of the points that differ from it.
-let private maximumSlopes network (origin: float[]) (points: float[][]) =
-    let all = Array.append [| origin |] points
-    let values, errors = evaluateAll network all, evaluationErrors network all
-
-    [|
-        for k in 1 .. points.Length do
-            let distance = maximumNorm (Array.map2 (-) all[k] origin)
-
-            if distance > 0.0 then
-                {
-                    Value = maximumNorm (Array.map2 (-) values[k] values[0]) / distance
-                    Noise = (errors[k] + errors[0]) / distance
-                }
-    |]
-
-/// Points of the box around `center`: vertices, faces and the inside.
-let private boxSamples (draw: Draw) count (center: float[]) radius =
-    Array.init count (fun _ ->
-        let shrink = draw.Pick [ 1.0; 1.0; 0.5; 1e-3 ]
-
-        center
-        |> Array.map (fun c -> c + shrink * radius * draw.Pick [ -1.0; 1.0; draw.Real(-1.0, 1.0) ]))
-    |> Array.filter (fun x -> maximumNorm (Array.map2 (-) x center) <= radius)
 
 [<Test>]
 let ``FastLip: the nominal bound covers samples, lines and their knots`` () =
@@ -64,19 +36,21 @@ let ``FastLip: the uniform bound covers pairs and the pieces between them`` () =
             slopes case.Network x [| y |] |> assertBounds "a pair" bound
             pieceSlopes case.Network x y |> assertBounds "a piece" bound)
 
-[<Test>]
-let ``FastLip: in the maximum norm, the bounds cover samples of the box and pairs of them`` () =
+[<TestCase("inf"); TestCase("1")>]
+let ``FastLip: in the maximum norm and the 1-norm, the bounds cover samples of the ball and pairs of them`` label =
+    let norm = norms |> List.find (fun norm -> Norm.label norm = label)
+
     check 150 network (fun case ->
         let center = Tensor.values case.Input
-        let points = boxSamples (Draw case.Seed) 24 center case.Radius.Value
+        let points = pointsIn norm (Draw case.Seed) 24 center case.Radius.Value
 
-        maximumSlopes case.Network center points
-        |> assertBounds "nominal" (bound Maximum Nominal case)
+        slopesIn norm case.Network center points
+        |> assertBounds "nominal" (bound norm Nominal case)
 
-        let uniform = bound Maximum Uniform case
+        let uniform = bound norm Uniform case
 
         for x, y in Array.pairwise points do
-            maximumSlopes case.Network x [| y |] |> assertBounds "a pair" uniform)
+            slopesIn norm case.Network x [| y |] |> assertBounds "a pair" uniform)
 
 [<Test>]
 let ``FastLip: of an affine network, the norm of its matrix`` () =
@@ -98,14 +72,16 @@ let ``FastLip: of an affine network, the norm of its matrix`` () =
             | Ok bound -> bound.Value
             | Error problem -> failwith problem
 
-        let spectral = spectralNorm product
-        let largestRow = product |> Array.map (Array.sumBy abs) |> Array.max
-        // Rounding of nine terms, and the looseness of the spectral certificate.
-        Assert.That(value Euclidean, Is.EqualTo(spectral).Within(1e-9 * spectral))
-        Assert.That(value Maximum, Is.EqualTo(largestRow).Within(1e-13 * largestRow))
+        for norm in norms do
+            let exact = operatorNorm norm product
+            // Rounding of nine terms, and the looseness of the spectral certificate.
+            let tolerance = if norm = Euclidean then 1e-9 else 1e-13
+            Assert.That(value norm, Is.EqualTo(exact).Within(tolerance * exact))
 
-[<Test>]
-let ``FastLip: with radius 0 of the maximum norm, the row sums of the Jacobian`` () =
+[<TestCase("inf", 8.0); TestCase("1", 9.0)>]
+let ``FastLip: with radius 0, the row sums or the column sums of the Jacobian`` label (expected: float) =
+    let norm = norms |> List.find (fun norm -> Norm.label norm = label)
+
     let weights = Tensor.ofArray [ 2; 2 ] [| 1.0; -2.0; 3.0; 1.0 |]
 
     let network =
@@ -118,8 +94,8 @@ let ``FastLip: with radius 0 of the maximum norm, the row sums of the Jacobian``
             ]
 
     // At (−3, 0) the first neuron is off (−2.5), the second on (1): the Jacobian is the second column times (3, 1).
-    match FastLip.bound context Maximum Uniform network (Tensor.vector [| -3.0; 0.0 |]) (radius 0.0) with
-    | Ok bound -> Assert.That(bound.Value, Is.EqualTo(8.0).Within(1e-12))
+    match FastLip.bound context norm Uniform network (Tensor.vector [| -3.0; 0.0 |]) (radius 0.0) with
+    | Ok bound -> Assert.That(bound.Value, Is.EqualTo(expected).Within(1e-12))
     | Error problem -> failwith problem
 
 [<Test>]

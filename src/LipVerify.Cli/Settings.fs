@@ -86,16 +86,16 @@ module Settings =
         | _ -> Error $"--time-limit must be a number of seconds that is not negative, not \"{text}\""
 
     let private norm text =
-        match text with
-        | "2" -> Ok Euclidean
-        | "inf" -> Ok Maximum
-        | _ -> Error $"--norm must be 2 or inf, not \"{text}\""
+        match Norm.all |> List.tryFind (fun norm -> Norm.label norm = text) with
+        | Some norm -> Ok norm
+        | None -> Error $"--norm must be 1, 2 or inf, not \"{text}\""
 
     /// Refuses other norms, for what is there in the 2-norm only.
     let requireEuclidean norm =
         match norm with
         | Euclidean -> Ok()
-        | Maximum -> Error $"--norm {Norm.label norm} is there for lipverify bound only"
+        | Maximum
+        | Taxicab -> Error $"--norm {Norm.label norm} is there for lipverify bound only"
 
     let private failureProbability text =
         match number "--failure-probability" text with

@@ -15,7 +15,7 @@ namespace LipVerify;
 public sealed record LayerBound(
     int Index, string Name, string Kind, double Lipschitz, Rigor Rigor, double? RadiusIn, double? RadiusOut, int Active, int Size);
 
-/// <summary>An upper bound on a Lipschitz constant of a network in the 2-norm, and where it comes from.</summary>
+/// <summary>An upper bound on a Lipschitz constant of a network, in the 2-norm unless another was asked for, and where it comes from.</summary>
 /// <param name="Value">The bound: output distance per input distance.</param>
 /// <param name="Rigor">What it promises.</param>
 /// <param name="Layers">The layers' own bounds, in order.</param>
@@ -137,6 +137,78 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
             return found.Result;
         });
         return bound with { Explanation = explanation };
+    }
+
+    /// <summary>
+    /// Bounds the local Lipschitz constant on a ball of any norm by intervals of the entries of the Jacobian (FastLip, Weng et al. 2018);
+    /// there are no layers. Of use at small radii.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
+    /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// The network is too large, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite, or the norm is none.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and the Jacobian is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound FastLip(
+        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
+        OfJacobians(Core.FastLip.bound, network, input, radius, norm, options, progress, cancellationToken);
+
+    /// <summary>
+    /// As <see cref="FastLip"/>, with entries bounded by a recursion through the layers (RecurJac, Zhang, Zhang and Hsieh 2019): never above it,
+    /// and well below it in networks of several layers; takes longer.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
+    /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// The network is too large, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite, or the norm is none.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and the Jacobian is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound RecurJac(
+        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
+        OfJacobians(Core.RecurJac.bound, network, input, radius, norm, options, progress, cancellationToken);
+
+    private delegate FSharpResult<Core.Bound, string> JacobianMethod(
+        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Network network, Core.Tensor input, Core.Radius radius);
+
+    private static LipschitzBound OfJacobians(
+        JacobianMethod method, Network network, ReadOnlySpan<double> input, double radius, Norm norm, BoundOptions? options,
+        IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        var coreNorm = norm switch
+        {
+            Norm.Euclidean => Core.Norm.Euclidean,
+            Norm.Maximum => Core.Norm.Maximum,
+            Norm.Taxicab => Core.Norm.Taxicab,
+            _ => throw new ArgumentOutOfRangeException(nameof(norm), norm, "The norm is Euclidean, Maximum or Taxicab."),
+        };
+        options ??= new BoundOptions();
+        var checkedRadius = Checked.Radius(radius, nameof(radius));
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken);
+        var result = Checked.Certifiable(
+            () => method(context, coreNorm, options.CoreDefinition, network.Value, nominal, checkedRadius));
+        return result.IsOk
+            ? new(result.ResultValue.Value, Rigor.From(result.ResultValue.Rigor), [])
+            : throw new ArgumentException(result.ErrorValue, nameof(network));
     }
 
     private static LipschitzBound From(Func<Core.NetworkBound> compute)

@@ -41,6 +41,30 @@ public class LipschitzBoundTests
         Assert.That(local.Explanation, Is.Null);
     }
 
+    [TestCase(Norm.Euclidean, 4.0)]
+    [TestCase(Norm.Maximum, 4.0)]
+    [TestCase(Norm.Taxicab, 5.0)]
+    public void Elementwise_bounds_of_an_affine_network_are_the_norm_of_its_matrix(Norm norm, double expected)
+    {
+        var network = norm == Norm.Euclidean ? Models.Linear([4, 0], [0, 1]) : Models.Linear([3, 1], [-2, -1]);
+        foreach (var bound in new[]
+        {
+            LipschitzBound.FastLip(network, [1, 2], 0.5, norm), LipschitzBound.RecurJac(network, [1, 2], 0.5, norm),
+        })
+        {
+            // The spectral certificate is loose by 1e-9 at most.
+            Assert.That(bound.Value, Is.GreaterThanOrEqualTo(expected).And.LessThan(expected * (1 + 1e-8)));
+            Assert.That(bound.Rigor.Kind, Is.EqualTo(RigorKind.Certified));
+            Assert.That(bound.Layers, Is.Empty);
+        }
+    }
+
+    [Test]
+    public void Elementwise_bounds_refuse_a_norm_that_is_none() =>
+        Assert.That(
+            () => LipschitzBound.RecurJac(Models.Linear([1, 0]), [1, 2], 0.5, (Norm)7),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
+
     [Test]
     public void The_global_bound_keeps_its_golden_figure()
     {

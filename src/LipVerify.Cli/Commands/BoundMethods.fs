@@ -128,7 +128,17 @@ let private fastLip =
           (InBall(fun query input radius ->
               FastLip.bound query.Context query.Norm query.Definition query.Network input radius
               |> Result.map ofBound)) with
-        Norms = [ Euclidean; Maximum ]
+        Norms = Norm.all
+    }
+
+/// RecurJac of Zhang, Zhang & Hsieh (2019), with linear functions where signs are not known.
+let private recurJac =
+    { plain
+          "recurjac"
+          (InBall(fun query input radius ->
+              RecurJac.bound query.Context query.Norm query.Definition query.Network input radius
+              |> Result.map ofBound)) with
+        Norms = Norm.all
     }
 
 let private polynomial name method =
@@ -164,6 +174,7 @@ let all: BoundMethod list =
         localLipSdp
         exact
         fastLip
+        recurJac
         for name in PolynomialBound.names do
             yield! PolynomialBound.tryFind name |> Option.map (polynomial name) |> Option.toList
     ]

@@ -104,8 +104,8 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
     let radius =
         if settings.Enclosure.IsSome then
             Error(Usage "--enclosure: compare runs analytic with the enclosures ball and crown side by side")
-        elif settings.Norm = Maximum then
-            Error(Usage "--norm: compare lists both norms side by side")
+        elif settings.Norm <> Euclidean then
+            Error(Usage "--norm: compare lists the norms side by side")
         else
             Settings.radius (arguments.GetResult CompareArguments.Radius)
             |> Result.mapError Usage

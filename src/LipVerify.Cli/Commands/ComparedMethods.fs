@@ -83,5 +83,5 @@ module ComparedMethods =
     let all (limit: TimeSpan option) : ComparedMethod list =
         let limit = limit |> Option.defaultValue patience
 
-        [ Euclidean; Maximum ]
+        Norm.all
         |> List.collect (fun norm -> BoundMethods.all |> List.collect (rows limit norm))

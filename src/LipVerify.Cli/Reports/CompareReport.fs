@@ -150,7 +150,7 @@ module CompareReport =
             rows |> List.filter (fun row -> row.Definition = definition && row.Norm = norm)
 
         [
-            for norm in [ Euclidean; Maximum ] do
+            for norm in Norm.all do
                 for definition in [ Nominal; Uniform ] do
                     let bars =
                         (report.Lower |> of' definition norm |> List.choose (bar Lower))

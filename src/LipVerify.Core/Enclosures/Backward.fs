@@ -216,10 +216,27 @@ let private normUp (row: ReadOnlySpan<float>) =
     else
         Vectors.normUp (row.ToArray())
 
+/// The largest value of a row over a unit ball of this norm, rounded upward.
+let private dualUp norm (row: ReadOnlySpan<float>) =
+    match norm with
+    | Euclidean -> normUp row
+    | Maximum ->
+        let sum = Tensors.TensorPrimitives.SumOfMagnitudes row
+        Rounding.mulUp (1.0 + 2.0 * Rounding.gamma (row.Length + 1)) sum
+    | Taxicab -> abs (Tensors.TensorPrimitives.MaxMagnitude row)
+
 /// Upper bounds on `count` linear functions of the deviations behind `steps` (the last first) over a ball around the input.
 /// `fill` writes the coefficients of a function, `size` of them, over zeros. A bound that left the range of doubles is infinite
 /// or not a number.
-let upperBounds (context: Context) steps (radius: float) size count (fill: int -> Memory<float> -> unit) : float[] =
+let upperBounds
+    (context: Context)
+    steps
+    norm
+    (radius: float)
+    size
+    count
+    (fill: int -> Memory<float> -> unit)
+    : float[] =
     let rowsAtOnce = budget / max size (widest steps) |> max 1 |> min mostRows
     let bounds = Array.zeroCreate count
 
@@ -239,8 +256,8 @@ let upperBounds (context: Context) steps (radius: float) size count (fill: int -
         let inputs = rows.Coefficients.Length / rows.Count
 
         for r in 0 .. rows.Count - 1 do
-            let norm = normUp (ReadOnlySpan(rows.Coefficients, r * inputs, inputs))
+            let largest = dualUp norm (ReadOnlySpan(rows.Coefficients, r * inputs, inputs))
 
-            bounds[first + r] <- Rounding.addUp rows.Offsets[r] (Rounding.mulUp radius norm)
+            bounds[first + r] <- Rounding.addUp rows.Offsets[r] (Rounding.mulUp radius largest)
 
     bounds

@@ -40,7 +40,7 @@ let lowerBounds (context: Context) (network: Network) (input: Tensor) (radius: R
     let center = EnclosedTensor.exact (Tensor.reshape network.InputShape input)
 
     let output =
-        series context (Reach.start Crown center radius.Value) (Stage.ofNetwork network)
+        series context (Reach.start Euclidean Crown center radius.Value) (Stage.ofNetwork network)
 
     let values, errors =
         Tensor.values output.Nominal.Value, Tensor.values output.Nominal.Error
@@ -51,7 +51,7 @@ let lowerBounds (context: Context) (network: Network) (input: Tensor) (radius: R
             coefficients.Span[label] <- -1.0
 
     let losses =
-        Backward.upperBounds context output.Steps radius.Value values.Length values.Length fill
+        Backward.upperBounds context output.Steps Euclidean radius.Value values.Length values.Length fill
 
     let margin j loss =
         let least = -(Rounding.addUp -values[label] errors[label])

@@ -8,7 +8,9 @@ open LipVerify.Compute
 type internal Reach =
     {
         Kind: EnclosureKind
-        /// The radius of the ball of inputs of the network.
+        /// The norm of the ball of inputs of the network.
+        Norm: Norm
+        /// Its radius.
         Radius: float
         Nominal: EnclosedTensor
         Fall: float[]
@@ -32,12 +34,13 @@ module internal Reach =
 
     let private tighter (bound: float) other = if other < bound then other else bound
 
-    /// The inputs of a network: a ball around `center`.
-    let start kind (center: EnclosedTensor) radius =
+    /// The inputs of a network: a ball of this norm around `center`.
+    let start norm kind (center: EnclosedTensor) radius =
         let size = center.Value.Length
 
         {
             Kind = kind
+            Norm = norm
             Radius = radius
             Nominal = center
             Fall = Array.create size radius
@@ -99,12 +102,10 @@ module internal Reach =
             Error = Tensor.ofArray shape reaches
         }
 
-    /// Deviations behind a linear map, in interval arithmetic; over the ball of inputs exactly, `ε‖a_i‖`.
+    /// Deviations behind a linear map, in interval arithmetic; over the ball of inputs exactly, `ε‖a_i‖` in the dual norm.
     let private throughMap (engine: IEngine) (layer: PlacedLayer) map (reach: Reach) =
         if reach.IsInput then
-            let norms =
-                RowNorms.rowNorms engine map (Tensor.create (LinearMap.inputShape map) 1.0)
-                |> Tensor.values
+            let norms = RowNorms.dualNorms engine reach.Norm map |> Tensor.values
 
             let deviations = norms |> Array.map (Rounding.mulUp reach.Radius >> known)
             struct (deviations, deviations)
@@ -165,7 +166,14 @@ module internal Reach =
                 coefficients.Span[entries[row / 2]] <- if row % 2 = 0 then -1.0 else 1.0
 
             let bounds =
-                Backward.upperBounds context reach.Steps reach.Radius reach.Fall.Length (2 * entries.Length) fill
+                Backward.upperBounds
+                    context
+                    reach.Steps
+                    reach.Norm
+                    reach.Radius
+                    reach.Fall.Length
+                    (2 * entries.Length)
+                    fill
 
             let fall, rise, refined =
                 Array.copy reach.Fall, Array.copy reach.Rise, Array.copy reach.Refined

@@ -80,3 +80,39 @@ let rec rowNorms (engine: IEngine) map (mask: Tensor) : Tensor =
             divisors
     | Diagonal scale -> Tensor.map2 (fun s d -> if d = 0.0 then 0.0 else abs s) scale mask
     | Scaled(scale, map) -> Tensor.map2 (fun s norm -> Rounding.mulUp (abs s) norm) scale (rowNorms engine map mask)
+
+/// The largest magnitude in each block of `size` entries.
+let private largestInBlocks size (weights: Tensor) =
+    let values = Tensor.values weights
+
+    Array.init (values.Length / size) (fun row ->
+        abs (Numerics.Tensors.TensorPrimitives.MaxMagnitude(ReadOnlySpan(values, row * size, size))))
+
+/// The largest magnitude in each row, `‖a_i‖_∞`. Taps of a convolution that fall on padding count.
+let rec private rowMaxima map : Tensor =
+    match map with
+    | Dense dense -> Tensor.ofArray [ dense.Outputs ] (largestInBlocks dense.Inputs dense.Weights)
+    | Convolution convolution ->
+        let output = Convolution.outputShape convolution
+        let channels = convolution.Geometry.OutChannels
+
+        let largest =
+            largestInBlocks (convolution.Weights.Length / channels) convolution.Weights
+
+        let perChannel = Shape.size output / channels
+        Tensor.ofArray output (Array.init (Shape.size output) (fun i -> largest[i / perChannel]))
+    | AveragePooling pooling ->
+        AveragePooling.divisors pooling
+        |> Array.map (Rounding.divUp 1.0)
+        |> Tensor.ofArray (AveragePooling.outputShape pooling)
+    | Diagonal scale -> Tensor.map abs scale
+    | Scaled(scale, map) -> Tensor.map2 (fun s largest -> Rounding.mulUp (abs s) largest) scale (rowMaxima map)
+
+/// `max a_iᵀx` over the unit ball of a norm, for each row: the row's dual norm, rounded upward.
+let dualNorms (engine: IEngine) norm map : Tensor =
+    let ones = Tensor.create (LinearMap.inputShape map) 1.0
+
+    match norm with
+    | Euclidean -> rowNorms engine map ones
+    | Maximum -> absoluteRowSums engine map ones
+    | Taxicab -> Tensor.map2 min (rowMaxima map) (rowNorms engine map ones)

@@ -200,7 +200,7 @@ let private run context kind definition (network: Network) (input: Tensor) (radi
     let domain =
         {
             Ball = RestrictedBall.whole center radius
-            Reach = Reach.start kind (EnclosedTensor.exact center) radius.Value
+            Reach = Reach.start Euclidean kind (EnclosedTensor.exact center) radius.Value
         }
 
     series (LayerContext.share network context) definition domain (Stage.ofNetwork network)

@@ -11,17 +11,19 @@ type private Position =
     {
         Reach: Reach
         Columns: EnclosedTensor[]
+        /// The factors on the way, the last first.
+        Factors: JacobianFactor list
     }
 
 /// The ends `[low, high]` of an interval `value ± error`, rounded outward.
-let private ends (value: float) error =
+let internal ends (value: float) error =
     if error = 0.0 then
         struct (value, value)
     else
         struct (-(Rounding.addUp -value error), Rounding.addUp value error)
 
 /// The middle of an interval and a distance that reaches both ends.
-let private middle (low: float) (high: float) =
+let internal middle (low: float) (high: float) =
     if low = high then
         struct (low, 0.0)
     else
@@ -50,7 +52,7 @@ let private bend (slope: SlopeInterval) value error =
         let lowest = -(timesUp -low (if low < 0.0 then slope.Upper else slope.Lower))
         middle lowest highest
 
-let private ofPairs shape (pairs: struct (float * float)[]) : EnclosedTensor =
+let internal ofPairs shape (pairs: struct (float * float)[]) : EnclosedTensor =
     {
         Value = pairs |> Array.map (fun struct (value, _) -> value) |> Tensor.ofArray shape
         Error = pairs |> Array.map (fun struct (_, error) -> error) |> Tensor.ofArray shape
@@ -84,6 +86,7 @@ let private rectified context definition (position: Position) (pre: Reach) =
     {
         Reach = Reach.relu context.Engine y
         Columns = position.Columns |> Array.Parallel.map bent
+        Factors = SlopeFactor slopes :: position.Factors
     }
 
 let private affine (context: Context) definition (position: Position) (layers: PlacedLayer list) map isRectified =
@@ -103,7 +106,11 @@ let private affine (context: Context) definition (position: Position) (layers: P
             Context.check context
             EnclosedTensor.apply engine linear column)
 
-    let position = { position with Columns = columns }
+    let position =
+        { position with
+            Columns = columns
+            Factors = AffineFactor(map, false) :: position.Factors
+        }
 
     if isRectified then
         rectified context definition position image
@@ -154,6 +161,7 @@ let private maxPooling (context: Context) layer (geometry: PoolingGeometry) (pos
     {
         Reach = Reach.maxPooling geometry nominal inputs
         Columns = position.Columns |> Array.Parallel.map hull
+        Factors = MeanFactor(contenders, lower.Length) :: position.Factors
     }
 
 let rec private stage context definition (position: Position) stage =
@@ -164,11 +172,15 @@ let rec private stage context definition (position: Position) stage =
     | ReluStage _ -> rectified context definition position position.Reach
     | MaxPoolingStage(layer, geometry) -> maxPooling context layer geometry position
     | SumStage branches ->
-        let ends = branches |> List.map (series context definition position)
+        let ends =
+            branches |> List.map (series context definition { position with Factors = [] })
 
         {
             Reach = ends |> List.map _.Reach |> Reach.sum position.Reach
             Columns = ends |> List.map _.Columns |> List.reduce (Array.map2 EnclosedTensor.add)
+            Factors =
+                SumFactor(ends |> List.map (fun branch -> List.rev branch.Factors))
+                :: position.Factors
         }
 
 and private series context definition position stages =
@@ -185,17 +197,22 @@ let private start norm (network: Network) (input: Tensor) (radius: Radius) =
         EnclosedTensor.exact (Tensor.ofArray shape values)
 
     {
-        Reach =
-            match norm with
-            | Euclidean -> Reach.start Crown center radius.Value
-            | Maximum ->
-                { Reach.start Interval center radius.Value with
-                    IsInput = false
-                }
+        Reach = Reach.start norm Crown center radius.Value
         Columns = Array.init size unit
+        Factors = []
     }
+
+/// The columns of `J`, and the factors that it is the product of, the first one first.
+let internal columnsAndFactors (context: Context) norm definition (network: Network) (input: Tensor) (radius: Radius) =
+    let last =
+        series context definition (start norm network input radius) (Stage.ofNetwork network)
+
+    struct (last.Columns, List.rev last.Factors)
 
 /// Encloses the columns of every `J` with `f(x) − f(x') = J (x − x')`, for `x` in the ball of this norm and radius around `input`
 /// and `x'` the input itself (`Nominal`) or any other of the ball (`Uniform`). Rounding is enclosed, no random draw is made.
 let columns (context: Context) norm definition (network: Network) (input: Tensor) (radius: Radius) : EnclosedTensor[] =
-    (series context definition (start norm network input radius) (Stage.ofNetwork network)).Columns
+    let struct (columns, _) =
+        columnsAndFactors context norm definition network input radius
+
+    columns

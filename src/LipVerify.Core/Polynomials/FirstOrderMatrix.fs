@@ -48,12 +48,13 @@ type BallRows =
         Constraints: MatrixConstraint list
     }
 
-/// The coordinates of these rows are those of a point of the unit ball.
+/// The coordinates of these rows are those of a point of the unit ball; that of the 1-norm lies within that of the 2-norm.
 let unitBall norm rows =
     match norm with
     | _ when List.isEmpty rows -> []
     | Maximum -> rows |> List.map (fun row -> atMost 1.0 [ entry 0 row row 1.0 ])
-    | Euclidean -> [ atMost 1.0 [ for row in rows -> entry 0 row row 1.0 ] ]
+    | Euclidean
+    | Taxicab -> [ atMost 1.0 [ for row in rows -> entry 0 row row 1.0 ] ]
 
 /// `(u − ½)(row·ξ + offset) ≥ 0`.
 let private signed (coordinates: (int * int) list) (u, sign: SlopeSign) =
@@ -88,7 +89,8 @@ let ball norm first (signs: (int * SlopeSign) list) =
         Trace =
             match norm with
             | Maximum -> float count
-            | Euclidean -> min 1.0 (float count)
+            | Euclidean
+            | Taxicab -> min 1.0 (float count)
         Constraints =
             unitBall norm (List.map snd coordinates)
             @ (signs |> List.map (signed coordinates))

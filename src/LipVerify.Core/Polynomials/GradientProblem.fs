@@ -3,6 +3,7 @@ namespace LipVerify.Core
 /// The largest dual norm of the gradient of one output, `max tᵀ ∏ A_iᵀ diag(u_i)·c` (METHODS section 9), as the maximum of a
 /// polynomial in bits and signs. In the maximum norm the dual norm is `‖g‖₁ = max tᵀg` over `t ∈ {−1, 1}ⁿ`. In the 2-norm it is
 /// `‖g‖₂`, and the polynomial is `gᵀg`: convex in each layer's slopes, so that its maximum over `[0, 1]` is that over `{0, 1}`.
+/// The 1-norm, whose dual norm `‖g‖∞` is one problem a coordinate, is declined by `create` and by `PolynomialBound`.
 [<ReferenceEquality>]
 type GradientProblem =
     {
@@ -73,7 +74,8 @@ module GradientProblem =
         let work =
             match norm with
             | Maximum -> terms
-            | Euclidean -> gradient |> Array.sumBy (fun g -> int64 g.Count * int64 g.Count)
+            | Euclidean
+            | Taxicab -> gradient |> Array.sumBy (fun g -> int64 g.Count * int64 g.Count)
 
         if work > 64L * int64 mostTerms then
             Error "the squared gradient has too many terms"
@@ -82,9 +84,17 @@ module GradientProblem =
             |> Seq.mapi (fun j g ->
                 match norm with
                 | Maximum -> 1.0, Map [ [ count + j ], 1.0 ], g
-                | Euclidean -> 1.0, g, g)
+                | Euclidean
+                | Taxicab -> 1.0, g, g)
             |> MultilinearPolynomial.sumOfProducts kinds
             |> Ok
+
+    /// Declines the 1-norm.
+    let checkNorm norm =
+        match norm with
+        | Euclidean
+        | Maximum -> Ok()
+        | Taxicab -> Error "polynomial methods bound in the 2-norm and in the maximum norm only"
 
     /// The problem of output `output`. A coordinate that no term has stays a variable, and relaxations leave it out.
     let create norm (chain: DenseChain) output region =
@@ -95,9 +105,11 @@ module GradientProblem =
         let kinds =
             match norm with
             | Maximum -> Array.append (Array.create count Bit) (Array.create inputs Sign)
-            | Euclidean -> Array.create count Bit
+            | Euclidean
+            | Taxicab -> Array.create count Bit
 
-        gradient kinds layers slopes (UnknownSlopes.rowOf chain.Output.Weights output)
+        checkNorm norm
+        |> Result.bind (fun () -> gradient kinds layers slopes (UnknownSlopes.rowOf chain.Output.Weights output))
         |> Result.bind (fun (scale, gradient) ->
             objective norm kinds count gradient
             |> Result.map (fun objective ->
@@ -113,4 +125,5 @@ module GradientProblem =
     let lipschitz norm scale (maximum: float) =
         match norm with
         | Maximum -> Rounding.mulUp scale (max 0.0 maximum)
-        | Euclidean -> Rounding.mulUp scale (Rounding.sqrtUp (max 0.0 maximum))
+        | Euclidean
+        | Taxicab -> Rounding.mulUp scale (Rounding.sqrtUp (max 0.0 maximum))

@@ -263,7 +263,8 @@ let create norm (chain: DenseChain) output region isPaired =
     let objective =
         match norm with
         | Maximum -> gradient |> Seq.mapi (fun j g -> product 1.0 [ signRow j, 1.0 ] g.Terms)
-        | Euclidean -> gradient |> Seq.map (fun g -> product 1.0 g.Terms g.Terms)
+        | Euclidean
+        | Taxicab -> gradient |> Seq.map (fun g -> product 1.0 g.Terms g.Terms)
         |> Seq.concat
         |> merged
 
@@ -277,7 +278,8 @@ let create norm (chain: DenseChain) output region isPaired =
                     yield!
                         pairProducts units.Length units (fun i j -> abs weights[i, j] * size units[i].Value) (fun _ ->
                             [ for j in 0 .. inputs - 1 -> j, sides Sign (signRow j) ])
-                | Euclidean -> ()
+                | Euclidean
+                | Taxicab -> ()
 
                 for units, behind, _ in layers do
                     yield!

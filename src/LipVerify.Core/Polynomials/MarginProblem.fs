@@ -38,18 +38,6 @@ type MarginProblem =
 
 module MarginProblem =
 
-    /// `‖v‖` in the norm dual to that of the ball.
-    let dualNorm norm (v: float[]) =
-        match norm with
-        | Maximum -> Array.sumBy abs v
-        | Euclidean ->
-            let largest = v |> Array.fold (fun largest x -> max largest (abs x)) 0.0
-
-            if largest = 0.0 then
-                0.0
-            else
-                largest * sqrt (v |> Array.sumBy (fun x -> (x / largest) * (x / largest)))
-
     let private openUnit (interval: PreActivation) weight (row: float[]) nominal =
         let scale = max interval.High -interval.Low
 
@@ -110,6 +98,7 @@ module MarginProblem =
         let outputs = chain.Output.Bias.Length
 
         match chain.Hidden with
+        | _ when norm = Taxicab -> Error "margins are relaxed in the 2-norm and in the maximum norm only"
         | [ layer ] when Array2D.length2 layer.Weights = center.Length ->
             if List.forall (fun output -> output >= 0 && output < outputs) [ label; rival ] then
                 Ok(ofLayer norm layer chain.Output label rival center radius.Value)

@@ -82,7 +82,8 @@ let private program isPaired factor (problem: MarginProblem) =
                 1.0
                 + (match problem.Norm with
                    | Maximum -> float inputs
-                   | Euclidean -> 1.0)
+                   | Euclidean
+                   | Taxicab -> 1.0)
                 + float units.Length
             |]
         Objective =
@@ -111,7 +112,7 @@ let private factorOf (problem: MarginProblem) =
 
 let private maximise context solver isPaired (problem: MarginProblem) =
     if problem.Units.IsEmpty then
-        Ok(MarginProblem.dualNorm problem.Norm problem.Slope)
+        Ok(Norm.dual problem.Norm problem.Slope)
     else
         let factor = factorOf problem
 

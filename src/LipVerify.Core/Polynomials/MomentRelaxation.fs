@@ -132,7 +132,8 @@ let cliques (problem: GradientProblem) =
 /// Smaller sets, for sparse networks: each sign with the slopes that it shares a term with.
 let neighbourhoods (problem: GradientProblem) =
     match problem.Norm with
-    | Euclidean -> cliques problem
+    | Euclidean
+    | Taxicab -> cliques problem
     | Maximum ->
         [
             for KeyValue(monomial, _) in problem.Objective do

@@ -108,7 +108,8 @@ module PolynomialBound =
         if output < 0 || output >= Shape.size network.OutputShape then
             Error $"there is no output {output}: the network has {Shape.size network.OutputShape}"
         else
-            DenseChain.ofNetwork context network
+            GradientProblem.checkNorm norm
+            |> Result.bind (fun () -> DenseChain.ofNetwork context network)
             |> Result.bind (fun chain ->
                 match method, chain.Hidden with
                 | Shor, _ :: _ :: _ -> lifted context solvers norm chain output region false

@@ -52,19 +52,8 @@ module UnknownSlopes =
             let sizes =
                 Array.fold2 (fun sum (w: float) x -> sum + abs (w * x)) (abs bias) row center
 
-            let dual =
-                match norm with
-                | Maximum -> Array.sumBy abs row
-                | Euclidean ->
-                    let largest = row |> Array.fold (fun largest w -> max largest (abs w)) 0.0
-
-                    if largest = 0.0 then
-                        0.0
-                    else
-                        largest * sqrt (row |> Array.sumBy (fun w -> (w / largest) * (w / largest)))
-
             let rounding = 2.0 * Rounding.gamma (row.Length + 4)
-            let spread = radius * dual * (1.0 + rounding) + rounding * sizes
+            let spread = radius * Norm.dual norm row * (1.0 + rounding) + rounding * sizes
 
             {
                 Low = nominal - spread
@@ -155,10 +144,7 @@ module UnknownSlopes =
                         let offset =
                             Array.fold2 (fun sum w x -> sum + w * x) first.Bias[i] (rowOf first.Weights i) center
 
-                        let scale =
-                            match norm with
-                            | Maximum -> Array.sumBy abs row
-                            | Euclidean -> sqrt (row |> Array.sumBy (fun w -> w * w))
+                        let scale = Norm.dual norm row
 
                         if scale > 0.0 && Double.IsFinite scale && Double.IsFinite offset then
                             {

@@ -47,11 +47,20 @@ let ``compare lists every method with its value, or why it has none`` () =
                 "local-lipsdp"
                 "exact"
                 "fastlip"
+                "recurjac"
                 "shor"
                 "hr2"
                 "lipopt3"
             ] do
             Assert.That(names, Does.Contain name)
+
+        for name in [ "fastlip"; "recurjac" ] do
+            let listed =
+                upper
+                |> List.filter (fun row -> text "method" row = name)
+                |> List.map (fun row -> text "definition" row, text "norm" row)
+
+            Assert.That(listed, Is.EquivalentTo(List.allPairs [ "nominal"; "uniform" ] [ "2"; "inf"; "1" ]), name)
 
         for row in upper do
             let hasValue = row.GetProperty("value").ValueKind = JsonValueKind.Number

@@ -68,7 +68,13 @@ let private mistakes: (string list * string list) list =
         [ "enclose"; onnx; "--input"; "zeros"; "--radius"; "-1" ], [ "--radius"; "\"-1\"" ]
         zoo [ "--norm"; "inf" ], [ "--norm inf is there for lipverify bound with the methods"; "shor" ]
         [ "certify"; onnx; "--input"; "zeros"; "--norm"; "inf" ], [ "--norm inf is there for lipverify bound" ]
-        zoo [ "--norm"; "3" ], [ "--norm must be 2 or inf"; "\"3\"" ]
+        zoo [ "--norm"; "1" ],
+        [
+            "--norm 1 is there for lipverify bound with the methods fastlip, recurjac only"
+        ]
+        [ "certify"; onnx; "--input"; "zeros"; "--norm"; "1" ], [ "--norm 1 is there for lipverify bound only" ]
+        zoo [ "--method"; "shor"; "--class"; "0"; "--norm"; "1" ], [ "--norm 1"; "fastlip, recurjac" ]
+        zoo [ "--norm"; "3" ], [ "--norm must be 1, 2 or inf"; "\"3\"" ]
         zoo [ "--class"; "1" ], [ "--class is there for the methods"; "analytic" ]
         zoo [ "--method"; "shor" ], [ "--class is missing" ]
         zoo [ "--method"; "shor"; "--class"; "-1" ], [ "--class"; "counted from 0"; "\"-1\"" ]

@@ -145,3 +145,34 @@ let ``the terms of rows and columns are counted, never too few`` () =
 
         Assert.That(LinearMap.termsInRow case.Map, Is.GreaterThanOrEqualTo longestRow)
         Assert.That(LinearMap.termsInColumn case.Map, Is.GreaterThanOrEqualTo longestColumn))
+
+/// Whether taps on padding may count among the entries of a row.
+let rec private isPadded map =
+    match map with
+    | LinearMap.Convolution _
+    | LinearMap.AveragePooling _ -> true
+    | Scaled(_, map) -> isPadded map
+    | LinearMap.Dense _
+    | Diagonal _ -> false
+
+[<Test>]
+let ``the dual norms of rows are never below the exact ones, and close above them`` () =
+    check 400 linearMapCase (fun case ->
+        let rows = matrix case.Map
+        let slack = loose (LinearMap.termsInRow case.Map)
+
+        for norm in Norm.all do
+            let norms = RowNorms.dualNorms engine norm case.Map |> Tensor.values
+
+            rows
+            |> Array.iteri (fun i row ->
+                let exact = Norm.dual norm row
+                Assert.That(norms[i], Is.GreaterThanOrEqualTo(exact * (1.0 - slack)), $"{norm}, row {i}")
+
+                let ceiling =
+                    if norm = Taxicab && isPadded case.Map then
+                        Norm.dual Euclidean row
+                    else
+                        exact
+
+                Assert.That(norms[i], Is.LessThanOrEqualTo(ceiling * (1.0 + slack)), $"{norm}, row {i}")))

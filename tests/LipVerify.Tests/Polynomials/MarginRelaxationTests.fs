@@ -86,6 +86,7 @@ let private points norm (draw: Draw) (center: float[]) radius =
             match norm with
             | Maximum -> direction |> Array.fold (fun largest x -> max largest (abs x)) 0.0
             | Euclidean -> sqrt (direction |> Array.sumBy (fun x -> x * x))
+            | Taxicab -> direction |> Array.sumBy abs
 
         let step = radius * (1.0 - 1e-9)
         Array.map2 (fun x d -> if length = 0.0 then x else x + step * d / length) center direction
@@ -135,7 +136,7 @@ let ``HR-2 is no looser than Shor, and Shor no looser than intervals`` () =
 
             let intervals =
                 problem.Constant
-                + MarginProblem.dualNorm norm problem.Slope
+                + Norm.dual norm problem.Slope
                 + List.sumBy (fun unit -> max 0.0 (unit.Weight * unit.High)) problem.Units
 
             let shor = relaxed Shor norm case radius
@@ -232,11 +233,14 @@ let ``margins of two hidden layers, of outputs that are not there and by other m
     let radius = Radius.create 0.1 |> Result.defaultWith failwith
     let solver: SemidefiniteSolver = fun _ _ -> Error "not asked"
 
-    let declined method case label rival =
-        match MarginRelaxation.bound context solver method Maximum case.Network label rival case.Input radius with
+    let declinedIn norm method case label rival =
+        match MarginRelaxation.bound context solver method norm case.Network label rival case.Input radius with
         | Ok bound -> $"a bound: {bound.Value}"
         | Error problem -> problem
 
+    let declined = declinedIn Maximum
+
+    Assert.That(declinedIn Taxicab Shor (grown 3) 0 1, Does.Contain "maximum norm only")
     Assert.That(declined Shor (twoHidden 3) 0 1, Does.Contain "one hidden layer")
     Assert.That(declined Shor (grown 3) 0 7, Does.Contain "no outputs")
     Assert.That(declined (LipOpt 3) (grown 3) 0 1, Does.Contain "shor and hr2")

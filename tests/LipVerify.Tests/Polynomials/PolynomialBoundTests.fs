@@ -27,7 +27,8 @@ let ``Shor bounds the maximum over all patterns, and by no more than Grothendiec
             let constant =
                 match norm with
                 | Maximum -> 1.7823
-                | Euclidean -> sqrt (Math.PI / 2.0)
+                | Euclidean
+                | Taxicab -> sqrt (Math.PI / 2.0)
 
             assertAtMost solverGap "Shor ≤ constant · exact" shor (constant * exact))
 
@@ -127,6 +128,7 @@ let private pointOf norm (draw: Draw) (center: float[]) radius =
         match norm with
         | Maximum -> direction |> Array.fold (fun largest x -> max largest (abs x)) 0.0
         | Euclidean -> sqrt (direction |> Array.sumBy (fun x -> x * x))
+        | Taxicab -> direction |> Array.sumBy abs
 
     let size = radius * (if draw.Chance 0.5 then 1.0 else draw.Real(0.0, 1.0)) / length
     Array.map2 (fun x d -> x + size * d) center direction
@@ -266,3 +268,23 @@ let ``a solver that is cancelled throws`` () =
                 |> ignore)
         )
         |> ignore
+
+[<Test>]
+let ``the 1-norm is declined by every polynomial method`` () =
+    let case = grow (fun _ -> [ 3; 4; 2 ]) 3
+
+    for name in PolynomialBound.names do
+        let method = PolynomialBound.tryFind name |> Option.get
+
+        match
+            PolynomialBound.compute
+                context
+                LipVerify.Solvers.InstalledSolvers.all
+                method
+                Taxicab
+                case.Network
+                case.Output
+                Everywhere
+        with
+        | Ok _ -> Assert.Fail name
+        | Error problem -> Assert.That(problem, Does.Contain "maximum norm only")

@@ -92,6 +92,7 @@ let dualNorm norm (gradient: float[]) =
 
     match norm with
     | Maximum -> Array.sumBy abs gradient
+    | Taxicab -> largest
     | Euclidean when largest = 0.0 -> 0.0
     | Euclidean -> largest * sqrt (gradient |> Array.sumBy (fun g -> (g / largest) ** 2.0))
 

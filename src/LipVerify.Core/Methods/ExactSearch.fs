@@ -167,7 +167,7 @@ module ExactSearch =
     /// Branch and bound for the uniform constant, from the bounds known at the start.
     let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above chain =
         let center = Tensor.values input
-        let branching = ExactBranching(chain, center, radius.Value)
+        let branching = ExactBranching(chain, Euclidean, center, radius.Value)
 
         let search =
             {

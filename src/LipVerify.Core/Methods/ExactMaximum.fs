@@ -1,0 +1,83 @@
+namespace LipVerify.Core
+
+open System
+open System.Diagnostics
+
+/// The local Lipschitz constant in the maximum norm, `‖f(x) − f(x′)‖∞ ≤ L·‖x − x′‖∞` over the box `‖x − x0‖∞ ≤ ε`, from both sides
+/// (METHODS section 11).
+module ExactMaximum =
+
+    /// Beyond this the parts take too long to bound.
+    let private mostNeurons = 2000
+
+    let private chainOf context network (radius: Radius) =
+        ReluChain.ofNetwork context network
+        |> Result.bind (fun chain ->
+            if radius.Value = 0.0 then
+                Error "the ball is a point"
+            elif chain.Neurons > mostNeurons then
+                Error $"it has more than {mostNeurons} ReLUs"
+            else
+                Ok chain)
+
+    let private numerical value : Bound = { Value = value; Rigor = Numerical }
+
+    let private outcome (start: Bound) upper lower regions explanation =
+        let upper = if upper < start.Value then numerical upper else start
+
+        {
+            Result = { Bound = upper; Layers = [] }
+            Lower = numerical lower
+            Regions = regions
+            Explanation = explanation
+        }
+
+    /// Both ends, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit` is over. The upper end is never above that of
+    /// FastLip. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
+    /// ascents from the input reach. Networks other than chains of affine maps and ReLUs are not branched.
+    let bound
+        (context: Context)
+        definition
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        tolerance
+        (limit: TimeSpan option)
+        : ExactSearchResult =
+        let clock = Stopwatch.StartNew()
+
+        let isOver () =
+            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+
+        let start =
+            match FastLip.bound context Maximum definition network input radius with
+            | Ok bound -> bound
+            | Error _ -> numerical Double.PositiveInfinity
+
+        match chainOf context network radius with
+        | Error reason -> outcome start Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
+        | Ok chain ->
+            let center = Tensor.values input
+
+            let above =
+                match definition with
+                | Uniform -> start.Value
+                | Nominal -> Double.PositiveInfinity
+
+            let found =
+                ExactBoxSearch.uniform context chain center radius.Value above tolerance isOver
+
+            let lower =
+                match definition with
+                | Uniform -> found.Lower
+                | Nominal ->
+                    let points = BoxPoints(chain, center, radius.Value)
+                    points.Ascend context points.Slope
+
+            let left =
+                if found.Left = 0 then
+                    "all are finished"
+                else
+                    $"{found.Left} left"
+
+            outcome start found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"

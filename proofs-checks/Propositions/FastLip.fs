@@ -14,11 +14,12 @@ let private bound norm definition (case: NetworkCase) =
         bound.Value
     | Error problem -> failwith problem
 
-let private maximumNorm (v: float[]) =
+/// `‖v‖∞`.
+let maximumNorm (v: float[]) =
     (0.0, v) ||> Array.fold (fun best x -> max best (abs x))
 
 /// Slopes in the maximum norm from `origin` to each of the points that differ from it.
-let private maximumSlopes network (origin: float[]) (points: float[][]) =
+let maximumSlopes network (origin: float[]) (points: float[][]) =
     let all = Array.append [| origin |] points
     let values, errors = evaluateAll network all, evaluationErrors network all
 
@@ -34,7 +35,7 @@ let private maximumSlopes network (origin: float[]) (points: float[][]) =
     |]
 
 /// Points of the box around `center`: vertices, faces and the inside.
-let private boxSamples (draw: Draw) count (center: float[]) radius =
+let boxSamples (draw: Draw) count (center: float[]) radius =
     Array.init count (fun _ ->
         let shrink = draw.Pick [ 1.0; 1.0; 0.5; 1e-3 ]
 

@@ -87,7 +87,13 @@ module internal ExactBoxSearch =
         | Some part ->
             search.Parts <- search.Parts + 1
             let bound = search.Rows.Of row part.Slopes
-            let value = min above bound.Value
+            let entries = min above bound.Entries
+
+            let value =
+                if isOpen search entries then
+                    min entries bound.Together
+                else
+                    entries
 
             if not (isOpen search value) then
                 close search value

@@ -2,136 +2,161 @@ namespace LipVerify.Core
 
 open System
 
-/// A bound on `Σ_k |J_jk|` for one row of the Jacobians in a part of a box.
+/// What is known of one row `J_j` of the Jacobians in a part of a box.
 [<ReferenceEquality>]
 type internal RowBound =
     {
-        /// No row has a larger sum.
-        Value: float
+        /// `J_j = Σ_l e_l Symbols_l` for some `|e| ≤ 1`, up to rounding.
+        Symbols: float[][]
+        /// What is rounded there, at most, summed over the entries.
+        Error: float
+        /// No row has a larger `Σ_k |J_jk|`: entries bounded one by one.
+        Entries: float
         /// How large the coefficients before the ReLUs can be, layer by layer.
         Weights: float[][]
     }
 
-/// Rows of Jacobians backward through a network whose ReLUs have slopes 0, 1 or anything between: entry by entry as intervals, and
-/// as affine functions of the open slopes, `λ = (1 + e)/2`, `|e| ≤ 1`, so that what comes back together cancels. The smaller holds.
+    /// A bound on `Σ_k |J_jk|` that takes the entries together. For `p, q > 0` it is at most
+    /// `√(Σ p Σ q)·‖diag(p)^−½ M diag(q)^−½‖₂` for the matrix `M` of the symbols, as for any `max eᵀ M σ` over vectors of signs
+    /// (the dual of Grothendieck's relaxation). With the sums of magnitudes as `p` and `q` it is never above `Σ |M|` (Schur's test).
+    member row.Together =
+        let symbols = row.Symbols |> Array.filter (Array.exists (fun x -> x <> 0.0))
+
+        if symbols.Length = 0 then
+            row.Error
+        else
+            let p = symbols |> Array.map (Array.sumBy abs)
+            let q = Array.zeroCreate<float> symbols[0].Length
+
+            for symbol in symbols do
+                for k in 0 .. q.Length - 1 do
+                    q[k] <- q[k] + abs symbol[k]
+
+            let scale = q |> Array.map (fun q -> if q > 0.0 then 1.0 / sqrt q else 0.0)
+
+            let norm =
+                symbols
+                |> Array.mapi (fun l symbol ->
+                    let own = 1.0 / sqrt p[l]
+                    Array.map2 (fun x s -> own * x * s) symbol scale)
+                |> ExactNorm.ofRows
+
+            let bound =
+                sqrt (Array.sum p) * sqrt (Array.sum q) * norm * (1.0 + 1e-12) + row.Error
+
+            if Double.IsNaN bound then
+                Double.PositiveInfinity
+            else
+                bound
+
+/// Rows of Jacobians backward through a network whose ReLUs have slopes 0, 1 or anything between. An entry `v` of the row times an
+/// open slope is `v/2 + e·max|v|/2` with `|e| ≤ 1`, so that what comes back together cancels; the interval of `v` is carried along
+/// too, and the smaller holds.
 [<Sealed>]
 type internal RowBounds(chain: ReluChain) =
+    let last = chain.Steps.Length - 1
+
     let rounding =
         let terms =
             chain.Steps |> Array.sumBy (fun step -> step.Rows.Length + step.Rows[0].Length)
 
         4.0 * Rounding.gamma (terms + 16 * chain.Steps.Length)
 
-    /// `J_j` between `low` and `high`, and within `rest` of `middle + Σ symbols·e`; `size` bounds what was added up.
-    let backward row (slopes: int[][]) (weights: float[][]) =
-        let last = chain.Steps.Length - 1
+    /// `weights·rows` for weights between `low` and `high`.
+    let intervals (rows: float[][]) (low: float[]) (high: float[]) =
+        let nextLow = Array.zeroCreate<float> rows[0].Length
+        let nextHigh = Array.zeroCreate<float> nextLow.Length
+
+        for i in 0 .. rows.Length - 1 do
+            if low[i] <> 0.0 || high[i] <> 0.0 then
+                let row = rows[i]
+
+                for k in 0 .. row.Length - 1 do
+                    let w = row[k]
+                    nextLow[k] <- nextLow[k] + w * (if w >= 0.0 then low[i] else high[i])
+                    nextHigh[k] <- nextHigh[k] + w * (if w >= 0.0 then high[i] else low[i])
+
+        struct (nextLow, nextHigh)
+
+    let magnitudes (rows: float[][]) (size: float[]) =
+        let sum = Array.zeroCreate<float> rows[0].Length
+
+        for i in 0 .. rows.Length - 1 do
+            if size[i] <> 0.0 then
+                let row = rows[i]
+
+                for k in 0 .. row.Length - 1 do
+                    sum[k] <- sum[k] + abs row[k] * size[i]
+
+        sum
+
+    /// What row `row` of the Jacobians with these slopes can be.
+    member _.Of row (slopes: int[][]) : RowBound =
+        let weights =
+            slopes |> Array.map (fun layer -> Array.zeroCreate<float> layer.Length)
+
         let mutable low = Array.copy chain.Steps[last].Rows[row]
         let mutable high = Array.copy low
-        let mutable middle = Array.copy low
         let mutable size = Array.map abs low
-        let mutable rest = Array.zeroCreate<float> low.Length
-        let mutable symbols = ResizeArray<float[]>()
+        // The first is the middle.
+        let mutable symbols = [| Array.copy low |]
 
         for layer in last - 1 .. -1 .. 0 do
-            let width = low.Length
             let rows = chain.Steps[layer].Rows
             let fresh = ResizeArray<float[]>()
 
-            for i in 0 .. width - 1 do
-                weights[layer][i] <- max (abs low[i]) (abs high[i])
+            for i in 0 .. low.Length - 1 do
+                let largest = max (abs low[i]) (abs high[i])
+                weights[layer][i] <- largest
 
                 match slopes[layer][i] with
                 | 1 -> ()
                 | 0 ->
                     low[i] <- 0.0
                     high[i] <- 0.0
-                    middle[i] <- 0.0
                     size[i] <- 0.0
-                    rest[i] <- 0.0
 
                     for symbol in symbols do
                         symbol[i] <- 0.0
                 | _ ->
                     low[i] <- min low[i] 0.0
                     high[i] <- max high[i] 0.0
-                    // `(1 + e)/2·(m + D) = m/2 + D/2 + e m/2 + e D/2`
-                    middle[i] <- 0.5 * middle[i]
-                    let mutable reach = rest[i]
 
                     for symbol in symbols do
-                        reach <- reach + abs symbol[i]
                         symbol[i] <- 0.5 * symbol[i]
 
-                    rest[i] <- 0.5 * rest[i] + 0.5 * reach
+                    if largest > 0.0 then
+                        fresh.Add(rows[i] |> Array.map (fun w -> 0.5 * largest * w))
 
-                    if middle[i] <> 0.0 then
-                        fresh.Add(rows[i] |> Array.map (fun w -> middle[i] * w))
-
-            let columns = rows[0].Length
-
-            let nextLow, nextHigh =
-                Array.zeroCreate<float> columns, Array.zeroCreate<float> columns
-
-            let nextSize, nextRest =
-                Array.zeroCreate<float> columns, Array.zeroCreate<float> columns
-
-            for i in 0 .. width - 1 do
-                if size[i] <> 0.0 then
-                    let weights = rows[i]
-
-                    for k in 0 .. columns - 1 do
-                        let w = weights[k]
-                        nextLow[k] <- nextLow[k] + w * (if w >= 0.0 then low[i] else high[i])
-                        nextHigh[k] <- nextHigh[k] + w * (if w >= 0.0 then high[i] else low[i])
-                        nextSize[k] <- nextSize[k] + abs w * size[i]
-                        nextRest[k] <- nextRest[k] + abs w * rest[i]
-
-            let next = ResizeArray<float[]>(symbols.Count + fresh.Count)
-
-            for symbol in symbols do
-                if Array.exists (fun x -> x <> 0.0) symbol then
-                    next.Add(ReluChain.combination symbol rows)
-
-            next.AddRange fresh
-            middle <- ReluChain.combination middle rows
-
-            for k in 0 .. columns - 1 do
-                let mutable reach = nextRest[k] + rounding * nextSize[k]
-
-                for symbol in next do
-                    reach <- reach + abs symbol[k]
-
-                nextLow[k] <- max nextLow[k] (middle[k] - reach)
-                nextHigh[k] <- min nextHigh[k] (middle[k] + reach)
-
+            let struct (nextLow, nextHigh) = intervals rows low high
             low <- nextLow
             high <- nextHigh
-            size <- nextSize
-            rest <- nextRest
-            symbols <- next
+            size <- magnitudes rows size
 
-        struct (low, high, size)
+            symbols <-
+                Array.append (symbols |> Array.map (fun symbol -> ReluChain.combination symbol rows)) (fresh.ToArray())
 
-    /// The bound for row `row` of the Jacobians with these slopes.
-    member _.Of row (slopes: int[][]) : RowBound =
-        let weights =
-            slopes |> Array.map (fun layer -> Array.zeroCreate<float> layer.Length)
+            for k in 0 .. low.Length - 1 do
+                let mutable reach = rounding * size[k]
 
-        let struct (low, high, size) = backward row slopes weights
-        let mutable value = 0.0
-        let mutable total = 0.0
+                for l in 1 .. symbols.Length - 1 do
+                    reach <- reach + abs (symbols[l][k])
 
-        for k in 0 .. low.Length - 1 do
-            value <- value + max (abs low[k]) (abs high[k])
-            total <- total + size[k]
+                low[k] <- max low[k] (symbols[0][k] - reach)
+                high[k] <- min high[k] (symbols[0][k] + reach)
 
-        let value = value + rounding * total
+        let error = rounding * Array.sum size
+
+        let entries =
+            Array.fold2 (fun sum low high -> sum + max (abs low) (abs high)) error low high
 
         {
-            Value =
-                if Double.IsNaN value then
+            Symbols = symbols
+            Error = error
+            Entries =
+                if Double.IsNaN entries then
                     Double.PositiveInfinity
                 else
-                    value
+                    entries
             Weights = weights
         }

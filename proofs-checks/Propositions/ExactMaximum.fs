@@ -113,6 +113,39 @@ let ``Exact in the maximum norm: never above FastLip, and what samples attain is
             |> assertBounds "a slope" (uniform.Result.Bound.Value + noise case))
 
 [<Test>]
+let ``Exact in the maximum norm: the nominal ends agree, and are never above the uniform constant`` () =
+    check 120 small (fun case ->
+        let nominal, uniform = search Nominal case None, enumerated case
+        covers "the uniform constant" uniform.Upper nominal.Lower.Value case
+        let upper, lower = nominal.Result.Bound.Value, nominal.Lower.Value
+
+        // The lower end is a slope less its rounding, which counts the more the smaller the box.
+        let rounding =
+            100.0 * (evaluationErrors case.Network [| Tensor.values case.Input |])[0]
+            / case.Radius.Value
+
+        Assert.That(
+            upper,
+            Is.LessThanOrEqualTo(lower * (1.0 + 1e-5) + 1e3 * noise case + rounding),
+            $"{case.Text}: {nominal.Explanation}"
+        ))
+
+[<Test>]
+let ``Exact in the maximum norm: on one input, the nominal constant is the largest slope to a knot or an end`` () =
+    check 150 (smallOver [ 1 ]) (fun case ->
+        let center, distance = (Tensor.values case.Input)[0], case.Radius.Value
+        let points = knotPoints case.Network [| center - distance |] [| center + distance |]
+        let slopes = maximumSlopes case.Network [| center |] points
+
+        let largest =
+            slopes
+            |> Array.fold (fun best slope -> max best (slope.Value - slope.Noise)) 0.0
+
+        let found = search Nominal case None
+        covers "the upper end" found.Result.Bound.Value largest case
+        slopes |> assertBounds "a knot" (found.Result.Bound.Value + noise case))
+
+[<Test>]
 let ``Exact in the maximum norm: within one percent on networks 7-20-30-10 at radius 0.1`` () =
     for seed in 1..3 do
         let network, input = BranchAndBound.random seed

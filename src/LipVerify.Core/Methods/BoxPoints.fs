@@ -9,8 +9,14 @@ type internal BoxPoints(chain: ReluChain, center: float[], radius: float) =
     /// The rounding of a Jacobian's rows, with room to spare.
     let widen = 1.0 + 1e-11
 
-    /// Pre-activations within so much of their size count as kinks.
-    let precision = 1e-11
+    /// A bound on rounding relative to the sums of sizes; pre-activations within it count as kinks.
+    let precision =
+        let widest =
+            chain.Steps
+            |> Array.map (fun step -> max step.Rows.Length step.Rows[0].Length)
+            |> Array.max
+
+        8.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
     let place (s: float[]) =
         Array.map2 (fun c s -> c + radius * s) center s

@@ -10,6 +10,13 @@ module ExactMaximum =
     /// Beyond this the parts take too long to bound.
     let private mostNeurons = 2000
 
+    /// Whether the pieces can be visited one by one (`ExactBoxPairs`).
+    let private areFew (chain: ReluChain) =
+        chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 5
+
+    /// The rounding of a Jacobian's norm, with room to spare.
+    let private widen = 1.0 + 1e-11
+
     let private chainOf context network (radius: Radius) =
         ReluChain.ofNetwork context network
         |> Result.bind (fun chain ->
@@ -34,7 +41,7 @@ module ExactMaximum =
 
     /// Both ends, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit` is over. The upper end is never above that of
     /// FastLip. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
-    /// ascents from the input reach. Networks other than chains of affine maps and ReLUs are not branched.
+    /// ascents from the input reach, but on networks of a few inputs and ReLUs both ends are found piece by piece. Networks other than chains of affine maps and ReLUs are not branched.
     let bound
         (context: Context)
         definition
@@ -54,11 +61,10 @@ module ExactMaximum =
             | Ok bound -> bound
             | Error _ -> numerical Double.PositiveInfinity
 
-        match chainOf context network radius with
-        | Error reason -> outcome start Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
-        | Ok chain ->
-            let center = Tensor.values input
+        let center = Tensor.values input
 
+        let branch chain =
+            // A nominal bound says nothing on a part of the box.
             let above =
                 match definition with
                 | Uniform -> start.Value
@@ -81,3 +87,17 @@ module ExactMaximum =
                     $"{found.Left} left"
 
             outcome start found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
+
+        match chainOf context network radius with
+        | Error reason -> outcome start Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
+        | Ok chain when definition = Nominal && areFew chain ->
+            match ExactBoxPairs.nominal context chain network.InputShape center radius.Value isOver with
+            | Error _ -> branch chain
+            | Ok bracket ->
+                outcome
+                    start
+                    (bracket.Upper * widen)
+                    bracket.Lower
+                    bracket.Regions
+                    $"the largest slope from the input within {bracket.Regions} regions"
+        | Ok chain -> branch chain

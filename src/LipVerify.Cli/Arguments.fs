@@ -206,7 +206,7 @@ type Arguments =
                 "seconds after which local-lipsdp, lipsdp-neuron and lipsdp-layer take the best bound proved by the multipliers so far (no limit; 120 for certify), seqlip those of each layer, and exact the ends found so far (300)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
-            | Norm _ -> "2 (default), or inf with the methods of bound for one output."
+            | Norm _ -> "2 (default), or inf for bound with the method fastlip and those for one output."
             | Failure_Probability _ ->
                 "probability with which all random certificates together may fail (1e-9); layers with a small side need none."
             | Tolerance _ ->

@@ -149,6 +149,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
     |> Result.bind (fun settings ->
         match arguments.TryGetSubCommand() with
         | Some(Bound _)
+        | Some(Compare _)
         | None -> Ok settings
         | Some _ ->
             Settings.requireEuclidean settings.Norm

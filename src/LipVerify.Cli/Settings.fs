@@ -30,13 +30,6 @@ type Settings =
 /// Checks of option values. An error is one line that says which option, what is wrong and what would be right.
 module Settings =
 
-    /// The first step that fails ends the checks.
-    type private Checks() =
-        member _.Bind(outcome, next) = Result.bind next outcome
-        member _.Return value = Ok value
-
-    let private result = Checks()
-
     let private integer option minimum (text: string) =
         match Int32.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
         | true, number when number >= minimum -> Ok number
@@ -98,13 +91,11 @@ module Settings =
         | "inf" -> Ok Maximum
         | _ -> Error $"--norm must be 2 or inf, not \"{text}\""
 
-    /// Refuses the maximum norm, for what is there in the 2-norm only.
+    /// Refuses other norms, for what is there in the 2-norm only.
     let requireEuclidean norm =
         match norm with
         | Euclidean -> Ok()
-        | Maximum ->
-            let methods = String.concat ", " PolynomialBound.names
-            Error $"--norm inf is there for lipverify bound with the methods {methods} only"
+        | Maximum -> Error $"--norm {Norm.label norm} is there for lipverify bound only"
 
     let private failureProbability text =
         match number "--failure-probability" text with

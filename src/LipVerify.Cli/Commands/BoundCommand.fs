@@ -3,165 +3,204 @@ module LipVerify.Cli.BoundCommand
 
 open System
 open System.Diagnostics
+open System.Globalization
 open Argu
 open LipVerify.Core
 open LipVerify.Formats
 
-/// As `compute`; multipliers come with a witness where one is needed.
-let private computeWithWitness
-    context
-    model
-    method
-    definition
-    enclosure
-    timeLimit
-    needsWitness
-    (network: Network)
-    input
-    radius
-    : BoundReport * MultiplierWitness option =
-    let clock = Stopwatch.StartNew()
-    let mutable witness = None
-
-    let result, explanation =
-        match method, input, radius with
-        | "analytic", Some input, Some radius ->
-            Analytic.boundWith context enclosure definition network input radius, None
-        | "local-lipsdp", Some input, Some radius when needsWitness ->
-            let struct (found, proof) =
-                LocalLipSdp.boundWithWitness context definition network input radius timeLimit
-
-            witness <- proof
-            found.Result, Some found.Explanation
-        | "local-lipsdp", Some input, Some radius ->
-            let found = LocalLipSdp.bound context definition network input radius timeLimit
-            found.Result, Some found.Explanation
-        | _ -> Global.bound context network, None
-
+/// Where a method is to bound.
+[<NoComparison; NoEquality>]
+type BoundPlace =
     {
-        Model = model
-        Norm = Euclidean
-        Definition = definition
-        Radius = radius |> Option.map _.Value
-        Method = method
-        Enclosure = enclosure
-        Result = result
-        Explanation = explanation
-        Output = input |> Option.map (Network.evaluate context network >> Tensor.values)
-        Engine = context.Engine.Name
-        Elapsed = clock.Elapsed
-    },
-    witness
+        /// The nominal input.
+        Input: Tensor option
+        Radius: Radius option
+        /// The output, for methods that bound one.
+        Class: int option
+    }
+
+/// Runs a method at a place that `checkPlace` lets pass.
+let private find (method: BoundMethod) query place =
+    match method.Scope, place.Input, place.Radius, place.Class with
+    | ForAllInputs run, _, _, _ -> run query |> Result.mapError Usage
+    | InBall run, Some input, Some radius, _ -> run query input radius |> Result.mapError Usage
+    | InBall _, _, _, _ -> Error(Usage $"the method {method.Name} needs an input and a radius")
+    | OfOneOutput _, _, _, None -> Error(Usage $"the method {method.Name} needs an output")
+    | OfOneOutput run, input, radius, Some output ->
+        match input, radius with
+        | Some input, Some radius -> BallAround(Tensor.values input, radius)
+        | _ -> Everywhere
+        |> run query output
+        |> Result.mapError (fun problem -> Usage $"--method {method.Name}: {problem}")
 
 /// Computes a bound and times it; the output at the nominal input comes with it.
-let compute context model method definition enclosure timeLimit (network: Network) input radius : BoundReport =
-    computeWithWitness context model method definition enclosure timeLimit false network input radius
-    |> fst
+let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) place =
+    let clock = Stopwatch.StartNew()
 
-let private parseRadius (arguments: ParseResults<BoundArguments>) =
-    match arguments.TryGetResult BoundArguments.Radius with
-    | Some text -> Settings.radius text |> Result.map Some |> Result.mapError Usage
+    find method query place
+    |> Result.map (fun found ->
+        {
+            Model = model
+            Norm = query.Norm
+            Class = place.Class
+            Definition =
+                match method.Scope with
+                | InBall _ -> query.Definition
+                | ForAllInputs _
+                | OfOneOutput _ -> Uniform
+            Radius = place.Radius |> Option.map _.Value
+            Method = method.Name
+            Enclosure = query.Enclosure
+            Result = found.Result
+            Explanation = found.Explanation
+            Lower = found.Lower
+            Output =
+                place.Input
+                |> Option.map (Network.evaluate query.Context query.Network >> Tensor.values)
+            Engine = query.Context.Engine.Name
+            Elapsed = clock.Elapsed
+        },
+        found.Witness)
+
+/// As the command does, without a certificate.
+let compute model method query place =
+    computeWithWitness model method query place |> Result.map fst
+
+let private parseRadius (method: BoundMethod) (arguments: ParseResults<BoundArguments>) =
+    match method.Scope, arguments.TryGetResult BoundArguments.Radius with
+    | _, Some text ->
+        Settings.radius text
+        |> Result.map (fun radius ->
+            match method.Scope with
+            | ForAllInputs _ -> None // it holds for every radius
+            | InBall _
+            | OfOneOutput _ -> Some radius)
+        |> Result.mapError Usage
+    | InBall _, None -> Error(Usage $"--radius is missing: the method {method.Name} bounds a ball around the input")
+    | _, None -> Ok None
+
+let private isOfOneOutput (method: BoundMethod) =
+    match method.Scope with
+    | OfOneOutput _ -> true
+    | InBall _
+    | ForAllInputs _ -> false
+
+let private parseClass (method: BoundMethod) (arguments: ParseResults<BoundArguments>) =
+    match arguments.TryGetResult BoundArguments.Class with
+    | None when isOfOneOutput method ->
+        Error(Usage $"--class is missing: the method {method.Name} bounds one output, counted from 0")
     | None -> Ok None
-
-let private checkMethod (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
-    match method, radius with
-    | _ when settings.Norm = Maximum -> Settings.requireEuclidean settings.Norm |> Result.mapError Usage
-    | _ when arguments.Contains BoundArguments.Class ->
-        let methods = String.concat ", " PolynomialBound.names
-        Error(Usage $"--class is there for the methods {methods}; {method} bounds all outputs together")
-    | "global", _
-    | "local-lipsdp", _ when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
-    | "global", _
-    | "analytic", _ when settings.TimeLimit.IsSome -> Error(Usage Settings.timeLimitWithoutSearch)
-    | "analytic", _ when
-        arguments.Contains BoundArguments.Certificate
-        && settings.Enclosure |> Option.exists (fun kind -> kind <> Ball)
-        ->
+    | Some _ when not (isOfOneOutput method) ->
         Error(
             Usage
-                "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
+                $"--class is there for the methods {BoundMethods.namesOf isOfOneOutput}; {method.Name} bounds all outputs together"
         )
-    | "global", _ -> Ok()
-    | "analytic", Some _
-    | "local-lipsdp", Some _ -> Ok()
-    | "analytic", None
-    | "local-lipsdp", None -> Error(Usage $"--radius is missing: the method {method} bounds a ball around the input")
-    | _ ->
-        let others = String.concat ", " PolynomialBound.names
+    | Some text ->
+        match Int32.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture) with
+        | true, output -> Ok(Some output)
+        | _ -> Error(Usage $"--class must be the number of an output, counted from 0, not \"{text}\"")
 
-        Error(
-            Usage
-                $"--method must be analytic, local-lipsdp, lipsdp-neuron, lipsdp-layer, exact, fastlip, global, seqlip, seqlip-exact, seqlip-greedy or one of {others}, not \"{method}\""
-        )
+/// Refuses options that the method has no use for.
+let private checkOptions (settings: Settings) (method: BoundMethod) certificate =
+    let isBall = settings.Enclosure |> Option.forall ((=) Ball)
 
-/// The nominal input: needed for a local bound, evaluated beside a global one where it is given.
-let private inputFor (settings: Settings) method network =
-    if method = "global" && settings.Input.IsNone then
+    if settings.Enclosure.IsSome && not method.TakesEnclosure then
+        Error Settings.enclosureWithoutSlopes
+    elif settings.TimeLimit.IsSome && not method.Searches then
+        Error Settings.timeLimitWithoutSearch
+    elif certificate && not method.HasCertificate then
+        Error
+            $"--certificate is there for the methods {BoundMethods.namesOf _.HasCertificate} only, not for {method.Name}"
+    elif certificate && not isBall then
+        Error "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
+    elif not (List.contains settings.Norm method.Norms) then
+        let others = BoundMethods.namesOf (_.Norms >> List.contains settings.Norm)
+        Error $"--norm {Norm.label settings.Norm} is there for lipverify bound with the methods {others} only"
+    else
+        match method.Uncertified with
+        | Some reason when settings.Certification.Deterministic -> Error $"--rigor certified is out of reach: {reason}"
+        | _ -> Ok()
+    |> Result.mapError Usage
+
+/// The nominal input: the centre of a ball; without a ball its output stands beside the bound where it is given.
+let private loadInput (settings: Settings) (radius: Radius option) network =
+    if radius.IsNone && settings.Input.IsNone then
         Ok None
     else
         Session.loadInput settings network |> Result.map Some
 
-/// Writes the certificate of a bound where one was asked for.
-let private certify definition network (input: Tensor option) radius (report: BoundReport) witness path =
-    let input = input |> Option.defaultWith (fun () -> Tensor.vector [||])
+/// Writes the certificate of a bound.
+let private certify definition network place (report: BoundReport) witness path =
+    let input = place.Input |> Option.defaultWith (fun () -> Tensor.vector [||])
 
-    match radius, witness with
+    match place.Radius, witness with
     | Some radius, Some witness ->
         CertificateFile.writeMultipliers network input definition radius report.Result.Bound witness
-    | Some radius, None when report.Method <> "global" ->
+    | Some radius, None ->
         Certificate.local definition radius report.Result
         |> CertificateFile.write network input
-    | _ -> Certificate.``global`` report.Result |> CertificateFile.write network input
+    | None, _ -> Certificate.``global`` report.Result |> CertificateFile.write network input
     |> Result.mapError (fun problem -> Usage $"--certificate: {problem}")
     |> Result.bind (fun bytes -> Files.write path (ReadOnlyMemory bytes) |> Result.mapError File)
 
-let private runLayerwise (settings: Settings) (arguments: ParseResults<BoundArguments>) method radius =
+let private runMethod (settings: Settings) (arguments: ParseResults<BoundArguments>) (method: BoundMethod) =
     let model = arguments.GetResult BoundArguments.Model
-    let enclosure = settings.Enclosure |> Option.defaultValue Ball
+    let certificate = arguments.TryGetResult BoundArguments.Certificate
 
-    checkMethod settings arguments method radius
-    |> Result.bind (fun () ->
-        Session.run settings (fun context ->
-            Session.loadModel settings model
-            |> Result.bind (fun network ->
-                inputFor settings method network
-                |> Result.bind (fun input ->
-                    let report, witness =
-                        computeWithWitness
-                            context
-                            model
-                            method
-                            settings.Definition
-                            enclosure
-                            settings.TimeLimit
-                            (arguments.Contains BoundArguments.Certificate)
-                            network
-                            input
-                            radius
+    result {
+        do! checkOptions settings method certificate.IsSome
+        let! output = parseClass method arguments
+        let! radius = parseRadius method arguments
 
-                    arguments.TryGetResult BoundArguments.Certificate
-                    |> Option.map (certify settings.Definition network input radius report witness)
+        let work context =
+            result {
+                let! network = Session.loadModel settings model
+                let! input = loadInput settings radius network
+
+                let place =
+                    {
+                        Input = input
+                        Radius = radius
+                        Class = output
+                    }
+
+                let! report, witness =
+                    computeWithWitness
+                        model
+                        method
+                        {
+                            Context = context
+                            Network = network
+                            Norm = settings.Norm
+                            Definition = settings.Definition
+                            Enclosure = settings.Enclosure |> Option.defaultValue Ball
+                            TimeLimit = settings.TimeLimit
+                            NeedsWitness = certificate.IsSome
+                        }
+                        place
+
+                do!
+                    certificate
+                    |> Option.map (certify settings.Definition network place report witness)
                     |> Option.defaultValue (Ok())
-                    |> Result.bind (fun () ->
-                        if settings.Json then
-                            JsonText.document (fun writer -> BoundReport.write writer report)
-                        else
-                            BoundReport.text report
-                        |> Session.deliver settings)))))
+
+                return!
+                    if settings.Json then
+                        JsonText.document (fun writer -> BoundReport.write writer report)
+                    else
+                        BoundReport.text report
+                    |> Session.deliver settings
+            }
+
+        return! Session.run settings work
+    }
 
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<BoundArguments>) : Result<unit, CommandError> =
-    let method = arguments.GetResult(BoundArguments.Method, "analytic")
+    let name = arguments.GetResult(BoundArguments.Method, "analytic")
 
-    parseRadius arguments
-    |> Result.bind (fun radius ->
-        match PolynomialBound.tryFind method with
-        | Some polynomial -> PolynomialCommand.run settings arguments method polynomial radius
-        | None when (LipSdpCommand.tryFind method).IsSome ->
-            LipSdpCommand.run settings arguments method (LipSdpCommand.tryFind method).Value
-        | None when method = "exact" -> ExactCommand.run settings arguments radius
-        | None when method = "fastlip" -> FastLipCommand.run settings arguments radius
-        | None ->
-            match SeqLipCommand.tryFind method with
-            | Some maximum -> SeqLipCommand.run settings arguments method maximum
-            | None -> runLayerwise settings arguments method radius)
+    match BoundMethods.tryFind name with
+    | Some method -> runMethod settings arguments method
+    | None ->
+        let names = BoundMethods.namesOf (fun _ -> true)
+        Error(Usage $"--method must be one of {names}, not \"{name}\"")

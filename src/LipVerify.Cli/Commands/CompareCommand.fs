@@ -55,10 +55,7 @@ let private upperRow (context: Context) network input radius (lower: ComparedRow
         Method = method.Name
         Definition = method.Definition
         Norm = method.Norm
-        Scope =
-            match method.Scope with
-            | Local -> "local"
-            | Global -> "global"
+        Scope = method.Scope
         Outcome = outcome
         Seconds = seconds
         Ratio =

@@ -2,14 +2,6 @@ namespace LipVerify.Cli
 
 open System
 open LipVerify.Core
-open LipVerify.Solvers
-
-/// Over which pairs of inputs a bound holds.
-type Scope =
-    /// Those of a ball around the nominal input.
-    | Local
-    /// All.
-    | Global
 
 /// A method whose upper bound `compare` sets beside others.
 [<NoComparison; NoEquality>]
@@ -17,12 +9,12 @@ type ComparedMethod =
     {
         /// Its name on the command line.
         Name: string
-        /// The constant that it bounds; a global bound holds for both, and is listed under the stronger, uniform one.
+        /// The constant that it bounds; a bound for all inputs holds for both, and is listed under the stronger, uniform one.
         Definition: Definition
         /// The norm of inputs and outputs.
         Norm: Norm
-        /// Where it holds.
-        Scope: Scope
+        /// Over which pairs of inputs the bound holds: `local` or `global`.
+        Scope: string
         /// The bound, or why the method does not apply.
         Run: Context -> Network -> Tensor -> Radius -> Result<Bound, string>
     }
@@ -33,90 +25,63 @@ module ComparedMethods =
     /// What a search may take where no time limit is given.
     let private patience = TimeSpan.FromMinutes 1.0
 
-    let private local name norm definition run =
+    /// A constant that was found exactly, or not at all: what bounds a network that is not branched has a row of its own.
+    let private bounded (found: BoundFound) =
+        match found.Lower, found.Explanation with
+        | Some { Regions = 0 }, Some reason -> Error reason
+        | _ -> Ok found.Result.Bound
+
+    /// The constant of one output among several is another quantity than that of all.
+    let private ofOneOutput run (query: BoundQuery) name input radius =
+        match Shape.size query.Network.OutputShape with
+        | 1 -> BallAround(Tensor.values input, radius) |> run query 0
+        | outputs -> Error $"bounds one output, and the network has {outputs}: see bound --method {name} --class K"
+
+    let private row limit enclosure name (method: BoundMethod) norm definition =
+        let run context network input radius =
+            let query =
+                {
+                    Context = context
+                    Network = network
+                    Norm = norm
+                    Definition = definition
+                    Enclosure = enclosure
+                    TimeLimit = if method.Searches then Some limit else None
+                    NeedsWitness = false
+                }
+
+            match method.Scope with
+            | ForAllInputs run -> run query
+            | InBall run -> run query input radius
+            | OfOneOutput run -> ofOneOutput run query method.Name input radius
+            |> Result.bind bounded
+
         {
             Name = name
             Definition = definition
             Norm = norm
-            Scope = Local
+            Scope =
+                match method.Scope with
+                | ForAllInputs _ -> "global"
+                | InBall _
+                | OfOneOutput _ -> "local"
             Run = run
         }
 
-    let private inBoth method = [ method Nominal; method Uniform ]
+    let private rows limit norm (method: BoundMethod) =
+        let named enclosure name =
+            method.Compared |> List.map (row limit enclosure name method norm)
 
-    /// The product of the layers' norms: AutoLip of Scaman & Virmaux (2018).
-    let private globalProduct =
-        {
-            Name = "global"
-            Definition = Uniform
-            Norm = Euclidean
-            Scope = Global
-            Run = fun context network _ _ -> Ok (Global.bound context network).Bound
-        }
-
-    /// SeqLip of Scaman & Virmaux (2018), its maximum bounded or enumerated. What is found greedily is no upper bound.
-    let private seqLip name maximum limit =
-        {
-            Name = name
-            Definition = Uniform
-            Norm = Euclidean
-            Scope = Global
-            Run = fun context network _ _ -> SeqLip.bound context maximum network (Some limit) |> Result.map _.Bound
-        }
-
-    /// LipSDP of Fazlyab et al. (2019).
-    let private lipSdp limit (name, mode) =
-        { globalProduct with
-            Name = name
-            Run = fun context network _ _ -> Ok (LipSdp.bound context mode network (Some limit)).Result.Bound
-        }
-
-    let private analytic name kind definition =
-        local name Euclidean definition (fun context network input radius ->
-            Ok (Analytic.boundWith context kind definition network input radius).Bound)
-
-    let private localLipSdp limit definition =
-        local "local-lipsdp" Euclidean definition (fun context network input radius ->
-            Ok (LocalLipSdp.bound context definition network input radius (Some limit)).Result.Bound)
-
-    let private exact limit =
-        local "exact" Euclidean Uniform (fun context network input radius ->
-            let found = ExactSearch.bound context Uniform network input radius 1e-3 (Some limit)
-
-            if found.Regions = 0 then
-                Error found.Explanation
-            else
-                Ok found.Result.Bound)
-
-    let private fastLip norm definition =
-        local "fastlip" norm definition (fun context network input radius ->
-            FastLip.bound context norm definition network input radius)
-
-    /// For networks with one output: the constant of one among several is another quantity.
-    let private polynomial norm name =
-        local name norm Uniform (fun context network input radius ->
-            match PolynomialBound.tryFind name, Shape.size network.OutputShape with
-            | Some method, 1 ->
-                BallAround(Tensor.values input, radius)
-                |> PolynomialBound.compute context InstalledSolvers.all method norm network 0
-            | _, outputs ->
-                Error $"bounds one output, and the network has {outputs}: see bound --method {name} --class K")
+        if not (List.contains norm method.Norms) then
+            []
+        elif method.TakesEnclosure then
+            named Ball method.Name @ named Crown $"crown-{method.Name}"
+        else
+            named Ball method.Name
 
     /// All of them; `limit` is what each search may take.
     let all (limit: TimeSpan option) : ComparedMethod list =
         let limit = limit |> Option.defaultValue patience
 
-        [
-            [ globalProduct ]
-            [ seqLip "seqlip" Relaxed limit; seqLip "seqlip-exact" Enumerated limit ]
-            LipSdpCommand.names |> List.map (lipSdp limit)
-            inBoth (analytic "analytic" Ball)
-            inBoth (analytic "crown-analytic" Crown)
-            inBoth (localLipSdp limit)
-            [ exact limit ]
-            inBoth (fastLip Euclidean)
-            inBoth (fastLip Maximum)
-            PolynomialBound.names |> List.map (polynomial Euclidean)
-            PolynomialBound.names |> List.map (polynomial Maximum)
-        ]
-        |> List.concat
+        [ Euclidean; Maximum ]
+        |> List.collect (fun norm -> BoundMethods.all |> List.collect (rows limit norm))

@@ -5,6 +5,7 @@ open System
 open System.IO
 open Argu
 open LipVerify.Core
+open LipVerify.Formats
 
 let private radii = [ 0.001; 0.003; 0.01; 0.03; 0.1; 0.3; 1.0; 3.0 ]
 
@@ -183,38 +184,58 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
             Preprocessing = LipVerify.Formats.Preprocessing.mnist
         }
 
-    Session.loadModel settings model
-    |> Result.bind (fun network ->
-        Session.loadInput settings network
-        |> Result.bind (fun input ->
-            let output = EnclosedTensor.evaluate context network input
-            let name = "samples/mnist/mnist-net.onnx"
+    let name = "samples/mnist/mnist-net.onnx"
 
-            let bound method input radius =
-                BoundCommand.compute context name method settings.Definition Ball None network input radius
+    result {
+        let! network = Session.loadModel settings model
+        let! input = Session.loadInput settings network
 
-            let local =
-                radii
-                |> List.map Radius.create
-                |> List.choose Result.toOption
-                |> List.map (fun radius -> radius, bound "analytic" (Some input) (Some radius))
+        let bound method radius =
+            BoundCommand.compute
+                name
+                method
+                {
+                    Context = context
+                    Network = network
+                    Norm = Euclidean
+                    Definition = settings.Definition
+                    Enclosure = Ball
+                    TimeLimit = None
+                    NeedsWitness = false
+                }
+                {
+                    Input = Some input
+                    Radius = radius
+                    Class = None
+                }
 
-            prepareFolder folder
-            |> Result.bind (curve settings context name network input)
-            |> Result.bind (fun curve ->
-                let findings =
-                    {
-                        Global = bound "global" None None
-                        Local = local
-                        Certified = certified settings context name network input
-                        Curve = curve
-                    }
+        let! globalBound = bound BoundMethods.globalProduct None
 
-                (if settings.Json then
-                     json findings
-                 else
-                     text "samples/mnist" output findings)
-                |> Session.deliver settings)))
+        let! locals =
+            radii
+            |> List.choose (Radius.create >> Result.toOption)
+            |> traverse (fun radius ->
+                bound BoundMethods.analytic (Some radius)
+                |> Result.map (fun report -> radius, report))
+
+        let! folder = prepareFolder folder
+        let! curve = curve settings context name network input folder
+
+        let findings =
+            {
+                Global = globalBound
+                Local = List.ofArray locals
+                Certified = certified settings context name network input
+                Curve = curve
+            }
+
+        return!
+            (if settings.Json then
+                 json findings
+             else
+                 text "samples/mnist" (EnclosedTensor.evaluate context network input) findings)
+            |> Session.deliver settings
+    }
 
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<DemoArguments>) : Result<unit, CommandError> =

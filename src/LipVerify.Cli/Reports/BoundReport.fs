@@ -3,12 +3,25 @@ namespace LipVerify.Cli
 open System
 open LipVerify.Core
 
+/// What a search attained below the bound that it proved.
+[<NoComparison; NoEquality>]
+type LowerEnd =
+    {
+        Bound: Bound
+        /// `upper/lower − 1`; 0 where both are 0.
+        Gap: float
+        /// Regions that were bounded; 0 where the search could not begin.
+        Regions: int
+    }
+
 /// A computed bound with what a reader needs to know about it.
 [<NoComparison; NoEquality>]
 type BoundReport =
     {
         Model: string
         Norm: Norm
+        /// The output that is bounded, counted from 0, where it is one alone.
+        Class: int option
         Definition: Definition
         Radius: float option
         Method: string
@@ -17,6 +30,8 @@ type BoundReport =
         Result: NetworkBound
         /// What was bounded how, where the layers do not tell.
         Explanation: string option
+        /// The other end, where the method has one.
+        Lower: LowerEnd option
         /// `f(x0)`, where an input was given.
         Output: float[] option
         Engine: string
@@ -50,6 +65,12 @@ module BoundReport =
             writer.WriteNumber("active", layer.Active)
             writer.WriteNumber("size", layer.Size))
 
+    let private writeLower (writer: Text.Json.Utf8JsonWriter) lower =
+        JsonText.number writer "lower" lower.Bound.Value
+        writer.WriteString("lowerRigor", Rigor.label lower.Bound.Rigor)
+        JsonText.number writer "gap" lower.Gap
+        writer.WriteNumber("regions", lower.Regions)
+
     /// Writes the object `lipverify/bound/1` of the contract.
     let write (writer: Text.Json.Utf8JsonWriter) report =
         let bound = report.Result.Bound
@@ -58,6 +79,9 @@ module BoundReport =
             writer.WriteString("schema", "lipverify/bound/1")
             writer.WriteString("model", report.Model)
             writer.WriteString("norm", Norm.label report.Norm)
+
+            report.Class |> Option.iter (fun output -> writer.WriteNumber("class", output))
+
             writer.WriteString("definition", definitionName report.Definition)
             JsonText.optionalNumber writer "radius" report.Radius
             writer.WriteString("method", report.Method)
@@ -68,6 +92,8 @@ module BoundReport =
             JsonText.number writer "value" bound.Value
             writer.WriteString("rigor", Rigor.label bound.Rigor)
             JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
+
+            report.Lower |> Option.iter (writeLower writer)
 
             report.Explanation
             |> Option.iter (fun text -> writer.WriteString("explanation", text))
@@ -121,15 +147,26 @@ module BoundReport =
         | Numerical -> "numerical: an upper bound in exact arithmetic; rounding is not enclosed"
         | Estimate -> "estimate: no guarantee"
 
+    let private gap lower =
+        if Double.IsFinite lower.Gap then
+            $"gap {100.0 * lower.Gap:G3} %%"
+        else
+            "no slope was found"
+
     /// The report for a reader.
     let text report =
         let bound = report.Result.Bound
 
+        let model =
+            match report.Class with
+            | Some output -> $"output {output} of {report.Model}"
+            | None -> report.Model
+
         let subject =
             match report.Radius with
-            | Some radius when report.Method <> "global" ->
-                $"Local Lipschitz constant of {report.Model}, {definitionName report.Definition}, within radius {figure radius}"
-            | _ -> $"Global Lipschitz constant of {report.Model}"
+            | Some radius ->
+                $"Local Lipschitz constant of {model}, {definitionName report.Definition}, within radius {figure radius}"
+            | None -> $"Global Lipschitz constant of {model}"
 
         // An estimate is no bound.
         let relation = if bound.Rigor = Estimate then "≈" else "≤"
@@ -138,6 +175,10 @@ module BoundReport =
             $"{subject} ({Norm.label report.Norm}-norm, method {methodName report.Method report.Enclosure})"
             $"    {relation} {bound.Value:G10}"
             $"    {promise bound.Rigor}"
+
+            match report.Lower with
+            | Some lower -> $"    ≥ {lower.Bound.Value:G10} ({Rigor.label lower.Bound.Rigor}), {gap lower}"
+            | None -> ()
 
             match report.Explanation with
             | Some text ->

@@ -36,7 +36,19 @@ let ``bound --method lipsdp-neuron says to a reader that the bound is global`` (
         Assert.That(outcome.Output, Does.Contain "Global Lipschitz constant")
         Assert.That(outcome.Output, Does.Contain "The layers by themselves"))
 
-[<TestCase("--radius", "0.1", "local-lipsdp")>]
+[<Test>]
+let ``a bound for all pairs of inputs is the same with a radius`` () =
+    inFolder (fun folder ->
+        let report options =
+            let outcome = arguments folder "lipsdp-layer" @ [ "--json" ] @ options |> run
+            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+            JsonDocument.Parse(outcome.Output).RootElement
+
+        let within = report [ "--radius"; "0.1" ]
+        let value (report: JsonElement) = report.GetProperty("value").GetDouble()
+        Assert.That(within.GetProperty("radius").ValueKind, Is.EqualTo JsonValueKind.Null)
+        Assert.That(value within, Is.EqualTo(value (report []))))
+
 [<TestCase("--certificate", "c.json", "--certificate is there for")>]
 [<TestCase("--enclosure", "crown", "--enclosure gives the method analytic its slopes")>]
 [<TestCase("--class", "0", "--class is there for")>]

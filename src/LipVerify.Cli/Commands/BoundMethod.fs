@@ -1,0 +1,62 @@
+namespace LipVerify.Cli
+
+open System
+open LipVerify.Core
+
+/// What a method is asked for, besides where.
+[<NoComparison; NoEquality>]
+type BoundQuery =
+    {
+        Context: Context
+        Network: Network
+        Norm: Norm
+        Definition: Definition
+        Enclosure: EnclosureKind
+        TimeLimit: TimeSpan option
+        /// Whether a certificate will be written.
+        NeedsWitness: bool
+    }
+
+/// What a method found.
+[<NoComparison; NoEquality>]
+type BoundFound =
+    {
+        Result: NetworkBound
+        /// What was bounded how, where the layers do not tell.
+        Explanation: string option
+        /// The other end, for methods that have one.
+        Lower: LowerEnd option
+        /// The multipliers that prove the bound, where they were asked for.
+        Witness: MultiplierWitness option
+    }
+
+/// Over which pairs of inputs, and for which outputs, a method bounds.
+[<NoComparison; NoEquality>]
+type BoundScope =
+    /// Those of a ball around the nominal input.
+    | InBall of (BoundQuery -> Tensor -> Radius -> Result<BoundFound, string>)
+    /// All.
+    | ForAllInputs of (BoundQuery -> Result<BoundFound, string>)
+    /// One output at a time, in a ball or for all inputs.
+    | OfOneOutput of (BoundQuery -> int -> InputRegion -> Result<BoundFound, string>)
+
+/// A method of `lipverify bound`, with the options that it takes.
+[<NoComparison; NoEquality>]
+type BoundMethod =
+    {
+        /// Its name on the command line.
+        Name: string
+        Norms: Norm list
+        Scope: BoundScope
+        /// The definitions under which `compare` lists it. A bound for all inputs holds for both, and is listed under the
+        /// stronger, uniform one.
+        Compared: Definition list
+        /// Whether `--enclosure` gives it its slopes.
+        TakesEnclosure: bool
+        /// Whether `--time-limit` ends its search.
+        Searches: bool
+        /// Whether `--certificate` can write down what proves its bound.
+        HasCertificate: bool
+        /// Why `--rigor certified` is out of reach, where it is.
+        Uncertified: string option
+    }

@@ -1,0 +1,177 @@
+/// The methods of `lipverify bound`, in the order in which they are listed.
+module LipVerify.Cli.BoundMethods
+
+open System
+open LipVerify.Core
+open LipVerify.Solvers
+
+let private found result =
+    {
+        Result = result
+        Explanation = None
+        Lower = None
+        Witness = None
+    }
+
+let private ofBound bound = found { Bound = bound; Layers = [] }
+
+/// In the 2-norm, compared in both definitions, and with none of the options.
+let private plain name scope =
+    {
+        Name = name
+        Norms = [ Euclidean ]
+        Scope = scope
+        Compared = [ Nominal; Uniform ]
+        TakesEnclosure = false
+        Searches = false
+        HasCertificate = false
+        Uncertified = None
+    }
+
+let private forAllInputs name run =
+    { plain name (ForAllInputs run) with
+        Compared = [ Uniform ]
+    }
+
+/// The product of the layers' norms: AutoLip of Scaman & Virmaux (2018).
+let globalProduct =
+    { forAllInputs "global" (fun query -> Ok(found (Global.bound query.Context query.Network))) with
+        HasCertificate = true
+    }
+
+/// SeqLip of Scaman & Virmaux (2018).
+let private seqLip name maximum =
+    forAllInputs name (fun query ->
+        SeqLip.bound query.Context maximum query.Network query.TimeLimit
+        |> Result.map (fun result ->
+            { ofBound result.Bound with
+                Explanation = Some result.Explanation
+            }))
+
+/// LipSDP of Fazlyab et al. (2019).
+let private lipSdp name mode =
+    { forAllInputs name (fun query ->
+          let result = LipSdp.bound query.Context mode query.Network query.TimeLimit
+
+          Ok
+              { found result.Result with
+                  Explanation = Some result.Explanation
+              }) with
+        Searches = true
+    }
+
+/// Algorithm 1 of Avant & Morgansen.
+let analytic =
+    { plain
+          "analytic"
+          (InBall(fun query input radius ->
+              Analytic.boundWith query.Context query.Enclosure query.Definition query.Network input radius
+              |> found
+              |> Ok)) with
+        TakesEnclosure = true
+        HasCertificate = true
+    }
+
+let private multipliers (query: BoundQuery) input radius =
+    let struct (result, witness) =
+        if query.NeedsWitness then
+            LocalLipSdp.boundWithWitness query.Context query.Definition query.Network input radius query.TimeLimit
+        else
+            LocalLipSdp.bound query.Context query.Definition query.Network input radius query.TimeLimit, None
+
+    Ok
+        { found result.Result with
+            Explanation = Some result.Explanation
+            Witness = witness
+        }
+
+let private localLipSdp =
+    { plain "local-lipsdp" (InBall multipliers) with
+        Searches = true
+        HasCertificate = true
+    }
+
+/// The gap at which branch and bound ends, relative to the lower end.
+let private goal = 1e-3
+
+/// After which it ends where no time limit is given.
+let private patience = TimeSpan.FromMinutes 5.0
+
+let private branchAndBound (query: BoundQuery) input radius =
+    let limit = query.TimeLimit |> Option.defaultValue patience
+
+    let result =
+        ExactSearch.bound query.Context query.Definition query.Network input radius goal (Some limit)
+
+    Ok
+        { found result.Result with
+            Explanation = Some result.Explanation
+            Lower =
+                Some
+                    {
+                        Bound = result.Lower
+                        Gap = result.Gap
+                        Regions = result.Regions
+                    }
+        }
+
+let private exact =
+    { plain "exact" (InBall branchAndBound) with
+        Compared = [ Uniform ]
+        Searches = true
+        Uncertified = Some "bounds of the method exact are numerical"
+    }
+
+let private fastLip =
+    { plain
+          "fastlip"
+          (InBall(fun query input radius ->
+              FastLip.bound query.Context query.Norm query.Definition query.Network input radius
+              |> Result.map ofBound)) with
+        Norms = [ Euclidean; Maximum ]
+    }
+
+let private polynomial name method =
+    let run (query: BoundQuery) output region =
+        PolynomialBound.compute query.Context InstalledSolvers.all method query.Norm query.Network output region
+        |> Result.map (fun bound ->
+            { ofBound bound with
+                Explanation = Some "multipliers by a solver that is not trusted: the bound is what they prove"
+            })
+
+    { plain name (OfOneOutput run) with
+        Norms = [ Euclidean; Maximum ]
+        Compared = [ Uniform ]
+        Uncertified = Some $"bounds of the method {name} are numerical"
+    }
+
+/// All of them.
+let all: BoundMethod list =
+    [
+        globalProduct
+        { seqLip "seqlip" Relaxed with
+            Searches = true
+        }
+        seqLip "seqlip-exact" Enumerated
+        { seqLip "seqlip-greedy" Greedy with
+            // What is found greedily is no upper bound.
+            Compared = []
+            Uncertified = Some "seqlip-greedy is an estimate; seqlip is an upper bound"
+        }
+        lipSdp "lipsdp-neuron" PerNeuron
+        lipSdp "lipsdp-layer" PerLayer
+        analytic
+        localLipSdp
+        exact
+        fastLip
+        for name in PolynomialBound.names do
+            yield! PolynomialBound.tryFind name |> Option.map (polynomial name) |> Option.toList
+    ]
+
+/// The method of this name.
+let tryFind name =
+    all |> List.tryFind (fun method -> method.Name = name)
+
+/// The names of methods of a kind, for messages.
+let namesOf (belongs: BoundMethod -> bool) =
+    all |> List.filter belongs |> List.map _.Name |> String.concat ", "

@@ -22,6 +22,7 @@ let private plain name scope =
         Norms = [ Euclidean ]
         Scope = scope
         Compared = [ Nominal; Uniform ]
+        Declines = fun _ _ _ -> None
         TakesEnclosure = false
         Searches = false
         HasCertificate = false
@@ -100,8 +101,13 @@ let private patience = TimeSpan.FromMinutes 5.0
 let private branchAndBound (query: BoundQuery) input radius =
     let limit = query.TimeLimit |> Option.defaultValue patience
 
+    let search =
+        match query.Norm with
+        | Euclidean -> ExactSearch.bound
+        | Maximum -> ExactMaximum.bound
+
     let result =
-        ExactSearch.bound query.Context query.Definition query.Network input radius goal (Some limit)
+        search query.Context query.Definition query.Network input radius goal (Some limit)
 
     Ok
         { found result.Result with
@@ -117,7 +123,10 @@ let private branchAndBound (query: BoundQuery) input radius =
 
 let private exact =
     { plain "exact" (InBall branchAndBound) with
+        Norms = [ Euclidean; Maximum ]
         Compared = [ Uniform ]
+        // What bounds a network that is not branched has a row of its own.
+        Declines = ExactSearch.declines
         Searches = true
         Uncertified = Some "bounds of the method exact are numerical"
     }

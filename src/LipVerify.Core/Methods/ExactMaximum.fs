@@ -7,25 +7,12 @@ open System.Diagnostics
 /// (METHODS section 11).
 module ExactMaximum =
 
-    /// Beyond this the parts take too long to bound.
-    let private mostNeurons = 2000
-
     /// Whether the pieces can be visited one by one (`ExactBoxPairs`).
     let private areFew (chain: ReluChain) =
         chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 5
 
     /// The rounding of a Jacobian's norm, with room to spare.
     let private widen = 1.0 + 1e-11
-
-    let private chainOf context network (radius: Radius) =
-        ReluChain.ofNetwork context network
-        |> Result.bind (fun chain ->
-            if radius.Value = 0.0 then
-                Error "the ball is a point"
-            elif chain.Neurons > mostNeurons then
-                Error $"it has more than {mostNeurons} ReLUs"
-            else
-                Ok chain)
 
     let private numerical value : Bound = { Value = value; Rigor = Numerical }
 
@@ -88,7 +75,7 @@ module ExactMaximum =
 
             outcome start found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
 
-        match chainOf context network radius with
+        match ReluChain.branched context network radius with
         | Error reason -> outcome start Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
         | Ok chain when definition = Nominal && areFew chain ->
             match ExactBoxPairs.nominal context chain network.InputShape center radius.Value isOver with

@@ -16,38 +16,8 @@ type internal RowBound =
         Weights: float[][]
     }
 
-    /// A bound on `Σ_k |J_jk|` that takes the entries together. For `p, q > 0` it is at most
-    /// `√(Σ p Σ q)·‖diag(p)^−½ M diag(q)^−½‖₂` for the matrix `M` of the symbols, as for any `max eᵀ M σ` over vectors of signs
-    /// (the dual of Grothendieck's relaxation). With the sums of magnitudes as `p` and `q` it is never above `Σ |M|` (Schur's test).
-    member row.Together =
-        let symbols = row.Symbols |> Array.filter (Array.exists (fun x -> x <> 0.0))
-
-        if symbols.Length = 0 then
-            row.Error
-        else
-            let p = symbols |> Array.map (Array.sumBy abs)
-            let q = Array.zeroCreate<float> symbols[0].Length
-
-            for symbol in symbols do
-                for k in 0 .. q.Length - 1 do
-                    q[k] <- q[k] + abs symbol[k]
-
-            let scale = q |> Array.map (fun q -> if q > 0.0 then 1.0 / sqrt q else 0.0)
-
-            let norm =
-                symbols
-                |> Array.mapi (fun l symbol ->
-                    let own = 1.0 / sqrt p[l]
-                    Array.map2 (fun x s -> own * x * s) symbol scale)
-                |> ExactNorm.ofRows
-
-            let bound =
-                sqrt (Array.sum p) * sqrt (Array.sum q) * norm * (1.0 + 1e-12) + row.Error
-
-            if Double.IsNaN bound then
-                Double.PositiveInfinity
-            else
-                bound
+    /// A bound on `Σ_k |J_jk|` that takes the entries together (`SignForm`).
+    member row.Together = SignForm.bound row.Symbols + row.Error
 
 /// Rows of Jacobians backward through a network whose ReLUs have slopes 0, 1 or anything between. An entry `v` of the row times an
 /// open slope is `v/2 + e·max|v|/2` with `|e| ≤ 1`, so that what comes back together cancels; the interval of `v` is carried along

@@ -145,6 +145,49 @@ let ``Exact in the maximum norm: on one input, the nominal constant is the large
         covers "the upper end" found.Result.Bound.Value largest case
         slopes |> assertBounds "a knot" (found.Result.Bound.Value + noise case))
 
+/// Two or three hidden layers whose ReLUs mostly change sign in the box, with at most 14 of them.
+let private unsettled seed =
+    let draw = Draw seed
+    let inputs = draw.Int(1, 3)
+
+    let widths =
+        draw.Pick
+            [
+                [ inputs; 7; 6; 1 ]
+                [ inputs; 5; 8; 2 ]
+                [ inputs; 4; 4; 4; 1 ]
+                [ inputs; 3; 5; 4; 2 ]
+            ]
+
+    let dense (columns, rows) =
+        Step(
+            "dense",
+            Layer.dense
+                (Tensor.ofArray [ rows; columns ] (draw.Gaussians(rows * columns)))
+                (Tensor.vector (draw.Gaussians rows))
+        )
+
+    {
+        Seed = seed
+        Network =
+            List.pairwise widths
+            |> List.collect (fun pair -> [ Step("relu", Relu); dense pair ])
+            |> List.tail
+            |> build [ inputs ]
+        Input = Tensor.vector (draw.Gaussians inputs)
+        Radius = radius (draw.Power(-1.0, 0.5))
+    }
+
+[<Test>]
+let ``Exact in the maximum norm: enclosures of deep layers keep every slope that occurs`` () =
+    check 200 unsettled (fun case ->
+        let bracket = enumerated case
+
+        for limit in [ Some TimeSpan.Zero; None ] do
+            let found = search Uniform case limit
+            covers "the upper end" found.Result.Bound.Value bracket.Lower case
+            covers "enumeration" bracket.Upper found.Lower.Value case)
+
 [<Test>]
 let ``Exact in the maximum norm: within one percent on networks 7-20-30-10 at radius 0.1`` () =
     for seed in 1..3 do

@@ -139,7 +139,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
             Chosen = each false
             Lower = each Double.NegativeInfinity
             Upper = each Double.PositiveInfinity
-            Speeds = each 0.0
+            Speeds = [||]
             Cuts = [||]
         }
 
@@ -149,7 +149,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
         let slopes = copy part.Slopes
         let lower = copy part.Lower
         let upper = copy part.Upper
-        let speeds = copy part.Speeds
+        let speeds = slopes |> Array.map (fun layer -> Array.zeroCreate<float> layer.Length)
         let cuts = ResizeArray<BoxCut>()
         let mutable forms = first
         let mutable isEmpty = false

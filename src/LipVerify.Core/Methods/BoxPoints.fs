@@ -98,59 +98,61 @@ type internal BoxPoints(chain: ReluChain, center: float[], radius: float) =
             let slope = change / distance / widen
             if Double.IsFinite slope then max slope 0.0 else 0.0
 
-    /// Ascends from random points of the box by steps that are drawn around the best so far, shorter and shorter.
-    member _.Ascend (context: Context) (value: float[] -> float) =
+    /// Ascends from random points of the box by steps that are drawn around the best so far, shorter and shorter; less far once
+    /// `isOver`.
+    member _.Ascend (context: Context) isOver (value: float[] -> float) =
         let random = Random context.Seed
         let n = center.Length
 
         let draw () =
             Array.init n (fun _ -> 2.0 * random.NextDouble() - 1.0)
 
-        let corner s =
-            s |> Array.map (fun x -> if x < 0.0 then -1.0 else 1.0)
-
         let starts =
-            [|
+            seq {
                 yield Array.zeroCreate n
 
                 for _ in 1..100 do
                     let s = draw ()
                     yield s
                     // A hair inside, where the pieces at the corner are smooth.
-                    yield corner s |> Array.map ((*) (1.0 - 1e-6))
-            |]
+                    yield s |> Array.map (fun x -> (1.0 - 1e-6) * (if x < 0.0 then -1.0 else 1.0))
+            }
 
-        let climb (start: float[]) =
-            let mutable best, top = start, value start
-            let mutable length = 0.5
+        let nearby length =
+            Array.map (fun s ->
+                let step = length * (2.0 * random.NextDouble() - 1.0)
 
-            for round in 1..120 do
-                Context.check context
-                let step = draw ()
+                if random.Next 3 = 0 then
+                    s
+                else
+                    max -1.0 (min 1.0 (s + step)))
 
-                let next =
-                    Array.map2
-                        (fun s d ->
-                            if random.Next 3 = 0 then
-                                s
-                            else
-                                max -1.0 (min 1.0 (s + length * d)))
-                        best
-                        step
+        let climb struct (top, start) =
+            let mutable best, top = start, top
 
-                let reached = value next
+            for round in 0..119 do
+                if not (isOver ()) then
+                    Context.check context
+                    let next = nearby (0.5 * 0.4 ** float (round / 20)) best
+                    let reached = value next
 
-                if reached > top then
-                    best <- next
-                    top <- reached
-
-                if round % 20 = 0 then
-                    length <- 0.4 * length
+                    if reached > top then
+                        best <- next
+                        top <- reached
 
             top
 
-        starts
-        |> Array.sortByDescending value
+        let evaluated =
+            [|
+                for s in starts do
+                    Context.check context
+
+                    if not (isOver ()) then
+                        struct (value s, s)
+            |]
+
+        evaluated
+        |> Array.sortByDescending (fun (struct (value, _)) -> value)
         |> Array.truncate 6
         |> Array.map climb
-        |> Array.max
+        |> Array.fold max 0.0

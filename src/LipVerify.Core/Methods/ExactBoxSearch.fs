@@ -80,58 +80,60 @@ module internal ExactBoxSearch =
     let private close (search: Search) value =
         search.Closed <- max search.Closed value
 
-    /// Bounds a part and puts it where it belongs. `point` may be replaced by one that the half-spaces of the part leave.
-    let private add (search: Search) row above (part: BoxPart) point isOutside =
-        match search.Forms.Settle part with
-        | None -> ()
-        | Some part ->
-            search.Parts <- search.Parts + 1
-            let bound = search.Rows.Of row part.Slopes
-            let entries = min above bound.Entries
+    /// The half-spaces of a part in the box of inputs.
+    let private meeting (search: Search) (part: BoxPart) =
+        part.Cuts
+        |> Array.choose (BoxCuts.project search.Inputs)
+        |> ExactRegion.decide UnitBox
 
-            let value =
-                if isOpen search entries then
-                    min entries bound.Together
-                else
-                    entries
+    /// Bounds a row in a settled part and puts it where it belongs. A point of the part is sought where `point` is `isOutside`.
+    let private place (search: Search) row above point isOutside (part: BoxPart) =
+        search.Parts <- search.Parts + 1
+        let bound = search.Rows.Of row part.Slopes
+        let entries = min above bound.Entries
 
-            if not (isOpen search value) then
-                close search value
+        let value =
+            if isOpen search entries then
+                min entries bound.Together
             else
-                let next = choose part bound
+                entries
 
-                // Where every slope is known the half-spaces are those of a region: its Jacobian counts only if it has a point.
-                let meeting =
-                    if isOutside || next.IsNone then
-                        part.Cuts
-                        |> Array.choose (BoxCuts.project search.Inputs)
-                        |> ExactRegion.decide UnitBox
-                    else
-                        Unknown
+        if not (isOpen search value) then
+            close search value
+        else
+            let next = choose part bound
 
-                let point =
-                    match meeting with
-                    | At inside when inside.Length = search.Inputs ->
-                        meet search inside
-                        inside
-                    | At _
-                    | Apart
-                    | Unknown -> point
+            // Where every slope is known the half-spaces are those of a region: its Jacobian counts only if it has a point.
+            let meeting =
+                if isOutside || next.IsNone then
+                    meeting search part
+                else
+                    Unknown
 
-                match meeting, next with
-                | Apart, _ -> ()
-                | _, None -> close search value
-                | _, next ->
-                    let node =
-                        {
-                            Row = row
-                            Part = part
-                            Value = value
-                            Next = next
-                            Point = point
-                        }
+            let point =
+                match meeting with
+                | At inside when inside.Length = search.Inputs ->
+                    meet search inside
+                    inside
+                | At _
+                | Apart
+                | Unknown -> point
 
-                    search.Open.Enqueue(node, -value)
+            match meeting, next with
+            | Apart, _ -> ()
+            | _, None -> close search value
+            | _, next ->
+                let node =
+                    {
+                        Row = row
+                        // What is settled anew in each half is not kept: there may be many parts.
+                        Part = { part with Cuts = [||]; Speeds = [||] }
+                        Value = value
+                        Next = next
+                        Point = point
+                    }
+
+                search.Open.Enqueue(node, -value)
 
     /// The part with one slope more chosen.
     let private decided (part: BoxPart) layer i slope =
@@ -159,7 +161,9 @@ module internal ExactBoxSearch =
                     0
 
             for slope in [ 1; 0 ] do
-                add search node.Row node.Value (decided node.Part layer i slope) node.Point (slope <> here)
+                decided node.Part layer i slope
+                |> search.Forms.Settle
+                |> Option.iter (place search node.Row node.Value node.Point (slope <> here))
 
     let private upper (search: Search) =
         let left =
@@ -194,13 +198,16 @@ module internal ExactBoxSearch =
                 Open = PriorityQueue()
                 Tolerance = tolerance
                 IsOver = isOver
-                Lower = points.Ascend context points.Jacobian
+                Lower = points.Ascend context isOver points.Jacobian
                 Closed = 0.0
                 Parts = 0
             }
 
-        for row in 0 .. (Array.last chain.Steps).Rows.Length - 1 do
-            add search row above search.Forms.Whole (Array.zeroCreate center.Length) false
+        search.Forms.Whole
+        |> search.Forms.Settle
+        |> Option.iter (fun whole ->
+            for row in 0 .. (Array.last chain.Steps).Rows.Length - 1 do
+                place search row above (Array.zeroCreate center.Length) false whole)
 
         run search
 

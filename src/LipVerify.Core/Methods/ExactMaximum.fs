@@ -57,15 +57,20 @@ module ExactMaximum =
                 | Uniform -> start.Value
                 | Nominal -> Double.PositiveInfinity
 
+            let slope =
+                match definition with
+                | Uniform -> 0.0
+                | Nominal ->
+                    let points = BoxPoints(chain, center, radius.Value)
+                    points.Ascend context isOver points.Slope
+
             let found =
                 ExactBoxSearch.uniform context chain center radius.Value above tolerance isOver
 
             let lower =
                 match definition with
                 | Uniform -> found.Lower
-                | Nominal ->
-                    let points = BoxPoints(chain, center, radius.Value)
-                    points.Ascend context points.Slope
+                | Nominal -> slope
 
             let left =
                 if found.Left = 0 then

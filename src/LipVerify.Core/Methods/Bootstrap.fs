@@ -8,6 +8,7 @@
 module internal LipVerify.Core.Bootstrap
 
 open System
+open System.Numerics.Tensors
 
 /// Rows whose proofs would take more operations than this are left as they are.
 let private mostOperations = 2e11
@@ -50,7 +51,10 @@ let private rowProofs (context: Context) (lfr: LinearFractional) (multipliers: M
     let problem = MultiplierProblem.create engine lfr 1.0
     let mu = 1.0 / (multipliers.Gamma * multipliers.Gamma)
     let still = MultiplierProblem.matrixAt engine problem 0.0 multipliers.Weights 0.0
+    // What is multiplied by the ratio.
     let moving = MultiplierProblem.matrixAt engine problem mu multipliers.Weights 0.0
+    TensorPrimitives.Subtract(ReadOnlySpan moving, ReadOnlySpan still, moving.AsSpan())
+    let matrix = Array.zeroCreate<float> still.Length
 
     let best =
         Array.create
@@ -62,12 +66,15 @@ let private rowProofs (context: Context) (lfr: LinearFractional) (multipliers: M
 
     for ratio in ratios do
         Context.check context
-
-        let matrix =
-            Array.map2 (fun still moving -> still + ratio * (moving - still)) still moving
+        TensorPrimitives.MultiplyAdd(ReadOnlySpan moving, ratio, ReadOnlySpan still, matrix.AsSpan())
 
         let block rows first =
-            Array.init (rows * k) (fun e -> matrix[(first + e / k) * n + e % k])
+            let block = Array.zeroCreate<float>(rows * k)
+
+            for i in 0 .. rows - 1 do
+                Array.blit matrix ((first + i) * n) block (i * k) k
+
+            block
 
         match MultiplierProblem.tryFactor engine k (block k 0) with
         | None -> ()
@@ -79,8 +86,7 @@ let private rowProofs (context: Context) (lfr: LinearFractional) (multipliers: M
                 MultiplierProblem.multiply engine false true lfr.Outputs k k (block lfr.Outputs k) k factor k
 
             for i in 0 .. lfr.Outputs - 1 do
-                let behind =
-                    Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(along, i * k, k))
+                let behind = TensorPrimitives.SumOfSquares(ReadOnlySpan(along, i * k, k))
 
                 let rho = behind - matrix[(k + i) * n + k + i]
                 let gamma = sqrt (rho / (ratio * mu)) * (1.0 + 1e-6)

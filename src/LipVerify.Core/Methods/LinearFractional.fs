@@ -116,13 +116,17 @@ module LinearFractional =
 
     /// The same representation with the outputs `rows`.
     let selectOutputs (rows: int[]) (lfr: LinearFractional) =
+        let kept = lfr.Uncertain * lfr.Columns
+
         let pick (values: float[]) =
-            let kept = Array.sub values 0 (lfr.Uncertain * lfr.Columns)
+            let picked = Array.zeroCreate<float>(kept + rows.Length * lfr.Columns)
+            Array.blit values 0 picked 0 kept
 
             rows
-            |> Array.map (fun row -> Array.sub values ((lfr.Uncertain + row) * lfr.Columns) lfr.Columns)
-            |> Array.concat
-            |> Array.append kept
+            |> Array.iteri (fun i row ->
+                Array.blit values (kept + row * lfr.Columns) picked (kept + i * lfr.Columns) lfr.Columns)
+
+            picked
 
         { lfr with
             Outputs = rows.Length

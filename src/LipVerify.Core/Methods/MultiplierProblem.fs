@@ -1,6 +1,7 @@
 namespace LipVerify.Core
 
 open System
+open System.Numerics.Tensors
 open LipVerify.Compute
 
 /// Multipliers `t_j = 1/s_j` with the `γ` that they are meant to show. Only a witness: `MultiplierProof` checks it.
@@ -24,15 +25,27 @@ module internal MultiplierProblem =
             Uncertain: int
             Columns: int
             Y: float[]
+            /// Whether `Y` has zeros above its diagonal.
+            IsLower: bool
             B: float[]
             /// `K`.
             Gram: float[]
         }
 
-    /// A product of dense matrices by the engine.
-    let multiply (engine: IEngine) transposeA transposeB m n k (a: float[]) strideA (b: float[]) strideB =
-        let result = Array.zeroCreate<float>(m * n)
-
+    /// A product of dense matrices by the engine, into `result`.
+    let multiplyInto
+        (engine: IEngine)
+        transposeA
+        transposeB
+        m
+        n
+        k
+        (a: float[])
+        strideA
+        (b: float[])
+        strideB
+        (result: float[])
+        =
         if k > 0 && m > 0 && n > 0 then
             engine.MatrixMultiply(
                 transposeA,
@@ -47,6 +60,10 @@ module internal MultiplierProblem =
                 MatrixView(HostStorage result, 0, n)
             )
 
+    /// The same with room of its own.
+    let multiply engine transposeA transposeB m n k a strideA b strideB =
+        let result = Array.zeroCreate<float>(m * n)
+        multiplyInto engine transposeA transposeB m n k a strideA b strideB result
         result
 
     /// The Cholesky factor; none where the matrix is not positive definite.
@@ -152,6 +169,7 @@ module internal MultiplierProblem =
             Uncertain = lfr.Uncertain
             Columns = if compressed.IsSome then n else lfr.Inputs
             Y = compressed |> Option.defaultValue y
+            IsLower = compressed.IsSome
             B = slice lfr lfr.Inputs lfr.Uncertain
             Gram = gram
         }
@@ -188,18 +206,19 @@ module internal MultiplierProblem =
 
         struct (0.25 / square, weights)
 
-    /// `diag(s, rest) − μ K − B diag(s) Bᵀ`.
-    let matrixAt engine (problem: Problem) mu (weights: float[]) rest =
+    /// `diag(s, rest) − μ K − B diag(s) Bᵀ`, into `result`; `scaled` has room for `B`.
+    let formMatrix engine (problem: Problem) (mu: float) (weights: float[]) rest (scaled: float[]) (result: float[]) =
         let n = problem.Height
-
-        let result =
-            TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights
-
-        for k in 0 .. result.Length - 1 do
-            result[k] <- -result[k] - mu * problem.Gram[k]
+        TriangularProducts.weightedOuter engine n problem.Uncertain problem.B weights scaled result
+        TensorPrimitives.MultiplyAdd(ReadOnlySpan problem.Gram, mu, ReadOnlySpan result, result.AsSpan())
+        TensorPrimitives.Negate(ReadOnlySpan result, result.AsSpan())
 
         for i in 0 .. n - 1 do
             let own = if i < problem.Uncertain then weights[i] else rest
             result[i * n + i] <- result[i * n + i] + own
 
+    /// The same with room of its own.
+    let matrixAt engine (problem: Problem) mu weights rest =
+        let result = Array.zeroCreate<float>(problem.Height * problem.Height)
+        formMatrix engine problem mu weights rest (Array.zeroCreate problem.B.Length) result
         result

@@ -8,204 +8,6 @@ open LipVerify.Compute
 /// linear, and no larger than `w` and `δf` together. Newton steps for `q ln μ + ln det S` follow its central path as `q` grows.
 module MultiplierSolver =
 
-    /// A strictly feasible point with its factor.
-    [<ReferenceEquality>]
-    type private Point =
-        {
-            Mu: float
-            Weights: float[]
-            Matrix: float[]
-            Factor: float[]
-        }
-
-    let private logDeterminant n (factor: float[]) =
-        let mutable sum = 0.0
-
-        for i in 0 .. n - 1 do
-            sum <- sum + log factor[i * n + i]
-
-        2.0 * sum
-
-    /// Derivatives of `−log det S` by `μ` and `s`: the gradient, and the Hessian in the scale of `point`, each `s` times itself.
-    [<ReferenceEquality>]
-    type private Derivatives = { Gradient: float[]; Hessian: float[] }
-
-    let private derivatives (engine: IEngine) (problem: MultiplierProblem.Problem) (point: Point) =
-        let n, k, c = problem.Height, problem.Uncertain, problem.Columns
-        let inverse = Array.copy point.Factor
-        TriangularProducts.invertLower engine n inverse
-        let q = TriangularProducts.gramOfLower engine n inverse
-        let qb = TriangularProducts.timesStrictlyLower engine n k q problem.B
-        let bqb = TriangularProducts.symmetricAdjointProduct engine n k problem.B qb
-        let qy = MultiplierProblem.multiply engine false false n c n q n problem.Y c
-        let yqy = MultiplierProblem.multiply engine true false c c n problem.Y c qy c
-        let bqy = MultiplierProblem.multiply engine true false k c n problem.B k qy c
-        let gradient = Array.zeroCreate<float>(k + 1)
-        let size = k + 1
-        let hessian = Array.zeroCreate<float>(size * size)
-        let mutable trace = 0.0
-
-        for i in 0 .. n - 1 do
-            trace <-
-                trace
-                + Numerics.Tensors.TensorPrimitives.Dot(ReadOnlySpan(problem.Y, i * c, c), ReadOnlySpan(qy, i * c, c))
-
-        gradient[0] <- point.Mu * trace
-
-        hessian[0] <-
-            point.Mu
-            * point.Mu
-            * Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan yqy)
-
-        for i in 0 .. k - 1 do
-            let si = point.Weights[i]
-            gradient[i + 1] <- -si * (q[i * n + i] - bqb[i * k + i])
-
-            let mixed =
-                Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(bqy, i * c, c))
-                - Numerics.Tensors.TensorPrimitives.SumOfSquares(ReadOnlySpan(qy, i * c, c))
-
-            hessian[(i + 1) * size] <- si * point.Mu * mixed
-
-            for j in 0..i do
-                let a = q[i * n + j]
-                let b = qb[i * k + j]
-                let c = qb[j * k + i]
-                let d = bqb[i * k + j]
-                hessian[(i + 1) * size + j + 1] <- si * point.Weights[j] * (a * a - b * b - c * c + d * d)
-
-        {
-            Gradient = gradient
-            Hessian = hessian
-        }
-
-    /// Derivatives where the weights of each tie change by one factor: in relative terms those of its members add up.
-    let private tie (ties: int[]) count (derivatives: Derivatives) =
-        let size = derivatives.Gradient.Length
-        let tied = count + 1
-        let place i = if i = 0 then 0 else ties[i - 1] + 1
-        let gradient = Array.zeroCreate<float> tied
-        let hessian = Array.zeroCreate<float>(tied * tied)
-
-        for i in 0 .. size - 1 do
-            let a = place i
-            gradient[a] <- gradient[a] + derivatives.Gradient[i]
-
-            for j in 0..i do
-                let b = place j
-                let value = derivatives.Hessian[i * size + j]
-                let k = max a b * tied + min a b
-                // Of two members of one tie both orders lie on the diagonal.
-                hessian[k] <- hessian[k] + (if a = b && i <> j then 2.0 * value else value)
-
-        {
-            Gradient = gradient
-            Hessian = hessian
-        }
-
-    /// `−H⁻¹ g` in relative terms, with a ridge where rounding has made the Hessian indefinite.
-    let private direction (engine: IEngine) (derivatives: Derivatives) pull =
-        let size = derivatives.Gradient.Length
-        let gradient = Array.copy derivatives.Gradient
-        gradient[0] <- gradient[0] - pull
-
-        let rec attempt ridge =
-            let factor = Array.copy derivatives.Hessian
-            factor[0] <- factor[0] + pull
-
-            for i in 0 .. size - 1 do
-                factor[i * size + i] <- factor[i * size + i] * (1.0 + ridge) + 1e-300
-
-            if engine.TryCholesky((size: int), HostStorage factor) then
-                TriangularProducts.solveFactored size factor gradient |> Array.map (~-) |> Some
-            elif ridge > 1.0 then
-                None
-            else
-                attempt (max 1e-14 (100.0 * ridge))
-
-        attempt 0.0
-
-    /// How much larger than at `point` `μ` can be anywhere, relatively, from the Newton step `ΔS` for the pull `q`: where
-    /// `Z = S⁻¹ − S⁻¹ ΔS S⁻¹` is positive definite it is feasible in the dual problem, and `⟨Z, S⟩` says so. None off the central path.
-    let private dualGap
-        (engine: IEngine)
-        n
-        (point: Point)
-        (derivatives: Derivatives)
-        (step: float[])
-        (change: float[])
-        pull
-        =
-        let share = pull * (1.0 - step[0])
-
-        if share <= 0.0 then
-            None
-        else
-            // `Z` is `S − ΔS` up to a congruence.
-            Array.map2 (-) point.Matrix change
-            |> MultiplierProblem.tryFactor engine n
-            |> Option.map (fun _ ->
-                Array.fold2 (fun sum g d -> sum + g * d) (float n) derivatives.Gradient step
-                / share)
-
-    /// The point at `start + α·step`, if it is feasible.
-    let private along
-        (engine: IEngine)
-        (problem: MultiplierProblem.Problem)
-        (start: Point)
-        (step: float[])
-        (change: float[])
-        alpha
-        =
-        let mu = start.Mu * (1.0 + alpha * step[0])
-        let weights = Array.mapi (fun j s -> s * (1.0 + alpha * step[j + 1])) start.Weights
-
-        if mu <= 0.0 || weights |> Array.exists (fun s -> not (s > 0.0)) then
-            None
-        else
-            let matrix = Array.map2 (fun s d -> s + alpha * d) start.Matrix change
-
-            MultiplierProblem.tryFactor engine problem.Height matrix
-            |> Option.map (fun factor ->
-                {
-                    Mu = mu
-                    Weights = weights
-                    Matrix = matrix
-                    Factor = factor
-                })
-
-    /// `−q ln μ − ln det S`: its least values for growing `q` are the central path.
-    let private barrier n pull (point: Point) =
-        -pull * log point.Mu - logDeterminant n point.Factor
-
-    /// Steps go at most this part of the way to where the matrix stops being positive definite: closer, many later steps would be
-    /// spent on getting away from there.
-    let private fraction = 0.7
-
-    /// The best of the steps tried along a direction: doubled while that helps, halved while it does not.
-    let private search engine (problem: MultiplierProblem.Problem) pull start step change =
-        let n = problem.Height
-        let value = barrier n pull start
-
-        let trial alpha =
-            along engine problem start step change (alpha / fraction)
-            |> Option.bind (fun _ -> along engine problem start step change alpha)
-
-        let rec grow alpha best =
-            match trial (2.0 * alpha) with
-            | Some next when alpha < 1e6 && barrier n pull next < barrier n pull best -> grow (2.0 * alpha) next
-            | _ -> best
-
-        let rec shrink alpha =
-            match trial alpha with
-            | Some point when barrier n pull point < value -> Some point
-            | _ when alpha < 1e-8 -> None
-            | _ -> shrink (alpha * 0.6)
-
-        match trial 1.0 with
-        | Some point when barrier n pull point < value -> Some(grow 1.0 point)
-        | _ -> shrink 0.6
-
     /// What the solver knows after a step.
     [<NoComparison; NoEquality>]
     type Progress =
@@ -217,6 +19,23 @@ module MultiplierSolver =
             /// Steps so far.
             Steps: int
         }
+
+    /// The Newton step at a point, ties kept; its change lies in the room.
+    let private stepFor engine problem (room: PathRoom) (ties: int[] option) free pull (point: PathPoint) =
+        match ties with
+        | None -> PathDerivatives.direction engine free pull
+        | Some ties ->
+            PathDerivatives.direction engine (PathDerivatives.tie ties (Array.max ties + 1) free) pull
+            |> Option.map (fun step -> Array.append step[..0] (ties |> Array.map (fun tie -> step[tie + 1])))
+        |> Option.map (fun relative ->
+            let weights = Array.map2 (*) point.Weights relative[1..]
+            // What `QB` held has gone into the derivatives.
+            MultiplierProblem.formMatrix engine problem (point.Mu * relative[0]) weights 0.0 room.QB room.Change
+
+            {
+                Relative = relative
+                Change = room.Change
+            })
 
     let private solveRelevant
         (context: Context)
@@ -240,6 +59,9 @@ module MultiplierSolver =
             let problem = MultiplierProblem.create engine lfr ceiling
             let n = problem.Height
 
+            let path = CentralPath(engine, n)
+            let room = PathRoom problem
+
             let starting mu weights =
                 let matrix = MultiplierProblem.matrixAt engine problem mu weights 1.0
 
@@ -252,54 +74,44 @@ module MultiplierSolver =
                         Factor = f
                     })
 
-            let toMultipliers (point: Point) =
+            let toMultipliers struct (mu: float, weights) =
                 {
-                    Gamma = ceiling / sqrt point.Mu
-                    Weights = point.Weights
+                    Gamma = ceiling / sqrt mu
+                    Weights = weights
                 }
 
             // `best` is what `μ` is at most, once that is known; `record` is the point with the largest `μ` so far.
-            let rec iterate (point: Point) pull best (record: Point) steps =
+            let rec iterate (point: PathPoint) pull best (record: struct (float * float[])) steps =
                 Context.check context
-                let free = derivatives engine problem point
+                let free = PathDerivatives.at engine problem room point
 
-                let tied =
-                    match ties with
-                    | Some ties -> tie ties (Array.max ties + 1) free
-                    | None -> free
-
-                match direction engine tied pull with
+                match stepFor engine problem room ties free pull point with
                 | None -> record
                 | Some step ->
-                    let step =
-                        match ties with
-                        | Some ties -> Array.append step[..0] (ties |> Array.map (fun tie -> step[tie + 1]))
-                        | None -> step
-
-                    let change =
-                        MultiplierProblem.matrixAt
-                            engine
-                            problem
-                            (point.Mu * step[0])
-                            (Array.map2 (*) point.Weights step[1..])
-                            0.0
-
-                    let gap = dualGap engine n point free step change pull
+                    let gap = PathDerivatives.dualGap path n point free step pull
 
                     let best =
                         gap
                         |> Option.map (fun gap -> min best (point.Mu * (1.0 + gap)))
                         |> Option.defaultValue best
 
-                    match search engine problem pull point step change with
+                    match path.Follow pull point step with
                     | None -> record
                     | Some next ->
-                        let record = if next.Mu > record.Mu then next else record
+                        let struct (mu, _) = record
+
+                        let record =
+                            if next.Mu > mu then
+                                struct (next.Mu, next.Weights)
+                            else
+                                record
+
+                        let struct (mu, _) = record
 
                         let progress =
                             {
                                 Multipliers = toMultipliers record
-                                Gap = 0.5 * (best / record.Mu - 1.0)
+                                Gap = 0.5 * (best / mu - 1.0)
                                 Steps = steps + 1
                             }
 
@@ -334,7 +146,8 @@ module MultiplierSolver =
             |> Option.map (fun start ->
                 // The part of the central path where `μ` is within some ten times of the best: a stronger pull slides along the
                 // boundary, in steps as short as that is curved.
-                iterate start (0.1 * float n) infinity start 0 |> toMultipliers)
+                iterate start (0.1 * float n) infinity struct (start.Mu, start.Weights) 0
+                |> toMultipliers)
 
     /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that do not change the outputs
     /// stand outside: they have no part in what the others share. Numbers rise with the entries, and entries of one number do

@@ -1,8 +1,10 @@
 /// Products and inverses of dense symmetric and triangular matrices, row-major on the host, cut so that zeros and mirrored halves
-/// are not computed. The heavy parts are products of the engine.
+/// are not computed. The heavy parts are products of the engine. Results go where the caller has room for them: fresh matrices
+/// of some hundred rows take longer to touch than to fill.
 module internal LipVerify.Core.TriangularProducts
 
 open System
+open System.Numerics.Tensors
 open LipVerify.Compute
 
 /// Rows of a block; products of this size run near the engine's peak.
@@ -78,8 +80,7 @@ let private blocks n =
     |> Seq.map (fun first -> struct (first, min block (n - first)))
 
 /// `AᵀA` for a lower triangular matrix.
-let gramOfLower (engine: IEngine) n (a: float[]) : float[] =
-    let result = Array.zeroCreate (n * n)
+let gramOfLower (engine: IEngine) n (a: float[]) (result: float[]) =
     let storage = HostStorage a
 
     for struct (first, size) in blocks n do
@@ -97,12 +98,9 @@ let gramOfLower (engine: IEngine) n (a: float[]) : float[] =
         )
 
     mirror n result
-    result
 
-/// `Q B` for a square `Q` and an `n × k` matrix `B` with zeros on and above its diagonal.
-let timesStrictlyLower (engine: IEngine) n k (q: float[]) (b: float[]) : float[] =
-    let result = Array.zeroCreate (n * k)
-
+/// `Q B` for a square `Q` and an `n × k` matrix `B` with zeros above its diagonal.
+let timesLower (engine: IEngine) n k (q: float[]) (b: float[]) (result: float[]) =
     for struct (first, size) in blocks k do
         engine.MatrixMultiply(
             false,
@@ -117,12 +115,24 @@ let timesStrictlyLower (engine: IEngine) n k (q: float[]) (b: float[]) : float[]
             MatrixView(HostStorage result, first, k)
         )
 
-    result
+/// `Bᵀ C` for `B` as above and an `n × m` matrix `C`.
+let adjointProduct (engine: IEngine) n k m (b: float[]) (c: float[]) (result: float[]) =
+    for struct (first, size) in blocks k do
+        engine.MatrixMultiply(
+            true,
+            false,
+            size,
+            m,
+            n - first,
+            1.0,
+            MatrixView(HostStorage b, first * k + first, k),
+            MatrixView(HostStorage c, first * m, m),
+            0.0,
+            MatrixView(HostStorage result, first * m, m)
+        )
 
 /// `Bᵀ C` where it is symmetric, for `B` as above and an `n × k` matrix `C`.
-let symmetricAdjointProduct (engine: IEngine) n k (b: float[]) (c: float[]) : float[] =
-    let result = Array.zeroCreate (k * k)
-
+let symmetricAdjointProduct (engine: IEngine) n k (b: float[]) (c: float[]) (result: float[]) =
     for struct (first, size) in blocks k do
         engine.MatrixMultiply(
             true,
@@ -138,18 +148,19 @@ let symmetricAdjointProduct (engine: IEngine) n k (b: float[]) (c: float[]) : fl
         )
 
     mirror k result
-    result
 
-/// `B diag(d) Bᵀ` for `B` as above.
-let weightedOuter (engine: IEngine) n k (b: float[]) (d: float[]) : float[] =
-    let result = Array.zeroCreate (n * n)
-    let scaled = Array.init (n * k) (fun i -> b[i] * d[i % k])
+/// `B diag(d) Bᵀ` for `B` as above; `scaled` has room for another such matrix.
+let weightedOuter (engine: IEngine) n k (b: float[]) (d: float[]) (scaled: float[]) (result: float[]) =
+    for i in 0 .. n - 1 do
+        TensorPrimitives.Multiply(ReadOnlySpan(b, i * k, k), ReadOnlySpan d, Span(scaled, i * k, k))
 
     for struct (first, size) in blocks n do
         // Rows up to first + size have entries in as many columns.
         let columns = min k (first + size)
 
-        if columns > 0 then
+        if columns = 0 then
+            Array.fill result (first * n) (size * n) 0.0
+        else
             engine.MatrixMultiply(
                 false,
                 true,
@@ -164,7 +175,6 @@ let weightedOuter (engine: IEngine) n k (b: float[]) (d: float[]) : float[] =
             )
 
     mirror n result
-    result
 
 /// Solves `L Lᵀ x = b` for the factor in the lower triangle of an `n × n` matrix.
 let solveFactored n (l: float[]) (b: float[]) : float[] =
@@ -173,7 +183,7 @@ let solveFactored n (l: float[]) (b: float[]) : float[] =
     for i in 0 .. n - 1 do
         let row = ReadOnlySpan(l, i * n, i)
         let known = ReadOnlySpan(x, 0, i)
-        x[i] <- (x[i] - Numerics.Tensors.TensorPrimitives.Dot(row, known)) / l[i * n + i]
+        x[i] <- (x[i] - TensorPrimitives.Dot(row, known)) / l[i * n + i]
 
     for i in n - 1 .. -1 .. 0 do
         x[i] <- x[i] / l[i * n + i]

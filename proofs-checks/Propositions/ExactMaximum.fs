@@ -113,7 +113,9 @@ let ``Exact in the maximum norm: never above FastLip, and what samples attain is
             |> assertBounds "a slope" (uniform.Result.Bound.Value + noise case))
 
 [<Test>]
-let ``Exact in the maximum norm: the nominal ends agree, and are never above the uniform constant`` () =
+let ``Exact in the maximum norm: in general position the nominal ends agree, and are never above the uniform constant``
+    ()
+    =
     check 120 small (fun case ->
         let nominal, uniform = search Nominal case None, enumerated case
         covers "the uniform constant" uniform.Upper nominal.Lower.Value case
@@ -124,11 +126,13 @@ let ``Exact in the maximum norm: the nominal ends agree, and are never above the
             100.0 * (evaluationErrors case.Network [| Tensor.values case.Input |])[0]
             / case.Radius.Value
 
-        Assert.That(
-            upper,
-            Is.LessThanOrEqualTo(lower * (1.0 + 1e-5) + 1e3 * noise case + rounding),
-            $"{case.Text}: {nominal.Explanation}"
-        ))
+        // Patterns of which it is not known whether they have a region count in the upper end alone.
+        if uniform.Gap < 1e-9 then
+            Assert.That(
+                upper,
+                Is.LessThanOrEqualTo(lower * (1.0 + 1e-5) + 1e3 * noise case + rounding),
+                $"{case.Text}: {nominal.Explanation}"
+            ))
 
 [<Test>]
 let ``Exact in the maximum norm: on one input, the nominal constant is the largest slope to a knot or an end`` () =

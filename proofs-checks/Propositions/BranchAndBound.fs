@@ -53,28 +53,32 @@ let ``Branch and bound: networks of any kind have sound ends`` () =
             if Double.IsFinite found.Result.Bound.Value then
                 assertCovers "the upper end" found.Result.Bound.Value found.Lower.Value case)
 
+/// A network 7-20-30-10 and an input.
+let random seed =
+    let draw = Draw seed
+
+    let dense inputs outputs =
+        let scale = 1.0 / sqrt (float inputs)
+
+        let values count =
+            Array.init count (fun _ -> draw.Real(-scale, scale))
+
+        Step(
+            "dense",
+            Layer.dense
+                (Tensor.ofArray [ outputs; inputs ] (values (inputs * outputs)))
+                (Tensor.vector (values outputs))
+        )
+
+    let network =
+        build [ 7 ] [ dense 7 20; Step("relu", Relu); dense 20 30; Step("relu", Relu); dense 30 10 ]
+
+    network, Tensor.vector (draw.Gaussians 7)
+
 [<Test>]
 let ``Branch and bound: within one percent on networks 7-20-30-10 at radius 0.1`` () =
     for seed in 1..3 do
-        let draw = Draw seed
-
-        let dense inputs outputs =
-            let scale = 1.0 / sqrt (float inputs)
-
-            let values count =
-                Array.init count (fun _ -> draw.Real(-scale, scale))
-
-            Step(
-                "dense",
-                Layer.dense
-                    (Tensor.ofArray [ outputs; inputs ] (values (inputs * outputs)))
-                    (Tensor.vector (values outputs))
-            )
-
-        let network =
-            build [ 7 ] [ dense 7 20; Step("relu", Relu); dense 20 30; Step("relu", Relu); dense 30 10 ]
-
-        let input = Tensor.vector (draw.Gaussians 7)
+        let network, input = random seed
         let found = ExactSearch.bound context Uniform network input (radius 0.1) 1e-2 None
 
         TestContext.Progress.WriteLine

@@ -26,7 +26,7 @@ type BoundArguments =
             | Radius _ ->
                 "radius of the ball around the input, in the norm of the (preprocessed) input; not needed for global bounds."
             | Method _ ->
-                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), lipsdp-neuron or lipsdp-layer (the same for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
+                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), lipsdp-neuron or lipsdp-layer (the same for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs; also with --norm inf), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
             | Class _ -> "the output that the methods for one output bound, counted from 0."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
@@ -207,7 +207,7 @@ type Arguments =
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ ->
-                "2 (default); for bound, inf with the methods fastlip, recurjac and those for one output, 1 with fastlip and recurjac."
+                "2 (default); for bound, inf with the methods exact, fastlip, recurjac and those for one output, 1 with fastlip and recurjac."
             | Failure_Probability _ ->
                 "probability with which all random certificates together may fail (1e-9); layers with a small side need none."
             | Tolerance _ ->

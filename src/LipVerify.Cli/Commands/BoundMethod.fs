@@ -51,6 +51,8 @@ type BoundMethod =
         /// The definitions under which `compare` lists it. A bound for all inputs holds for both, and is listed under the
         /// stronger, uniform one.
         Compared: Definition list
+        /// Why `compare` leaves it out at a network before it runs, where it does.
+        Declines: Context -> Network -> Radius -> string option
         /// Whether `--enclosure` gives it its slopes.
         TakesEnclosure: bool
         /// Whether `--time-limit` ends its search.

@@ -22,6 +22,7 @@ let private plain name scope =
         Norms = [ Euclidean ]
         Scope = scope
         Compared = [ Nominal; Uniform ]
+        Declines = fun _ _ _ -> None
         TakesEnclosure = false
         Searches = false
         HasCertificate = false
@@ -100,10 +101,17 @@ let private patience = TimeSpan.FromMinutes 5.0
 let private branchAndBound (query: BoundQuery) input radius =
     let limit = query.TimeLimit |> Option.defaultValue patience
 
-    let result =
-        ExactSearch.bound query.Context query.Definition query.Network input radius goal (Some limit)
+    let search =
+        match query.Norm with
+        | Euclidean -> Ok ExactSearch.bound
+        | Maximum -> Ok ExactMaximum.bound
+        | Taxicab -> Error "exact does not take the 1-norm"
 
-    Ok
+    search
+    |> Result.map (fun search ->
+        let result =
+            search query.Context query.Definition query.Network input radius goal (Some limit)
+
         { found result.Result with
             Explanation = Some result.Explanation
             Lower =
@@ -113,11 +121,14 @@ let private branchAndBound (query: BoundQuery) input radius =
                         Gap = result.Gap
                         Regions = result.Regions
                     }
-        }
+        })
 
 let private exact =
     { plain "exact" (InBall branchAndBound) with
+        Norms = [ Euclidean; Maximum ]
         Compared = [ Uniform ]
+        // What bounds a network that is not branched has a row of its own.
+        Declines = ExactSearch.declines
         Searches = true
         Uncertified = Some "bounds of the method exact are numerical"
     }

@@ -25,12 +25,6 @@ module ComparedMethods =
     /// What a search may take where no time limit is given.
     let private patience = TimeSpan.FromMinutes 1.0
 
-    /// A constant that was found exactly, or not at all: what bounds a network that is not branched has a row of its own.
-    let private bounded (found: BoundFound) =
-        match found.Lower, found.Explanation with
-        | Some { Regions = 0 }, Some reason -> Error reason
-        | _ -> Ok found.Result.Bound
-
     /// The constant of one output among several is another quantity than that of all.
     let private ofOneOutput run (query: BoundQuery) name input radius =
         match Shape.size query.Network.OutputShape with
@@ -50,11 +44,12 @@ module ComparedMethods =
                     NeedsWitness = false
                 }
 
-            match method.Scope with
-            | ForAllInputs run -> run query
-            | InBall run -> run query input radius
-            | OfOneOutput run -> ofOneOutput run query method.Name input radius
-            |> Result.bind bounded
+            match method.Declines context network radius, method.Scope with
+            | Some reason, _ -> Error reason
+            | None, ForAllInputs run -> run query
+            | None, InBall run -> run query input radius
+            | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
+            |> Result.map _.Result.Bound
 
         {
             Name = name

@@ -130,3 +130,17 @@ module internal ReluChain =
                 {
                     Steps = Array.ofList (List.rev (last :: steps))
                 })
+
+    /// Beyond this the regions take too long to bound.
+    let private mostNeurons = 2000
+
+    /// The chain on whose slopes branch and bound branches, or why it does not.
+    let branched context network (radius: Radius) =
+        ofNetwork context network
+        |> Result.bind (fun chain ->
+            if radius.Value = 0.0 then
+                Error "the ball is a point"
+            elif chain.Neurons > mostNeurons then
+                Error $"it has more than {mostNeurons} ReLUs"
+            else
+                Ok chain)

@@ -3,7 +3,8 @@ namespace LipVerify.Core
 open System
 
 /// A choice of slopes for the ReLUs of the first layers, the half-spaces that it takes, and the affine map that the network is
-/// there, up to the pre-activations of the layer whose slopes are being chosen. Points of the ball are `x0 + ε s`, `‖s‖ ≤ 1`.
+/// there, up to the pre-activations of the layer whose slopes are being chosen. Points of the ball are `x0 + ε s`, `‖s‖ ≤ 1`,
+/// in the 2-norm or the maximum norm.
 [<ReferenceEquality>]
 type internal ExactNode =
     {
@@ -27,9 +28,18 @@ type internal ExactNode =
 
 /// Branching on the slopes of ReLUs, layer by layer: a region is cut off only where it surely has no interior in the ball.
 [<Sealed>]
-type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
-    let bounded = Double.IsFinite radius
-    let scale = if bounded then radius else 1.0
+type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radius: float) =
+    let domain =
+        match norm with
+        | _ when not (Double.IsFinite radius) -> Space
+        | Euclidean -> UnitBall
+        | Maximum -> UnitBox
+        | Taxicab -> invalidArg (nameof norm) "regions of balls in the 1-norm are not branched"
+
+    let scale = if domain = Space then 1.0 else radius
+
+    /// The largest 2-norm in the domain.
+    let extent = if domain = UnitBox then sqrt (float center.Length) else 1.0
 
     /// A bound on the relative errors of rates and offsets, with room to spare.
     let rounding =
@@ -40,27 +50,28 @@ type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
 
         4.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
-    let norm (v: float[]) = sqrt (ReluChain.dot v v)
+    let length (v: float[]) = sqrt (ReluChain.dot v v)
 
     /// True where a pre-activation does not move, up to rounding.
     let still node i =
-        norm node.Rates[i] <= rounding * node.RateSizes[i]
+        length node.Rates[i] <= rounding * node.RateSizes[i]
 
     let halfSpace node i positive =
         let sign = if positive then 1.0 else -1.0
-        let length = norm node.Rates[i]
-        let error = rounding * (scale * node.RateSizes[i] + node.OffsetSizes[i])
+        let length = length node.Rates[i]
+
+        let error = rounding * (extent * scale * node.RateSizes[i] + node.OffsetSizes[i])
 
         {
             Normal = node.Rates[i] |> Array.map (fun x -> sign * x / length)
             Offset = sign * node.Offsets[i] / (scale * length)
-            Slack = error / (scale * length) + 1e-13
+            Slack = error / (scale * length) + 1e-13 * extent
         }
 
     let decide (node: ExactNode) halfSpace =
         match node.Witness with
         | Some point when ExactRegion.inside point halfSpace -> At point
-        | _ -> ExactRegion.decide bounded (Array.append node.Cuts [| halfSpace |])
+        | _ -> ExactRegion.decide domain (Array.append node.Cuts [| halfSpace |])
 
     let isPossible node i positive =
         match decide node (halfSpace node i positive) with
@@ -131,7 +142,7 @@ type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
             Layer = 0
             Rates = step.Rows
             Offsets = Array.map2 (fun row b -> ReluChain.dot row center + b) step.Rows step.Bias
-            RateSizes = step.Rows |> Array.map norm
+            RateSizes = step.Rows |> Array.map length
             OffsetSizes =
                 Array.map2
                     (fun row b -> ReluChain.dot (Array.map abs row) (Array.map abs center) + abs b)
@@ -195,7 +206,7 @@ type internal ExactBranching(chain: ReluChain, center: float[], radius: float) =
     /// A bound on the rounding of the affine map of a node, over the ball.
     member _.Error node =
         rounding
-        * norm (Array.map2 (fun rate offset -> scale * rate + offset) node.RateSizes node.OffsetSizes)
+        * length (Array.map2 (fun rate offset -> extent * scale * rate + offset) node.RateSizes node.OffsetSizes)
 
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =

@@ -1,4 +1,4 @@
-/// The spectral norm of a small matrix to the last digits, by Jacobi's method on its Gram matrix.
+/// Norms of small matrices to the last digits: the spectral norm by Jacobi's method on the Gram matrix, and the largest row sum.
 module internal LipVerify.Core.ExactNorm
 
 open System
@@ -30,3 +30,7 @@ let ofRows (rows: float[][]) =
         // What is left beside the diagonal counts in full (Weyl).
         let top = Array.init n (fun i -> gram[i][i]) |> Array.max
         largest * sqrt (top + SymmetricEigen.offDiagonal gram)
+
+/// `max_j Σ_k |a_jk|`, the norm from the maximum norm to the maximum norm.
+let largestRowSum (rows: float[][]) =
+    rows |> Array.fold (fun best row -> max best (Array.sumBy abs row)) 0.0

@@ -218,7 +218,7 @@ module ExactPairs =
             ReluChain.ofNetwork context network
             |> Result.bind (fun chain ->
                 let center = Tensor.values input
-                let branching = ExactBranching(chain, center, radius.Value)
+                let branching = ExactBranching(chain, Euclidean, center, radius.Value)
                 let value = ReluChain.evaluate chain center
 
                 let search =

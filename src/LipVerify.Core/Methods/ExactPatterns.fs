@@ -34,9 +34,15 @@ module ExactPatterns =
     /// The rounding of a Jacobian's norm, with room to spare.
     let private widen = 1.0 + 1e-11
 
+    let private normOf norm rates =
+        match norm with
+        | Euclidean -> ExactNorm.ofRows rates
+        | Maximum -> ExactNorm.largestRowSum rates
+        | Taxicab -> invalidArg (nameof norm) "patterns are not enumerated in the 1-norm"
+
     /// The value of a leaf with the best so far.
-    let private record (branching: ExactBranching) shape (bracket: ExactBracket) (leaf: ExactNode) =
-        let norm = ExactNorm.ofRows leaf.Rates
+    let private record norm (branching: ExactBranching) shape (bracket: ExactBracket) (leaf: ExactNode) =
+        let norm = normOf norm leaf.Rates
         let attained = leaf.Witness |> Option.filter (fun _ -> norm / widen > bracket.Lower)
 
         {
@@ -49,10 +55,10 @@ module ExactPatterns =
             Regions = bracket.Regions + 1
         }
 
-    let private enumerate context (network: Network) (center: float[]) radius =
+    let private enumerate context norm (network: Network) (center: float[]) radius =
         ReluChain.ofNetwork context network
         |> Result.bind (fun chain ->
-            let branching = ExactBranching(chain, center, radius)
+            let branching = ExactBranching(chain, norm, center, radius)
 
             let bracket =
                 branching.Leaves
@@ -60,7 +66,7 @@ module ExactPatterns =
                 |> Seq.fold
                     (fun bracket leaf ->
                         Context.check context
-                        record branching network.InputShape bracket leaf)
+                        record norm branching network.InputShape bracket leaf)
                     {
                         Lower = 0.0
                         Upper = 0.0
@@ -73,15 +79,27 @@ module ExactPatterns =
             else
                 Ok bracket)
 
-    /// The uniform constant over the ball around `input`, or why there is none: the network must be a chain of affine maps and
-    /// ReLUs, the radius positive, and the regions few enough to visit.
-    let local (context: Context) (network: Network) (input: Tensor) (radius: Radius) : Result<ExactBracket, string> =
+    /// The uniform constant over the ball of this norm around `input`, the outputs measured in the same norm, or why there is none:
+    /// the norm must not be the 1-norm, the network a chain of affine maps and ReLUs, the radius positive, and the regions few enough to visit.
+    let within
+        (context: Context)
+        norm
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        : Result<ExactBracket, string> =
         if radius.Value = 0.0 then
             Error "the ball is a point"
+        elif norm = Taxicab then
+            Error "patterns are not enumerated in the 1-norm"
         else
-            enumerate context network (Tensor.values input) radius.Value
+            enumerate context norm network (Tensor.values input) radius.Value
 
-    /// The constant over all inputs. With one hidden layer of linearly independent rows every pattern of signs has a region, and
-    /// the ends agree; otherwise patterns of which neither is known widen the bracket.
+    /// The uniform constant in the 2-norm, as `within`.
+    let local (context: Context) (network: Network) (input: Tensor) (radius: Radius) : Result<ExactBracket, string> =
+        within context Euclidean network input radius
+
+    /// The constant over all inputs in the 2-norm. With one hidden layer of linearly independent rows every pattern of signs has a
+    /// region, and the ends agree; otherwise patterns of which neither is known widen the bracket.
     let ``global`` (context: Context) (network: Network) : Result<ExactBracket, string> =
-        enumerate context network (Array.zeroCreate (Shape.size network.InputShape)) Double.PositiveInfinity
+        enumerate context Euclidean network (Array.zeroCreate (Shape.size network.InputShape)) Double.PositiveInfinity

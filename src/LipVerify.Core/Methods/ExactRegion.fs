@@ -2,7 +2,16 @@ namespace LipVerify.Core
 
 open System
 
-/// `g·s + h ≥ 0` for points `s` of the unit ball, `‖g‖ = 1`; `h` is known within `Slack`.
+/// The points among which half-spaces are met.
+type internal Domain =
+    /// All points.
+    | Space
+    /// `‖s‖₂ ≤ 1`.
+    | UnitBall
+    /// `‖s‖∞ ≤ 1`.
+    | UnitBox
+
+/// `g·s + h ≥ 0` for points `s` of a domain, `‖g‖ = 1`; `h` is known within `Slack`.
 [<ReferenceEquality>]
 type internal HalfSpace =
     {
@@ -10,20 +19,20 @@ type internal HalfSpace =
         Normal: float[]
         /// `h`.
         Offset: float
-        /// A bound on the error of `g·s + h` over the unit ball.
+        /// A bound on the error of `g·s + h` over the domain.
         Slack: float
     }
 
-/// Whether the unit ball meets half-spaces in more than a set without interior.
+/// Whether a domain meets half-spaces in more than a set without interior.
 type internal Meeting =
     /// It surely does not.
     | Apart
-    /// This point of the ball lies in the interior of all.
+    /// This point of the domain lies in the interior of all.
     | At of float[]
     /// Rounding is too large to tell.
     | Unknown
 
-/// Which half-spaces of the unit ball have a point in common: a least distance problem, solved as non-negative least squares
+/// Which half-spaces of a domain have a point in common: a least distance problem, solved as non-negative least squares
 /// (Lawson & Hanson, Solving Least Squares Problems, chapter 23). Neither answer rests on the solver: its multipliers are a
 /// Farkas certificate, its point is checked against every half-space.
 module internal ExactRegion =
@@ -143,8 +152,32 @@ module internal ExactRegion =
 
         struct (u, point)
 
-    /// Every point of the half-spaces has `‖s‖ ≥ −Σ μ h / ‖Σ μ g‖`.
-    let private excludes (halfSpaces: HalfSpace[]) (multipliers: float[]) =
+    /// The largest `g·s` over the domain.
+    let private support domain (g: float[]) =
+        match domain with
+        | Space -> Double.PositiveInfinity
+        | UnitBall -> sqrt (dot g g)
+        | UnitBox -> Array.sumBy abs g
+
+    /// The sides of the box as half-spaces; the ball has none, since the solver looks for the point nearest to its centre.
+    let private sides domain size =
+        match domain with
+        | Space
+        | UnitBall -> [||]
+        | UnitBox ->
+            Array.init (2 * size) (fun k ->
+                {
+                    Normal =
+                        Array.init size (fun i ->
+                            if i <> k / 2 then 0.0
+                            elif k % 2 = 0 then 1.0
+                            else -1.0)
+                    Offset = 1.0
+                    Slack = 0.0
+                })
+
+    /// Every point of the half-spaces has `Σ μ g·s ≥ −Σ μ h`, which the domain may not reach.
+    let private excludes domain (halfSpaces: HalfSpace[]) (multipliers: float[]) =
         let sum = ReluChain.combination multipliers (halfSpaces |> Array.map _.Normal)
 
         let depth =
@@ -152,7 +185,14 @@ module internal ExactRegion =
             |> Array.sum
 
         let total = Array.sum multipliers
-        total > 0.0 && depth > sqrt (dot sum sum) * (1.0 + 1e-12) + 1e-13 * total
+
+        let rounding =
+            match domain with
+            | UnitBox -> 1e-13 * sqrt (float sum.Length)
+            | Space
+            | UnitBall -> 1e-13
+
+        total > 0.0 && depth > support domain sum * (1.0 + 1e-12) + rounding * total
 
     /// True where the point surely lies inside.
     let inside (point: float[]) (halfSpace: HalfSpace) =
@@ -162,14 +202,19 @@ module internal ExactRegion =
     let private facing (a: HalfSpace) (b: HalfSpace) =
         a.Offset = -b.Offset && Array.forall2 (fun x y -> x = -y) a.Normal b.Normal
 
-    /// Whether the half-spaces and the unit ball meet; the whole space instead of the ball where `bounded` is false.
-    let decide bounded (halfSpaces: HalfSpace[]) =
-        // Behind the ball there is nothing to cut off.
+    /// Surely inside the domain.
+    let private isWithin domain (point: float[]) =
+        match domain with
+        | Space -> true
+        | UnitBall -> sqrt (dot point point) < 1.0 - 1e-12
+        | UnitBox -> point |> Array.forall (fun x -> abs x < 1.0 - 1e-12)
+
+    /// Whether the half-spaces meet within the domain.
+    let decide domain (halfSpaces: HalfSpace[]) =
+        // Behind the domain there is nothing to cut off.
         let cutting =
-            if bounded then
-                halfSpaces |> Array.filter (fun c -> c.Offset - c.Slack < 1.0)
-            else
-                halfSpaces
+            halfSpaces
+            |> Array.filter (fun c -> c.Offset - c.Slack < support domain c.Normal)
 
         let last = Array.tryLast halfSpaces
 
@@ -180,19 +225,19 @@ module internal ExactRegion =
         elif cutting.Length = 0 then
             At(Array.zeroCreate halfSpaces[0].Normal.Length)
         else
-            let struct (multipliers, _) = nearest cutting _.Slack
+            let all = Array.append cutting (sides domain cutting[0].Normal.Length)
+            let struct (multipliers, _) = nearest all _.Slack
 
-            if bounded && excludes cutting multipliers then
+            if excludes domain cutting (Array.truncate cutting.Length multipliers) then
                 Apart
             else
                 let isIn (point: float[]) =
-                    (not bounded || sqrt (dot point point) < 1.0 - 1e-12)
-                    && Array.forall (inside point) halfSpaces
+                    isWithin domain point && Array.forall (inside point) halfSpaces
 
                 // The further inside, the more surely; thin slices take a smaller distance.
                 [ 1e-2; 1e-4; 1e-6; 1e-8; 1e-10; 0.0 ]
                 |> Seq.choose (fun depth ->
-                    let struct (_, point) = nearest cutting (fun c -> -2.0 * c.Slack - depth)
+                    let struct (_, point) = nearest all (fun c -> -2.0 * c.Slack - depth)
                     point |> Option.filter isIn)
                 |> Seq.tryHead
                 |> Option.map At

@@ -29,9 +29,6 @@ type ExactSearchResult =
 /// any time: the largest bound of the regions left is the upper end.
 module ExactSearch =
 
-    /// Beyond this the regions take too long to bound.
-    let private mostNeurons = 2000
-
     /// The rounding of a Jacobian's norm, with room to spare.
     let private widen = 1.0 + 1e-11
 
@@ -167,7 +164,7 @@ module ExactSearch =
     /// Branch and bound for the uniform constant, from the bounds known at the start.
     let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above chain =
         let center = Tensor.values input
-        let branching = ExactBranching(chain, center, radius.Value)
+        let branching = ExactBranching(chain, Euclidean, center, radius.Value)
 
         let search =
             {
@@ -211,6 +208,12 @@ module ExactSearch =
             Explanation = explanation
         }
 
+    /// Why a network would not be branched, in either norm: known at once.
+    let declines (context: Context) (network: Network) (radius: Radius) =
+        match ReluChain.branched context network radius with
+        | Ok _ -> None
+        | Error reason -> Some $"not branched: {reason}"
+
     /// Both ends of the local Lipschitz constant around `input`, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit`
     /// is over. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
     /// ascents from the input reach, but on networks of a few inputs and ReLUs both ends are found by `ExactPairs`. Networks other than chains of affine maps and ReLUs are not branched.
@@ -231,15 +234,7 @@ module ExactSearch =
         let third = limit |> Option.map (fun limit -> limit / 3.0)
         let start = LocalLipSdp.bound context definition network input radius third
 
-        let chain =
-            ReluChain.ofNetwork context network
-            |> Result.bind (fun chain ->
-                if radius.Value = 0.0 then
-                    Error "the ball is a point"
-                elif chain.Neurons > mostNeurons then
-                    Error $"it has more than {mostNeurons} ReLUs"
-                else
-                    Ok chain)
+        let chain = ReluChain.branched context network radius
 
         // What is too large to branch may be too large for many ascents.
         let effort =

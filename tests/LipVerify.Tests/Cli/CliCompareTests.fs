@@ -5,6 +5,9 @@ open System
 open System.IO
 open System.Text.Json
 open NUnit.Framework
+open LipVerify.Cli
+open LipVerify.Core
+open LipVerify.Propositions.Generators
 open LipVerify.Tests.CliRun
 
 /// `compare` of `3 relu(x1) − relu(x2 + 1)` around 0, within 0.5.
@@ -123,3 +126,39 @@ let ``compare refuses a norm of its own`` () =
         let outcome = arguments folder @ [ "--norm"; "inf" ] |> run
         Assert.That(outcome.ExitCode, Is.EqualTo 2)
         Assert.That(outcome.Error, Does.Contain "--norm"))
+
+[<Test>]
+let ``compare sets the exact constant in both norms`` () =
+    inFolder (fun folder ->
+        let exact =
+            rows (compared folder) "upper"
+            |> List.filter (fun row -> text "method" row = "exact")
+
+        let value norm =
+            (exact |> List.find (fun row -> text "norm" row = norm)).GetProperty("value").GetDouble()
+
+        // The gradient (3, −1) where x1 > 0.
+        Assert.That(value "2", Is.EqualTo(sqrt 10.0).Within 0.01)
+        Assert.That(value "inf", Is.EqualTo(4.0).Within 0.01))
+
+[<Test>]
+let ``compare declines exact at once at networks that are not branched`` () =
+    check 60 network (fun case ->
+        let isChain =
+            Network.layers case.Network
+            |> List.forall (fun placed ->
+                match placed.Layer with
+                | MaxPooling _ -> false
+                | _ -> true)
+
+        if not isChain then
+            // Bounds report what they do; a check does not.
+            let context =
+                { context with
+                    Report = fun line -> Assert.Fail $"a bound was begun: {line}"
+                }
+
+            for row in ComparedMethods.all None |> List.filter (fun row -> row.Name = "exact") do
+                match row.Run context case.Network case.Input case.Radius with
+                | Ok bound -> Assert.Fail $"{bound} at {case.Text}"
+                | Error reason -> Assert.That(reason, Does.StartWith "not branched: "))

@@ -71,6 +71,24 @@ let ``bound --method exact reports both ends and the gap between them`` () =
         Assert.That(number "gap", Is.LessThanOrEqualTo 1e-3))
 
 [<Test>]
+let ``bound --method exact takes the maximum norm, where the rows of the Jacobian are summed`` () =
+    inFolder (fun folder ->
+        for definition in [ "uniform"; "nominal" ] do
+            let outcome =
+                write folder
+                @ [ "--radius"; "0.5"; "--definition"; definition; "--norm"; "inf"; "--json" ]
+                |> run
+
+            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+            let report = JsonDocument.Parse(outcome.Output).RootElement
+            let number (name: string) = report.GetProperty(name).GetDouble()
+            Assert.That(report.GetProperty("norm").GetString(), Is.EqualTo "inf")
+            // Where x1 > 0 the gradient is (3, −1), and the input lies on the kink.
+            Assert.That(number "lower", Is.EqualTo(4.0).Within 0.01)
+            Assert.That(number "value", Is.EqualTo(4.0).Within 0.01)
+            Assert.That(number "gap", Is.LessThanOrEqualTo 1e-3))
+
+[<Test>]
 let ``bound --method exact says both ends to a reader`` () =
     inFolder (fun folder ->
         let outcome = write folder @ [ "--radius"; "0.5"; "--time-limit"; "60" ] |> run

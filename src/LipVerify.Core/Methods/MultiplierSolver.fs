@@ -39,15 +39,18 @@ module MultiplierSolver =
     /// Steps after which the dual must be near its constraints.
     let private trialSteps = 12
 
-    /// Follows pairs of points until `goOn` says to stop, or with nothing left to gain; else false beside the record.
+    /// Steps that end this near to the best had nothing left to gain but what rounding hides.
+    let private nearBest = 1e-3
+
+    /// Follows pairs of points; false beside the record where they ended far from the best, and `goOn` had not said to stop.
     let private followPairs (context: Context) problem ties (start: Start) (goOn: Record -> float -> int -> bool) =
         let directions = InteriorDirections(context.Engine, problem, ties)
 
-        let rec iterate (point: InteriorPoint) record steps =
+        let rec iterate (point: InteriorPoint) record gap steps =
             Context.check context
 
             match directions.Next point with
-            | None -> struct (record, false)
+            | None -> struct (record, gap <= nearBest)
             | Some next ->
                 let struct (mu, _) as record = better record next.Mu next.Weights
 
@@ -62,10 +65,10 @@ module MultiplierSolver =
                 elif steps + 1 >= trialSteps && next.Infeasibility > 0.1 then
                     struct (record, false)
                 else
-                    iterate next record (steps + 1)
+                    iterate next record gap (steps + 1)
 
         let struct (mu, weights, _, _) = start
-        iterate (directions.Start start) (struct (mu, weights)) 0
+        iterate (directions.Start start) (struct (mu, weights)) Double.PositiveInfinity 0
 
     /// Follows the central path.
     let private followPath

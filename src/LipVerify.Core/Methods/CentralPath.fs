@@ -116,7 +116,7 @@ type internal CentralPath(engine: IEngine, n: int) =
     /// Whether `S − ΔS` is positive definite.
     member _.IsBehindFeasible start step = isFeasible start step -1.0
 
-    /// The best of the steps tried: doubled while that helps, halved while it does not. None where none helps.
+    /// The best of the steps tried: doubled while that helps, shortened while it does not. None where none helps.
     member _.Follow pull (start: PathPoint) (step: PathStep) : PathPoint option =
         let value = barrier pull start.Mu start.Factor
         let full = trial pull start step 1.0

@@ -15,19 +15,19 @@ internal static unsafe class Cholesky
     private const int UpdateBlock = 192;
 
     /// <summary>Factors in place; false as soon as a pivot is not a positive finite number.</summary>
-    public static bool TryFactor(CpuEngine engine, double* a, int n, int stride)
+    public static bool TryFactor(CpuEngine engine, int threads, double* a, int n, int stride)
     {
         if (n <= Base) return TryFactorBase(a, n, stride);
         int first = Split(n), second = n - first;
         double* below = a + (nint)first * stride;
-        if (!TryFactor(engine, a, first, stride)) return false;
-        Pieces.Run(engine.Threads, Pieces.CeilingDivide(second, SolveRows), 0, (piece, _) =>
+        if (!TryFactor(engine, threads, a, first, stride)) return false;
+        Pieces.Run(threads, Pieces.CeilingDivide(second, SolveRows), 0, (piece, _) =>
         {
             int row = piece * SolveRows;
             Solve(engine, a, stride, first, below + (nint)row * stride, stride, Math.Min(SolveRows, second - row));
         });
-        Downdate(engine, below, below + first, second, first, stride);
-        return TryFactor(engine, below + first, second, stride);
+        Downdate(engine, threads, below, below + first, second, first, stride);
+        return TryFactor(engine, threads, below + first, second, stride);
     }
 
     private static int Split(int n) => Math.Max(Base, n / 2 / Base * Base);
@@ -105,10 +105,10 @@ internal static unsafe class Cholesky
     }
 
     /// <summary>C ← C − X·Xᵀ in the lower triangle; the other one is left alone.</summary>
-    private static void Downdate(CpuEngine engine, double* x, double* c, int n, int depth, int stride)
+    private static void Downdate(CpuEngine engine, int threads, double* x, double* c, int n, int depth, int stride)
     {
         int blocks = Pieces.CeilingDivide(n, UpdateBlock);
-        Pieces.Run(engine.Threads, blocks * (blocks + 1) / 2, UpdateBlock * UpdateBlock, (piece, scratch) =>
+        Pieces.Run(threads, blocks * (blocks + 1) / 2, UpdateBlock * UpdateBlock, (piece, scratch) =>
         {
             int blockRow = 0;
             for (; piece > blockRow; blockRow++) piece -= blockRow + 1;

@@ -25,7 +25,7 @@ public abstract unsafe class CpuEngine : IEngine
     public Storage Allocate(int length)
     {
         Arguments.NotNegative(length);
-        return new HostStorage(new double[length]);
+        return new HostStorage(LargeArrays.Allocate<double>(length));
     }
 
     /// <inheritdoc/>
@@ -67,7 +67,7 @@ public abstract unsafe class CpuEngine : IEngine
     public bool TryCholesky(int n, Storage a)
     {
         Arguments.NotNegative(n);
-        fixed (double* values = Arguments.Host(a, (long)n * n)) return Cholesky.TryFactor(this, values, n, n);
+        fixed (double* values = Arguments.Host(a, (long)n * n)) return Cholesky.TryFactor(this, Threads, values, n, n);
     }
 
     /// <inheritdoc/>

@@ -7,29 +7,44 @@ namespace LipVerify.Compute;
 /// </summary>
 internal static unsafe class EnvelopeCholesky
 {
-    /// <summary>Factors in place; false as soon as a pivot is not a positive finite number.</summary>
+    /// <summary>
+    /// Factors in place; false as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its
+    /// row is done, while other threads are still at the rows below.
+    /// </summary>
     public static bool TryFactor(CpuEngine engine, SymmetricEnvelope envelope, double* a)
     {
+        bool isDefinite = TryFactorDiagonal(engine, envelope, a, 0);
         int[] below = new int[envelope.Blocks];
-        for (int column = 0; column < envelope.Blocks; column++)
+        for (int column = 0; column < envelope.Blocks && isDefinite; column++)
         {
-            double* diagonal = Entry(envelope, a, column, column);
-            int stride = envelope.Width(column), size = envelope.Rows(column), current = column;
-            // Above the diagonal the values are unspecified, numbers or not; they change too, and nothing depends on them.
-            Reduce(engine, envelope, a, column, column);
-            if (!Cholesky.TryFactor(engine, diagonal, size, stride)) return false;
-
-            int count = 0;
-            for (int row = column + 1; row < envelope.Blocks; row++)
-                if (envelope.FirstColumn(row) <= envelope.FirstRow(column)) below[count++] = row;
+            int current = column, next = column + 1, count = 0;
+            for (int row = next; row < envelope.Blocks; row++)
+                if (row == next || envelope.FirstColumn(row) <= envelope.FirstRow(column)) below[count++] = row;
             Pieces.Run(engine.Threads, count, 0, (piece, _) =>
             {
                 int row = below[piece];
-                Reduce(engine, envelope, a, row, current);
-                Cholesky.Solve(engine, diagonal, stride, size, Entry(envelope, a, row, current), envelope.Width(row), envelope.Rows(row));
+                if (envelope.FirstColumn(row) <= envelope.FirstRow(current)) Solve(engine, envelope, a, row, current);
+                if (row == next) isDefinite = TryFactorDiagonal(engine, envelope, a, next);
             });
         }
-        return true;
+        return isDefinite;
+    }
+
+    /// <summary>L(row, column) from A(row, column), once the block columns before it and the diagonal block above it are done.</summary>
+    private static void Solve(CpuEngine engine, SymmetricEnvelope envelope, double* a, int row, int column)
+    {
+        Reduce(engine, envelope, a, row, column);
+        Cholesky.Solve(
+            engine, Entry(envelope, a, column, column), envelope.Width(column), envelope.Rows(column),
+            Entry(envelope, a, row, column), envelope.Width(row), envelope.Rows(row));
+    }
+
+    /// <summary>Above the diagonal the values are unspecified, numbers or not; they change too, and nothing depends on them.</summary>
+    private static bool TryFactorDiagonal(CpuEngine engine, SymmetricEnvelope envelope, double* a, int block)
+    {
+        if (block >= envelope.Blocks) return true;
+        Reduce(engine, envelope, a, block, block);
+        return Cholesky.TryFactor(engine, threads: 1, Entry(envelope, a, block, block), envelope.Rows(block), envelope.Width(block));
     }
 
     private static double* Entry(SymmetricEnvelope envelope, double* a, int row, int column) =>

@@ -6,6 +6,7 @@ open System.Buffers.Binary
 open System.Numerics
 open System.Security.Cryptography
 open System.Threading.Tasks
+open LipVerify.Compute
 
 /// Values that one generator draws; blocks are independent of each other, so they can be drawn side by side.
 let private blockSize = 1 <<< 16
@@ -71,7 +72,7 @@ let private fill (start: Generator) (values: Span<float>) =
 /// `count` standard normal values; the same key and stream give the same values.
 /// `stream` keeps the draws for different purposes apart.
 let drawWith (key: byte[]) (stream: int) (count: int) : float[] =
-    let values = Array.zeroCreate count
+    let values = LargeArrays.Allocate<float> count
     let blocks = (count + blockSize - 1) / blockSize
 
     Parallel.For(

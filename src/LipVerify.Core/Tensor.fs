@@ -112,7 +112,13 @@ module Tensor =
 
     /// Elementwise, on the host.
     let map (f: float -> float) (tensor: Tensor) =
-        ofArray tensor.Extents (Array.map f (values tensor))
+        let source = values tensor
+        let result = LargeArrays.Allocate<float> source.Length
+
+        for i in 0 .. source.Length - 1 do
+            result[i] <- f source[i]
+
+        ofArray tensor.Extents result
 
     /// Elementwise over two tensors of one size, on the host.
     let map2 (f: float -> float -> float) (a: Tensor) (b: Tensor) =

@@ -195,7 +195,7 @@ module GramMatrix =
     /// The whole symmetric matrix, row-major.
     let whole (layout: GramLayout) (gram: Storage) : float[] =
         let n = layout.Envelope.Order
-        let matrix = Array.zeroCreate<float>(n * n)
+        let matrix = LargeArrays.Allocate<float>(n * n)
 
         for i in 0 .. n - 1 do
             let first = layout.Envelope.FirstColumn(i / layout.Envelope.BlockRows)

@@ -89,7 +89,7 @@ module MaskedMap =
             else
                 let weights = Tensor.values dense.Weights
                 let factors = Tensor.values masked.Rows
-                let matrix = Array.zeroCreate kept
+                let matrix = LargeArrays.Allocate<float> kept
 
                 Parallel.For(
                     0,

@@ -3,6 +3,7 @@ namespace LipVerify.Formats
 open System
 open System.Buffers.Binary
 open System.Runtime.InteropServices
+open LipVerify.Compute
 
 /// How a file stores one number.
 [<RequireQualifiedAccess>]
@@ -142,7 +143,7 @@ module ElementType =
         if bytes.Length % step <> 0 then
             Error $"{bytes.Length} bytes are no whole count of {step}-byte numbers"
         else
-            let values = GC.AllocateUninitializedArray<float>(bytes.Length / step)
+            let values = LargeArrays.Allocate<float>(bytes.Length / step)
 
             match element, order with
             | ElementType.Float64, ByteOrder.LittleEndian when BitConverter.IsLittleEndian ->

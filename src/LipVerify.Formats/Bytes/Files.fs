@@ -2,6 +2,7 @@ namespace LipVerify.Formats
 
 open System
 open System.IO
+open LipVerify.Compute
 
 /// Whole files, read into memory and written at once.
 module Files =
@@ -40,7 +41,7 @@ module Files =
         if stream.Length > limit then
             tooLarge path
         else
-            let bytes = GC.AllocateUninitializedArray<byte>(int stream.Length)
+            let bytes = LargeArrays.Allocate<byte>(int stream.Length)
             stream.ReadExactly bytes
             Ok bytes
 

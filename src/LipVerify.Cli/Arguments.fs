@@ -214,7 +214,7 @@ type Arguments =
                 "relative looseness aimed at in the spectral norm of a large layer (1e-3; 1e-2 above 100 000 inputs)."
             | Rigor _ -> "certified insists on certificates without random draws; probabilistic (default) allows them."
             | Seed _ -> "seed of random draws (0)."
-            | Engine _ -> "auto (default), openblas or managed."
+            | Engine _ -> "auto (default: the fastest here), openblas or managed."
             | Threads _ -> "threads of the engine (all cores)."
             | Json -> "print one JSON document and nothing else on standard output."
             | Output _ -> "write the result to this file instead of standard output."

@@ -21,6 +21,8 @@ public abstract unsafe class CpuEngine : IEngine
     /// <inheritdoc/>
     public int Threads { get; }
 
+    private protected string ThreadsText => $"{Threads} {(Threads == 1 ? "thread" : "threads")}";
+
     /// <inheritdoc/>
     public Storage Allocate(int length)
     {

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using MathNet.Numerics;
 using MathNet.Numerics.LinearAlgebra;
 using MathNet.Numerics.LinearAlgebra.Double;
@@ -17,20 +16,10 @@ public sealed unsafe class ManagedEngine : CpuEngine
     public override string Name => "managed";
 
     /// <inheritdoc/>
-    public override string Description
-    {
-        get
-        {
-            int bits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : 128;
-            return $"managed code with {bits}-bit vectors, {Threads} {(Threads == 1 ? "thread" : "threads")}";
-        }
-    }
+    public override string Description => $"managed code with {WidestProduct.Bits}-bit vectors, {ThreadsText}";
 
-    private protected override void Multiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc)
-    {
-        if (Vector512.IsHardwareAccelerated) PackedProduct<MicroKernel512>.Multiply(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-        else PackedProduct<MicroKernel256>.Multiply(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    }
+    private protected override void Multiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc) =>
+        WidestProduct.Multiply(transposeA, transposeB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 
     private protected override double[] Eigen(int n, double[] a, bool vectors)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace LipVerify.Compute;
@@ -22,6 +23,7 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
 
     public static int Columns => 24;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(int depth, double* a, double* b, double alpha, double beta, double* c, int stride)
     {
         Vector512<double> zero = Vector512<double>.Zero;
@@ -58,6 +60,7 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
         StoreRow(c, c70, c71, c72, scale, beta);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRow(double* c, Vector512<double> v0, Vector512<double> v1, Vector512<double> v2, Vector512<double> alpha, double beta)
     {
         Store(c, v0, alpha, beta);
@@ -65,6 +68,7 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
         Store(c + 16, v2, alpha, beta);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(double* c, Vector512<double> value, Vector512<double> alpha, double beta) =>
         Vector512.Store(beta == 0 ? value * alpha : value * alpha + Vector512.Load(c) * beta, c);
 }
@@ -76,6 +80,7 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
 
     public static int Columns => 12;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run(int depth, double* a, double* b, double alpha, double beta, double* c, int stride)
     {
         Vector256<double> zero = Vector256<double>.Zero;
@@ -98,6 +103,7 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
         StoreRow(c, c30, c31, c32, alpha, beta);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreRow(double* c, Vector256<double> v0, Vector256<double> v1, Vector256<double> v2, double alpha, double beta)
     {
         Store(c, v0, alpha, beta);
@@ -105,6 +111,7 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
         Store(c + 8, v2, alpha, beta);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(double* c, Vector256<double> value, double alpha, double beta) =>
         Vector256.Store(beta == 0 ? value * alpha : value * alpha + Vector256.Load(c) * beta, c);
 }

@@ -26,6 +26,9 @@ internal sealed unsafe class OpenBlas
     /// <summary>Version and build options, as the library gives them.</summary>
     public string Configuration { get; }
 
+    /// <summary>Name and version.</summary>
+    public string Version => string.Join(' ', Configuration.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2));
+
     /// <summary>The processor that the library chose its kernels for.</summary>
     public string Core { get; }
 
@@ -40,8 +43,17 @@ internal sealed unsafe class OpenBlas
     public void Multiply(bool transposeA, bool transposeB, int m, int n, int k, double alpha, double* a, int lda, double* b, int ldb, double beta, double* c, int ldc) =>
         _dgemm(RowMajor, transposeA ? Transpose : NoTranspose, transposeB ? Transpose : NoTranspose, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 
-    /// <summary>Eigenvalues of the lower triangle of a row-major matrix, ascending; zero on success, LAPACK's code otherwise.</summary>
-    public int SymmetricEigen(int n, double* a, bool vectors, double* values)
+    /// <summary>Eigenvalues of the finite symmetric matrix in the lower triangle, ascending; eigenvectors replace its rows if wanted.</summary>
+    public double[] SymmetricEigen(int n, double[] a, bool vectors)
+    {
+        var values = new double[n];
+        int info;
+        fixed (double* pa = a, pv = values) info = SymmetricEigen(n, pa, vectors, pv);
+        return info == 0 ? values : throw new InvalidOperationException($"dsyevd did not converge on a matrix of order {n} (info {info})");
+    }
+
+    /// <summary>Zero on success, LAPACK's code otherwise.</summary>
+    private int SymmetricEigen(int n, double* a, bool vectors, double* values)
     {
         // Fortran reads columns: our lower triangle is its upper one, and its columns of eigenvectors are our rows.
         byte job = (byte)(vectors ? 'V' : 'N'), triangle = (byte)'U';

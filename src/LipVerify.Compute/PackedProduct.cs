@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LipVerify.Compute;
 
 /// <summary>
@@ -26,11 +28,13 @@ internal static unsafe class PackedProduct<TKernel> where TKernel : struct, IMic
                 for (int j0 = 0; j0 < n; j0 += Columns)
                 {
                     int columns = Math.Min(Columns, n - j0);
-                    Pack(b, transposeB ? ldb : 1, transposeB ? 1 : ldb, j0, columns, k0, depth, TKernel.Columns, packedB);
+                    double* right = b + (transposeB ? (nint)j0 * ldb + k0 : (nint)k0 * ldb + j0);
+                    PanelPacking.Pack(right, transposeB ? ldb : 1, transposeB ? 1 : ldb, columns, depth, TKernel.Columns, packedB);
                     for (int i0 = 0; i0 < m; i0 += Rows)
                     {
                         int rows = Math.Min(Rows, m - i0);
-                        Pack(a, transposeA ? 1 : lda, transposeA ? lda : 1, i0, rows, k0, depth, TKernel.Rows, packedA);
+                        double* left = a + (transposeA ? (nint)k0 * lda + i0 : (nint)i0 * lda + k0);
+                        PanelPacking.Pack(left, transposeA ? 1 : lda, transposeA ? lda : 1, rows, depth, TKernel.Rows, packedA);
                         Block(rows, columns, depth, alpha, packedA, packedB, beta, c + (nint)i0 * ldc + j0, ldc);
                     }
                 }
@@ -38,6 +42,7 @@ internal static unsafe class PackedProduct<TKernel> where TKernel : struct, IMic
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Block(int rows, int columns, int depth, double alpha, double* a, double* b, double beta, double* c, int ldc)
     {
         double* edge = stackalloc double[TKernel.Rows * TKernel.Columns];
@@ -59,28 +64,5 @@ internal static unsafe class PackedProduct<TKernel> where TKernel : struct, IMic
                         target[q] = beta == 0 ? value : value + beta * target[q];
                     }
             }
-    }
-
-    /// <summary>
-    /// Copies <paramref name="count"/> lines × <paramref name="depth"/> steps into panels of <paramref name="width"/> lines, step
-    /// by step within a panel; the last panel is filled up with zeros.
-    /// </summary>
-    private static void Pack(double* source, nint line, nint step, int first, int count, int k0, int depth, int width, double* target)
-    {
-        for (int panel = 0; panel < count; panel += width, target += width * depth)
-        {
-            double* from = source + (first + panel) * line + k0 * step;
-            int lines = Math.Min(width, count - panel);
-            if (lines < width) new Span<double>(target, width * depth).Clear();
-            if (line == 1)
-                for (int k = 0; k < depth; k++)
-                    new ReadOnlySpan<double>(from + k * step, lines).CopyTo(new Span<double>(target + k * width, lines));
-            else
-                for (int q = 0; q < lines; q++)
-                {
-                    double* along = from + q * line;
-                    for (int k = 0; k < depth; k++) target[k * width + q] = along[k * step];
-                }
-        }
     }
 }

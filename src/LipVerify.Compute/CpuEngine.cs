@@ -237,6 +237,28 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
+    public void MultiplyGram(int rows, int columns, Storage a, Storage s, int batch, Storage x, Storage y)
+    {
+        Arguments.NotNegative(rows);
+        Arguments.NotNegative(columns);
+        Arguments.NotNegative(batch);
+        double[] matrix = Arguments.Host(a, (long)rows * columns), factors = Arguments.Host(s, rows);
+        double[] input = Arguments.Host(x, (long)batch * columns), output = Arguments.Host(y, (long)batch * columns);
+        Arguments.Distinct(matrix, output, nameof(a), nameof(y));
+        Arguments.Distinct(factors, output, nameof(s), nameof(y));
+        Arguments.Distinct(input, output, nameof(x), nameof(y));
+        fixed (double* pa = matrix, ps = factors, px = input, py = output) GramProduct.Run(Threads, rows, columns, pa, ps, batch, px, py);
+    }
+
+    /// <inheritdoc/>
+    public int GramProductDepth(int rows, int columns)
+    {
+        Arguments.NotNegative(rows);
+        Arguments.NotNegative(columns);
+        return GramProduct.Depth(rows, columns);
+    }
+
+    /// <inheritdoc/>
     public int MatrixProductDepth(bool transposeA, bool transposeB, int m, int n, int k)
     {
         Arguments.NotNegative(k);

@@ -47,6 +47,22 @@ public interface IEngine
     /// <param name="y">The result.</param>
     void MultiplyEntries(EntryFunction function, double scale, bool transpose, int rows, int columns, Storage a, Storage x, Storage y);
 
+    /// <summary>y ← Aᵀ·diag(s)·A·x for each vector of a batch, in one pass over A; rows of A with s_i = 0 are not read.</summary>
+    /// <param name="rows">Rows of A.</param>
+    /// <param name="columns">Columns of A.</param>
+    /// <param name="a">A, row-major.</param>
+    /// <param name="s">One factor a row.</param>
+    /// <param name="batch">The number of vectors.</param>
+    /// <param name="x">The vectors, one after the other.</param>
+    /// <param name="y">The results, one after the other.</param>
+    void MultiplyGram(int rows, int columns, Storage a, Storage s, int batch, Storage x, Storage y);
+
+    /// <summary>
+    /// The most roundings that one term goes through in <see cref="MultiplyGram"/>, the k of
+    /// |fl(AᵀSA·x) − AᵀSA·x| ≤ γ_k |A|ᵀ|S||A||x|.
+    /// </summary>
+    int GramProductDepth(int rows, int columns);
+
     /// <summary>
     /// The most roundings that one term of a sum goes through in <see cref="MatrixMultiply"/> with α = 1 and β = 0: the k of γ_k in its
     /// error bound |fl(AB) − AB| ≤ γ_k |A||B|. At most k, the length of the sums; less where they are summed in blocks.

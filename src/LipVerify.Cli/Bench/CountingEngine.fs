@@ -161,6 +161,18 @@ type CountingEngine(inner: IEngine) =
 
             inner.TryCholesky(n, a)
 
+        member _.MultiplyGram(rows, columns, a, s, batch, x, y) =
+            let flops = 2.0 * Work.productFlops batch rows columns
+
+            work <-
+                { work with
+                    MatrixMultiply = KernelCount.add batch flops work.MatrixMultiply
+                }
+
+            inner.MultiplyGram(rows, columns, a, s, batch, x, y)
+
+        member _.GramProductDepth(rows, columns) = inner.GramProductDepth(rows, columns)
+
         member _.MatrixProductDepth(transposeA, transposeB, m, n, k) =
             inner.MatrixProductDepth(transposeA, transposeB, m, n, k)
 

@@ -61,6 +61,10 @@ module Dense =
             MatrixView.Of(x, dense.Inputs)
         )
 
+    /// `Y ← X Wᵀ diag(s) W`: each row of the batch through the map, multiplied by `s`, and back, in one pass over the weights.
+    let gram (engine: IEngine) (dense: Dense) (s: Tensor) batch (x: Storage) (y: Storage) =
+        engine.MultiplyGram(dense.Outputs, dense.Inputs, dense.Matrix.Storage, s.Storage, batch, x, y)
+
     /// `f(s·W) x` for one input, `f` applied to each entry; the weights are not copied.
     let applyEntries (engine: IEngine) f (scale: float) (dense: Dense) (x: Storage) (y: Storage) =
         engine.MultiplyEntries(f, scale, false, dense.Outputs, dense.Inputs, dense.Matrix.Storage, x, y)

@@ -42,9 +42,13 @@ let squaredRows masked =
 let image (engine: IEngine) masked (squares: Tensor option) side batch (x: Storage) (other: Storage) (result: Storage) =
     match side, squares with
     | Columns, Some squares ->
-        LinearMap.apply engine masked.Map batch x other
-        engine.MultiplyRows(other, batch, squares.Storage, other)
-        LinearMap.adjoint engine masked.Map batch other result
+        match masked.Map with
+        | Dense dense -> Dense.gram engine dense squares batch x result
+        | map ->
+            LinearMap.apply engine map batch x other
+            engine.MultiplyRows(other, batch, squares.Storage, other)
+            LinearMap.adjoint engine map batch other result
+
         engine.MultiplyRows(result, batch, masked.Columns.Storage, result)
     | Rows, _ ->
         engine.MultiplyRows(x, batch, masked.Rows.Storage, result)
@@ -75,12 +79,16 @@ let support side (masked: MaskedMap) =
 let indicator (diagonal: Tensor) =
     diagonal |> Tensor.map (fun d -> if d = 0.0 then 0.0 else 1.0)
 
-/// The `k` of `|fl(G x) − G x| ≤ γ_k |M|ᵀ|M||x|` for `multiply` with a batch: the depths of both sums, and the roundings of
-/// the diagonal factors.
-let depth (engine: IEngine) (masked: MaskedMap) batch =
-    LinearMap.applyDepth engine masked.Map batch
-    + LinearMap.adjointDepth engine masked.Map batch
-    + 6
+/// The `k` of `|fl(G x) − G x| ≤ γ_k |M|ᵀ|M||x|` for `image`: the depths of the sums, and the roundings of the diagonal factors.
+let depth (engine: IEngine) (masked: MaskedMap) (squares: Tensor option) side batch =
+    let sums =
+        match side, squares, masked.Map with
+        | Columns, Some _, Dense dense -> engine.GramProductDepth(dense.Outputs, dense.Inputs)
+        | _ ->
+            LinearMap.applyDepth engine masked.Map batch
+            + LinearMap.adjointDepth engine masked.Map batch
+
+    sums + 6
 
 /// The side with fewer live coordinates.
 let smallerSide (masked: MaskedMap) =
@@ -88,3 +96,9 @@ let smallerSide (masked: MaskedMap) =
         Rows
     else
         Columns
+
+/// The side to apply `G` on: that of the inputs for a dense map, whose weights `image` then reads only once.
+let cheapestSide (masked: MaskedMap) =
+    match masked.Map with
+    | Dense _ when (squaredRows masked).IsSome -> Columns
+    | _ -> smallerSide masked

@@ -22,7 +22,7 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
     let errors = Array.init count (fun _ -> ResizeArray<float>())
 
     /// Relative to `absoluteProduct`.
-    let applicationError = Rounding.gamma (Gram.depth engine masked count)
+    let applicationError = Rounding.gamma (Gram.depth engine masked squares side count)
 
     /// Norms are computed as if the vectors were scaled by no less than this: a smaller remainder counts as an error.
     let least = Math.ScaleB(1.0, -400)

@@ -154,7 +154,8 @@ type ComputeEnginesTests() =
         Assert.That(engine.Threads, Is.EqualTo Environment.ProcessorCount)
 
         match engine.Name with
-        | "openblas" -> Assert.That(Engines.Notice, Is.Null)
+        | "openblas"
+        | "managed+openblas" -> Assert.That(Engines.Notice, Is.Null)
         | "managed" -> Assert.That(Engines.Notice, Does.Contain "libopenblas0-pthread")
         | other -> Assert.Fail $"unexpected engine {other}"
 

@@ -16,7 +16,7 @@ let private withSeed seed = { context with Seed = seed }
 
 /// The certificate of an operator whose norm is near 1, as a bound on the norm, with what was attained.
 let private certify context (m: MaskedMap) absoluteProduct tolerance failure =
-    let side = Gram.smallerSide m
+    let side = Gram.cheapestSide m
 
     let certificate =
         LanczosCertificate.largestGramEigenvalue context m side absoluteProduct tolerance failure

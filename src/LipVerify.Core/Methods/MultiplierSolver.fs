@@ -215,7 +215,6 @@ module MultiplierSolver =
         : Multipliers option =
         let struct (_, sizes, matters) = MultiplierProblem.influences lfr
         let kept = MultiplierProblem.relevant lfr matters
-        let expand = MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
 
         let ties =
             ties
@@ -225,14 +224,26 @@ module MultiplierSolver =
                 present |> Array.map (fun tie -> Array.BinarySearch(numbers, tie)))
             |> Option.filter (fun ties -> ties.Length > 0)
 
+        let scales =
+            let pick (values: float[]) = kept |> Array.map (fun j -> values[j])
+            SlopeScales.ofInfluences ties (pick sizes) (pick matters)
+
+        let expand multipliers =
+            multipliers
+            |> SlopeScales.removeFromWeights scales
+            |> MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
+
         let warm =
             warm
             |> Option.map (fun multipliers ->
                 { multipliers with
                     Weights = kept |> Array.map (fun j -> multipliers.Weights[j])
-                })
+                }
+                |> SlopeScales.applyToWeights scales)
 
-        solveRelevant context (MultiplierProblem.restrict kept lfr) ties warm (fun progress ->
+        let relevant = MultiplierProblem.restrict kept lfr |> SlopeScales.apply scales
+
+        solveRelevant context relevant ties warm (fun progress ->
             goOn
                 { progress with
                     Multipliers = expand progress.Multipliers

@@ -107,11 +107,11 @@ module internal MultiplierProblem =
 
         struct (own, sizes, matters)
 
-    /// Entries of `w` that change the outputs, up to rounding.
-    let relevant (lfr: LinearFractional) (matters: float[]) =
+    /// Entries of `w` that can differ from 0 and change the outputs, up to rounding.
+    let relevant (lfr: LinearFractional) (sizes: float[]) (matters: float[]) =
         [|
             for j in 0 .. lfr.Uncertain - 1 do
-                if matters[j] > 0.0 then
+                if sizes[j] > 0.0 && matters[j] > 0.0 then
                     j
         |]
 
@@ -132,13 +132,21 @@ module internal MultiplierProblem =
             Errors = pick lfr.Errors
         }
 
-    /// What does not change the outputs gets a multiplier that makes its row of the scaled matrix as small as rounding.
-    let expand (sizes: float[]) (kept: int[]) (multipliers: Multipliers) =
+    /// What does not change the outputs gets a weight that makes its row of the scaled matrix as small as rounding, and what is always
+    /// 0 one that does so to its column.
+    let expand (sizes: float[]) (matters: float[]) (kept: int[]) (multipliers: Multipliers) =
         let weights =
-            sizes
-            |> Array.map (fun size ->
-                let weight = 1e15 * (if size > 0.0 then size else 1.0) / multipliers.Gamma
-                weight * weight)
+            Array.map2
+                (fun size matter ->
+                    let root =
+                        if matter > 0.0 then
+                            1e-15 * multipliers.Gamma / matter
+                        else
+                            1e15 * (if size > 0.0 then size else 1.0) / multipliers.Gamma
+
+                    root * root)
+                sizes
+                matters
 
         kept |> Array.iteri (fun i j -> weights[j] <- multipliers.Weights[i])
         { multipliers with Weights = weights }

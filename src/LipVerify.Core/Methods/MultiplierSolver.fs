@@ -203,8 +203,8 @@ module MultiplierSolver =
                 | _ -> record
                 |> toMultipliers)
 
-    /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that do not change the outputs
-    /// stand outside: they have no part in what the others share. Numbers rise with the entries, and entries of one number do
+    /// As `solve`, where entries of `w` with the same number in `ties` share their weight. Those that are always 0 or do not
+    /// change the outputs stand outside: they have no part in what the others share. Numbers rise with the entries, and entries of one number do
     /// not enter each other's `v`.
     let solveTied
         (context: Context)
@@ -214,7 +214,7 @@ module MultiplierSolver =
         (goOn: Progress -> bool)
         : Multipliers option =
         let struct (_, sizes, matters) = MultiplierProblem.influences lfr
-        let kept = MultiplierProblem.relevant lfr matters
+        let kept = MultiplierProblem.relevant lfr sizes matters
 
         let ties =
             ties
@@ -231,7 +231,7 @@ module MultiplierSolver =
         let expand multipliers =
             multipliers
             |> SlopeScales.removeFromWeights scales
-            |> MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) kept
+            |> MultiplierProblem.expand (Array.sub sizes 0 lfr.Uncertain) matters kept
 
         let warm =
             warm

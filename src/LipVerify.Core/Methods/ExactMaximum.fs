@@ -16,16 +16,6 @@ module ExactMaximum =
 
     let private numerical value : Bound = { Value = value; Rigor = Numerical }
 
-    let private outcome (start: Bound) upper lower regions explanation =
-        let upper = if upper < start.Value then numerical upper else start
-
-        {
-            Result = { Bound = upper; Layers = [] }
-            Lower = numerical lower
-            Regions = regions
-            Explanation = explanation
-        }
-
     /// Both ends, until they are within `tolerance` of each other (1e-2 is 1 %) or `limit` is over. The upper end is never above that of
     /// FastLip. Branching bounds the uniform constant; for the nominal one its upper end holds too, and the lower end is what
     /// ascents from the input reach, but on networks of a few inputs and ReLUs both ends are found piece by piece. Networks other than chains of affine maps and ReLUs are not branched.
@@ -47,6 +37,9 @@ module ExactMaximum =
             match FastLip.bound context Maximum definition network input radius with
             | Ok bound -> bound
             | Error _ -> numerical Double.PositiveInfinity
+
+        let outcome upper lower =
+            ExactSearch.outcome { Bound = start; Layers = [] } (numerical lower) upper
 
         let center = Tensor.values input
 
@@ -78,16 +71,15 @@ module ExactMaximum =
                 else
                     $"{found.Left} left"
 
-            outcome start found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
+            outcome found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
 
         match ReluChain.branched context network radius with
-        | Error reason -> outcome start Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
+        | Error reason -> outcome Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
         | Ok chain when definition = Nominal && areFew chain ->
             match ExactBoxPairs.nominal context chain network.InputShape center radius.Value isOver with
             | Error _ -> branch chain
             | Ok bracket ->
                 outcome
-                    start
                     (bracket.Upper * widen)
                     bracket.Lower
                     bracket.Regions

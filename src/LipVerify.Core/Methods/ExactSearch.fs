@@ -191,8 +191,8 @@ module ExactSearch =
         run search
         search
 
-    /// The ends of the constant, and what they say.
-    let private outcome (analytic: NetworkBound) (lower: Bound) upper regions explanation =
+    /// The result whose upper end is the lesser of a bound from elsewhere and of what branching found.
+    let internal outcome (analytic: NetworkBound) (lower: Bound) upper regions explanation =
         let result =
             if upper < analytic.Bound.Value then
                 { analytic with

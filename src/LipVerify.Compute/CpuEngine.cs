@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace LipVerify.Compute;
 
 /// <summary>
@@ -73,10 +75,14 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
-    public bool TryCholesky(SymmetricEnvelope envelope, Storage a)
+    public bool TryCholesky(double shift, SymmetricEnvelope envelope, Storage a, Storage? factor)
     {
         ArgumentNullException.ThrowIfNull(envelope);
-        fixed (double* values = Arguments.Host(a, envelope.Length)) return EnvelopeCholesky.TryFactor(this, envelope, values);
+        fixed (double* values = Arguments.Host(a, envelope.Length))
+        fixed (double* l = factor is null ? [] : Arguments.Host(factor, envelope.Length))
+            return Vector512.IsHardwareAccelerated
+                ? new EnvelopeCholesky<MicroKernel512>(shift, envelope, values, l).TryFactor(Threads)
+                : new EnvelopeCholesky<MicroKernel256>(shift, envelope, values, l).TryFactor(Threads);
     }
 
     /// <inheritdoc/>

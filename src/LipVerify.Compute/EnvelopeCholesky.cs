@@ -1,64 +1,185 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
 namespace LipVerify.Compute;
 
 /// <summary>
-/// Cholesky factorisation inside an envelope, one block column after the other: each block is reduced by one long matrix product
-/// of two block rows, then solved against the diagonal block. Every entry of the factor is (a − Σ l·l) / l or √(a − Σ l²) in some
+/// Cholesky factorisation of shift·I − A inside the envelope of A, one block column after the other: each block is reduced by the
+/// block columns before it, then solved against the diagonal block, a few of its rows at a time. Those lie transposed in tiles, whose
+/// lines are columns of the matrix. Every entry of the factor is (m − Σ l·l) / l or √(m − Σ l²), m an entry of the matrix, in some
 /// order of summation, with no more terms than its row has entries in the envelope.
 /// </summary>
-internal static unsafe class EnvelopeCholesky
+/// <param name="shift">The shift.</param>
+/// <param name="envelope">Where A has entries.</param>
+/// <param name="a">A.</param>
+/// <param name="l">Receives the factor unless null; may be <paramref name="a"/>.</param>
+internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEnvelope envelope, double* a, double* l) where TKernel : struct, IMicroKernel
 {
+    /// <summary>Steps of a sum at a time: so many of the rows that are reduced stay in the first-level cache.</summary>
+    private const int Depth = 192;
+
+    private const int BlockRows = SymmetricEnvelope.BlockRows;
+
+    private readonly PackedFactor _factor = new(envelope, TKernel.Rows);
+
     /// <summary>
-    /// Factors in place; false as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its
-    /// row is done, while other threads are still at the rows below.
+    /// False as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its row is done, while
+    /// other threads are still at the rows below.
     /// </summary>
-    public static bool TryFactor(CpuEngine engine, SymmetricEnvelope envelope, double* a)
+    public bool TryFactor(int threads)
     {
-        bool isDefinite = TryFactorDiagonal(engine, envelope, a, 0);
+        bool isDefinite = true;
         int[] below = new int[envelope.Blocks];
-        for (int column = 0; column < envelope.Blocks && isDefinite; column++)
+        for (int column = -1; column < envelope.Blocks - 1 && isDefinite; column++)
         {
             int current = column, next = column + 1, count = 0;
             for (int row = next; row < envelope.Blocks; row++)
-                if (row == next || envelope.FirstColumn(row) <= envelope.FirstRow(column)) below[count++] = row;
-            Pieces.Run(engine.Threads, count, 0, (piece, _) =>
+                if (row == next || IsCoupled(row, current))
+                {
+                    below[count++] = row;
+                    _factor.Open(row);
+                }
+            Pieces.Run(threads, count, BlockRows * BlockRows, (piece, tiles) =>
             {
                 int row = below[piece];
-                if (envelope.FirstColumn(row) <= envelope.FirstRow(current)) Solve(engine, envelope, a, row, current);
-                if (row == next) isDefinite = TryFactorDiagonal(engine, envelope, a, next);
+                if (IsCoupled(row, current)) Solve(row, current, tiles);
+                if (row == next) isDefinite = TryFactorDiagonal(next, tiles);
             });
+            if (column >= 0) _factor.Close(column);
         }
         return isDefinite;
     }
 
-    /// <summary>L(row, column) from A(row, column), once the block columns before it and the diagonal block above it are done.</summary>
-    private static void Solve(CpuEngine engine, SymmetricEnvelope envelope, double* a, int row, int column)
+    /// <summary>Before the first block column nothing is coupled.</summary>
+    private bool IsCoupled(int row, int column) => column >= 0 && envelope.FirstColumn(row) <= envelope.FirstRow(column);
+
+    /// <summary>
+    /// L(row, column), once the block columns before it and the diagonal block above it are done. Only the last block column may be
+    /// narrow, and that has no block below its diagonal.
+    /// </summary>
+    private void Solve(int row, int column, double* tiles)
     {
-        Reduce(engine, envelope, a, row, column);
-        Cholesky.Solve(
-            engine, Entry(envelope, a, column, column), envelope.Width(column), envelope.Rows(column),
-            Entry(envelope, a, row, column), envelope.Width(row), envelope.Rows(row));
+        PackedRow left = _factor.Row(column, column), right = _factor.Row(row, column);
+        for (int i = 0; i < envelope.Rows(row); i += TKernel.Columns)
+        {
+            Load(row, column, i, tiles);
+            Reduce(left, right, i, CommonDepth(row, column), BlockRows, tiles);
+            for (int j = 0; j < BlockRows; j += TKernel.Rows)
+            {
+                double* tile = tiles + j * TKernel.Columns;
+                ReduceInside(left, right, i, j, tile);
+                SolveTile(left.Panel(j, j), TKernel.Rows, tile);
+                right.Store(i, j, TKernel.Rows, tile, TKernel.Columns);
+            }
+            Keep(row, column, i, tiles);
+        }
     }
 
-    /// <summary>Above the diagonal the values are unspecified, numbers or not; they change too, and nothing depends on them.</summary>
-    private static bool TryFactorDiagonal(CpuEngine engine, SymmetricEnvelope envelope, double* a, int block)
+    /// <summary>Above the diagonal the values are unspecified, numbers or not; nothing depends on them.</summary>
+    private bool TryFactorDiagonal(int block, double* tiles)
     {
-        if (block >= envelope.Blocks) return true;
-        Reduce(engine, envelope, a, block, block);
-        return Cholesky.TryFactor(engine, threads: 1, Entry(envelope, a, block, block), envelope.Rows(block), envelope.Width(block));
+        int rows = envelope.Rows(block);
+        PackedRow packed = _factor.Row(block, block);
+        for (int i = 0; i < rows; i += TKernel.Columns)
+        {
+            double* own = tiles + i * BlockRows;
+            Load(block, block, i, own);
+            for (int q = 0; q < TKernel.Columns && i + q < rows; q++) own[(i + q) * TKernel.Columns + q] += shift;
+            Reduce(packed, packed, i, CommonDepth(block, block), Math.Min(rows, i + TKernel.Columns), own);
+        }
+        for (int j = 0; j < rows; j += TKernel.Rows)
+        {
+            int columns = Math.Min(TKernel.Rows, rows - j), onDiagonal = j / TKernel.Columns * TKernel.Columns;
+            for (int i = onDiagonal; i < rows; i += TKernel.Columns)
+            {
+                double* tile = tiles + i * BlockRows + j * TKernel.Columns;
+                ReduceInside(packed, packed, i, j, tile);
+                if (i > onDiagonal) SolveTile(packed.Panel(j, j), columns, tile);
+                else if (!TryFactorTile(j - onDiagonal, columns, tile)) return false;
+                packed.Store(i, j, columns, tile, TKernel.Columns);
+            }
+        }
+        for (int i = 0; i < rows; i += TKernel.Columns) Keep(block, block, i, tiles + i * BlockRows);
+        return true;
     }
 
-    private static double* Entry(SymmetricEnvelope envelope, double* a, int row, int column) =>
-        a + envelope.Offset(row) + (envelope.FirstRow(column) - envelope.FirstColumn(row));
+    private double* Entry(double* matrix, int row, int column, int i) =>
+        matrix + envelope.Offset(row) + (envelope.FirstRow(column) - envelope.FirstColumn(row)) + (nint)i * envelope.Width(row);
 
-    /// <summary>A(row, column) ← A(row, column) − Σ L(row, k)·L(column, k)ᵀ over the block columns k before it that both rows keep.</summary>
-    private static void Reduce(CpuEngine engine, SymmetricEnvelope envelope, double* a, int row, int column)
+    /// <summary>−A in the tiles of the rows of a block from row <paramref name="i"/> on.</summary>
+    private void Load(int row, int column, int i, double* tiles)
     {
-        int first = Math.Max(envelope.FirstColumn(row), envelope.FirstColumn(column)), depth = envelope.FirstRow(column) - first;
-        if (depth <= 0) return;
-        double* left = a + envelope.Offset(row) + (first - envelope.FirstColumn(row));
-        double* right = a + envelope.Offset(column) + (first - envelope.FirstColumn(column));
-        engine.MultiplyOnThisThread(
-            false, true, envelope.Rows(row), envelope.Rows(column), depth, -1, left, envelope.Width(row), right, envelope.Width(column),
-            1, Entry(envelope, a, row, column), envelope.Width(row));
+        int rows = Math.Min(TKernel.Columns, envelope.Rows(row) - i), columns = envelope.Rows(column);
+        PanelPacking.Pack(Entry(a, row, column, i), envelope.Width(row), 1, rows, columns, TKernel.Columns, tiles);
+        for (int q = 0; q < columns * TKernel.Columns; q += 4) Vector256.Store(-Vector256.Load(tiles + q), tiles + q);
+    }
+
+    /// <summary>Writes the rows of a block of the factor out of their tiles, if it is wanted.</summary>
+    private void Keep(int row, int column, int i, double* tiles)
+    {
+        int rows = Math.Min(TKernel.Columns, envelope.Rows(row) - i);
+        if (l != null) PanelPacking.Transpose(tiles, TKernel.Columns, envelope.Rows(column), rows, envelope.Width(row), Entry(l, row, column, i));
+    }
+
+    /// <summary>Block columns before this one that both rows keep, in columns.</summary>
+    private int CommonDepth(int row, int column) => envelope.FirstRow(column) - Math.Max(envelope.FirstColumn(row), envelope.FirstColumn(column));
+
+    /// <summary>Subtracts L(row, k)·L(column, k) over the <paramref name="depth"/> columns k before this block.</summary>
+    private static void Reduce(PackedRow left, PackedRow right, int i, int depth, int lines, double* tiles)
+    {
+        for (int k = -depth; k < 0; k += Depth)
+            for (int j = 0; j < lines; j += TKernel.Rows)
+                TKernel.Run(Math.Min(Depth, -k), left.Panel(j, k), right.Panel(i, k), right.Distance, TKernel.Rows, -1, 1, tiles + j * TKernel.Columns, TKernel.Columns);
+    }
+
+    /// <summary>The same over the columns of this block before line <paramref name="j"/>.</summary>
+    private static void ReduceInside(PackedRow left, PackedRow right, int i, int j, double* tile)
+    {
+        if (j > 0) TKernel.Run(j, left.Panel(j, 0), right.Panel(i, 0), right.Distance, TKernel.Rows, -1, 1, tile, TKernel.Columns);
+    }
+
+    /// <summary>Substitution with a packed triangle.</summary>
+    private static void SolveTile(double* triangle, int lines, double* tile)
+    {
+        for (int j = 0; j < lines; j++) SolveLine(triangle + j, TKernel.Rows, j, triangle[j * TKernel.Rows + j], tile);
+    }
+
+    /// <summary>Factors the triangle that begins at row <paramref name="i"/> of a tile, and solves the rows below it.</summary>
+    private static bool TryFactorTile(int i, int lines, double* tile)
+    {
+        for (int j = 0; j < lines; j++)
+        {
+            double* row = tile + i + j;
+            double pivot = row[j * TKernel.Columns];
+            for (int k = 0; k < j; k++) pivot -= row[k * TKernel.Columns] * row[k * TKernel.Columns];
+            if (!(pivot > 0) || double.IsInfinity(pivot)) return false;
+            double root = Math.Sqrt(pivot);
+            SolveLine(row, TKernel.Columns, j, root, tile);
+            row[j * TKernel.Columns] = root;
+        }
+        return true;
+    }
+
+    /// <summary>Line <paramref name="j"/> of a tile, from those before it and the row of the triangle whose entries lie a distance apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SolveLine(double* row, nint distance, int j, double pivot, double* tile)
+    {
+        double* target = tile + j * TKernel.Columns;
+        Vector256<double> divisor = Vector256.Create(pivot);
+        for (int q = 0; q < TKernel.Columns; q += 12)
+        {
+            double* other = tile + q;
+            Vector256<double> s0 = Vector256.Load(target + q), s1 = Vector256.Load(target + q + 4), s2 = Vector256.Load(target + q + 8);
+            for (int k = 0; k < j; k++, other += TKernel.Columns)
+            {
+                Vector256<double> f = Vector256.Create(-row[k * distance]);
+                s0 = Vector256.MultiplyAddEstimate(f, Vector256.Load(other), s0);
+                s1 = Vector256.MultiplyAddEstimate(f, Vector256.Load(other + 4), s1);
+                s2 = Vector256.MultiplyAddEstimate(f, Vector256.Load(other + 8), s2);
+            }
+            Vector256.Store(s0 / divisor, target + q);
+            Vector256.Store(s1 / divisor, target + q + 4);
+            Vector256.Store(s2 / divisor, target + q + 8);
+        }
     }
 }

@@ -81,8 +81,12 @@ public interface IEngine
     /// </summary>
     bool TryCholesky(int n, Storage a);
 
-    /// <summary>The same for a matrix whose lower triangle lies in an envelope.</summary>
-    bool TryCholesky(SymmetricEnvelope envelope, Storage a);
+    /// <summary>The same for <paramref name="shift"/>·I − A, A having its lower triangle in an envelope. Diagonal entries are rounded once.</summary>
+    /// <param name="shift">The shift.</param>
+    /// <param name="envelope">The envelope of A and of the factor.</param>
+    /// <param name="a">A, which is left as it is.</param>
+    /// <param name="factor">Receives the factor; null where it does not matter.</param>
+    bool TryCholesky(double shift, SymmetricEnvelope envelope, Storage a, Storage? factor);
 
     /// <summary>
     /// g ← the lower triangle of M·Mᵀ or Mᵀ·M for M = diag(r)·A·D, A the matrix of a convolution. One term of an entry goes through

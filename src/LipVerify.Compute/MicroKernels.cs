@@ -12,8 +12,11 @@ internal unsafe interface IMicroKernel
     /// <summary>Columns of the block.</summary>
     static abstract int Columns { get; }
 
-    /// <summary>C ← α·A·B + β·C for one full block; A packed by columns of <see cref="Rows"/>, B by rows of <see cref="Columns"/> values.</summary>
-    static abstract void Run(int depth, double* a, double* b, double alpha, double beta, double* c, int stride);
+    /// <summary>
+    /// C ← α·A·B + β·C for one full block. A is packed by columns of <see cref="Rows"/> values; B has three times as many columns, in
+    /// three panels that lie <paramref name="panel"/> apart, and <paramref name="step"/> from one row to the next.
+    /// </summary>
+    static abstract void Run(int depth, double* a, double* b, nint panel, nint step, double alpha, double beta, double* c, int stride);
 }
 
 /// <summary>8×24 in 24 registers of 512 bits: each step does 24 multiply-adds for three loads and eight broadcasts.</summary>
@@ -24,14 +27,14 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
     public static int Columns => 24;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(int depth, double* a, double* b, double alpha, double beta, double* c, int stride)
+    public static void Run(int depth, double* a, double* b, nint panel, nint step, double alpha, double beta, double* c, int stride)
     {
         Vector512<double> zero = Vector512<double>.Zero;
         Vector512<double> c00 = zero, c01 = zero, c02 = zero, c10 = zero, c11 = zero, c12 = zero, c20 = zero, c21 = zero, c22 = zero, c30 = zero, c31 = zero, c32 = zero;
         Vector512<double> c40 = zero, c41 = zero, c42 = zero, c50 = zero, c51 = zero, c52 = zero, c60 = zero, c61 = zero, c62 = zero, c70 = zero, c71 = zero, c72 = zero;
-        for (int k = 0; k < depth; k++, a += 8, b += 24)
+        for (int k = 0; k < depth; k++, a += 8, b += step)
         {
-            Vector512<double> b0 = Vector512.Load(b), b1 = Vector512.Load(b + 8), b2 = Vector512.Load(b + 16);
+            Vector512<double> b0 = Vector512.Load(b), b1 = Vector512.Load(b + panel), b2 = Vector512.Load(b + 2 * panel);
             Vector512<double> v = Vector512.Create(a[0]);
             c00 = Vector512.FusedMultiplyAdd(v, b0, c00); c01 = Vector512.FusedMultiplyAdd(v, b1, c01); c02 = Vector512.FusedMultiplyAdd(v, b2, c02);
             v = Vector512.Create(a[1]);
@@ -81,13 +84,13 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
     public static int Columns => 12;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Run(int depth, double* a, double* b, double alpha, double beta, double* c, int stride)
+    public static void Run(int depth, double* a, double* b, nint panel, nint step, double alpha, double beta, double* c, int stride)
     {
         Vector256<double> zero = Vector256<double>.Zero;
         Vector256<double> c00 = zero, c01 = zero, c02 = zero, c10 = zero, c11 = zero, c12 = zero, c20 = zero, c21 = zero, c22 = zero, c30 = zero, c31 = zero, c32 = zero;
-        for (int k = 0; k < depth; k++, a += 4, b += 12)
+        for (int k = 0; k < depth; k++, a += 4, b += step)
         {
-            Vector256<double> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 4), b2 = Vector256.Load(b + 8);
+            Vector256<double> b0 = Vector256.Load(b), b1 = Vector256.Load(b + panel), b2 = Vector256.Load(b + 2 * panel);
             Vector256<double> v = Vector256.Create(a[0]);
             c00 = Vector256.MultiplyAddEstimate(v, b0, c00); c01 = Vector256.MultiplyAddEstimate(v, b1, c01); c02 = Vector256.MultiplyAddEstimate(v, b2, c02);
             v = Vector256.Create(a[1]);

@@ -53,10 +53,10 @@ internal static unsafe class PackedProduct<TKernel> where TKernel : struct, IMic
                 int height = Math.Min(TKernel.Rows, rows - i), width = Math.Min(TKernel.Columns, columns - j);
                 if (height == TKernel.Rows && width == TKernel.Columns)
                 {
-                    TKernel.Run(depth, panelA, panelB, alpha, beta, target, ldc);
+                    TKernel.Run(depth, panelA, panelB, TKernel.Rows, TKernel.Columns, alpha, beta, target, ldc);
                     continue;
                 }
-                TKernel.Run(depth, panelA, panelB, alpha, 0, edge, TKernel.Columns);
+                TKernel.Run(depth, panelA, panelB, TKernel.Rows, TKernel.Columns, alpha, 0, edge, TKernel.Columns);
                 for (int p = 0; p < height; p++, target += ldc)
                     for (int q = 0; q < width; q++)
                     {

@@ -34,8 +34,11 @@ internal static unsafe class PanelPacking
         }
     }
 
-    /// <summary>Lines of consecutive steps, in blocks of eight or four where the processor turns those around in registers.</summary>
-    private static void Transpose(double* source, nint line, int lines, int depth, int width, double* target)
+    /// <summary>
+    /// Writes lines of consecutive steps so that each step's values lie side by side, <paramref name="width"/> from one step to the
+    /// next; in blocks of eight or four where the processor turns those around in registers.
+    /// </summary>
+    public static void Transpose(double* source, nint line, int lines, int depth, int width, double* target)
     {
         int block = Avx512F.IsSupported ? 8 : Avx.IsSupported ? 4 : 1, inBlocks = block == 1 ? 0 : depth / block * block, q = 0;
         for (; q + block <= lines && inBlocks > 0; q += block)

@@ -8,10 +8,8 @@ namespace LipVerify.Compute;
 /// </summary>
 public sealed class SymmetricEnvelope
 {
-    private const int WideBlock = 128, NarrowBlock = 32;
-
-    /// <summary>Rows at least this long on average pay for wide blocks.</summary>
-    private const int WideRow = 512;
+    /// <summary>Rows of a block, a multiple of what micro kernels take at a time; the last one may have fewer.</summary>
+    public const int BlockRows = 72;
 
     private readonly int[] _firsts;
     private readonly long[] _offsets;
@@ -22,13 +20,11 @@ public sealed class SymmetricEnvelope
     {
         Order = firstColumns.Length;
         var coupled = new int[Order + 1];
-        long entries = 0;
         double operations = 0;
         for (int i = 0; i < Order; i++)
         {
             int first = firstColumns[i], width = i - first + 1;
             if (first < 0 || first > i) throw new ArgumentException($"row {i} must start between columns 0 and {i}, not at {first}", nameof(firstColumns));
-            entries += width;
             operations += (double)width * width;
             LongestRow = Math.Max(LongestRow, width);
             coupled[first]++;
@@ -43,7 +39,6 @@ public sealed class SymmetricEnvelope
             MostCoupled = Math.Max(MostCoupled, i - firstColumns[i] + 1 + below);
         }
 
-        BlockRows = Order > 0 && entries / Order >= WideRow ? WideBlock : NarrowBlock;
         Blocks = Pieces.CeilingDivide(Order, BlockRows);
         _firsts = new int[Blocks];
         _offsets = new long[Blocks + 1];
@@ -73,9 +68,6 @@ public sealed class SymmetricEnvelope
 
     /// <summary>The number of values of the storage; it may be more than a block can hold.</summary>
     public long Length => _offsets[Blocks];
-
-    /// <summary>Rows of a block; the last one may have fewer.</summary>
-    public int BlockRows { get; }
 
     /// <summary>The number of blocks.</summary>
     public int Blocks { get; }

@@ -140,13 +140,13 @@ type CountingEngine(inner: IEngine) =
 
             inner.MultiplyEntries(f, scale, transpose, rows, columns, a, x, y)
 
-        member _.TryCholesky(envelope: SymmetricEnvelope, a) =
+        member _.TryCholesky(shift, envelope: SymmetricEnvelope, a, factor) =
             work <-
                 { work with
                     Cholesky = KernelCount.add 0 envelope.Operations work.Cholesky
                 }
 
-            inner.TryCholesky(envelope, a)
+            inner.TryCholesky(shift, envelope, a, factor)
 
         member _.ConvolutionGram(geometry, weights, rows, columns, overOutputs, places, envelope, g) =
             inner.ConvolutionGram(&geometry, weights, rows, columns, overOutputs, places, envelope, g)

@@ -71,11 +71,10 @@ let private isContraction (context: Context) (lfr: LinearFractional) (scaled: Sc
     let shift = 8.0 * Rounding.gamma (n + 1) * float n
     let room = 1.0 - scaled.Error
     let target = room * room * (1.0 - 1e-14) - forming - shift
-    let form () = GramMatrix.form context matrix layout
 
     room > 0.0
     && target > 0.0
-    && match SemidefiniteProof.tryBound context layout.Envelope form target with
+    && match SemidefiniteProof.tryBound context layout.Envelope (GramMatrix.form context matrix layout) target with
        | Some largest ->
            let norm = Rounding.sqrtUp (Rounding.addUp largest forming)
            Rounding.addUp norm scaled.Error <= 1.0

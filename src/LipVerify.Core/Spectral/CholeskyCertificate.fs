@@ -79,32 +79,24 @@ let private giveBack (engine: IEngine) (block: Storage) =
     if block.Length <= largestKept then
         (workspaces.GetValue(engine, fun _ -> ref block)).Value <- block
 
-/// A Gram matrix that is formed when it is needed. A factorisation overwrites it, and most certificates take only one.
+/// A Gram matrix that is formed when it is needed, in a block that goes back afterwards.
 type private GramSource(context: Context, masked, layout: GramLayout) =
     let block = borrow context.Engine (Checked.int layout.Envelope.Length)
-    let mutable isFormed = false
 
-    /// The matrix, to be read.
-    member _.Read() =
-        if not isFormed then
-            context.Report $"spectral norm: Gram matrix of side {layout.Envelope.Order}"
-            GramMatrix.formInto context masked layout block
-            isFormed <- true
+    let formed =
+        lazy
+            (context.Report $"spectral norm: Gram matrix of side {layout.Envelope.Order}"
+             GramMatrix.formInto context masked layout block
+             block)
 
-        block
-
-    /// The matrix, to be overwritten.
-    member source.Take() =
-        let gram = source.Read()
-        isFormed <- false
-        gram
+    member _.Matrix = formed.Value
 
     interface IDisposable with
         member _.Dispose() = giveBack context.Engine block
 
 /// Ways to an estimate, each with the largest error that would still be a surprise.
 let private estimators context masked (layout: GramLayout) (gram: GramSource) =
-    let eigensolver = (fun () -> byEigensolver context layout (gram.Read())), 1e6
+    let eigensolver = (fun () -> byEigensolver context layout (gram.Matrix)), 1e6
 
     if layout.Envelope.Order <= eigensolverSide then
         [ eigensolver ]
@@ -116,7 +108,7 @@ let private estimators context masked (layout: GramLayout) (gram: GramSource) =
                 (fun () -> converged (lanczosOn context masked layout.Side)), 1e-4
                 eigensolver
             ]
-        | _ -> [ (fun () -> byMatrix context layout (gram.Read())), 1e-4; eigensolver ]
+        | _ -> [ (fun () -> byMatrix context layout (gram.Matrix)), 1e-4; eigensolver ]
 
 /// `‖M‖²` for an operator whose entries are scaled so that `‖M‖₁·‖M‖_∞` is near 1. `absoluteProduct` is an upper bound on
 /// `‖M‖₁·‖M‖_∞ ≥ ‖|M|‖²`.
@@ -133,7 +125,7 @@ let largestGramEigenvalue (context: Context) masked (layout: GramLayout) absolut
         |> List.tryPick (fun (estimator, limit) ->
             let estimate = estimator ()
 
-            SemidefiniteProof.prove context layout.Envelope gram.Take estimate limit
+            SemidefiniteProof.prove context layout.Envelope gram.Matrix estimate limit
             |> Option.map (fun c -> c, estimate))
 
     match proven with

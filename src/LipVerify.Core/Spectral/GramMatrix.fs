@@ -198,7 +198,7 @@ module GramMatrix =
         let matrix = LargeArrays.Allocate<float>(n * n)
 
         for i in 0 .. n - 1 do
-            let first = layout.Envelope.FirstColumn(i / layout.Envelope.BlockRows)
+            let first = layout.Envelope.FirstColumn(i / SymmetricEnvelope.BlockRows)
             gram.CopyTo(int (layout.Envelope.Index(i, first)), Span(matrix, i * n + first, i - first + 1))
 
             for j in first .. i - 1 do

@@ -4,24 +4,17 @@ module LipVerify.Core.SemidefiniteProof
 open System
 open LipVerify.Compute
 
-/// The entries on the diagonal.
-let private diagonal (envelope: SymmetricEnvelope) (gram: Storage) =
-    Array.init envelope.Order (fun i ->
-        let value = [| 0.0 |]
-        gram.CopyTo(int (envelope.Index(i, i)), Span value)
-        value[0])
-
 /// A proven bound just above `ceiling` on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not
-/// negative, if Cholesky proves it. `form` gives the lower triangle of `G` in storage that is overwritten,
-/// and may be longer than the envelope.
+/// negative, if Cholesky proves it. `gram` holds the lower triangle of `G`; it may be
+/// longer than the envelope.
 ///
 /// If floating-point Cholesky succeeds on `A = c·I − G − s·I`, then `A + Δ ⪰ 0` for a `Δ` with `|Δ_ij| ≤ γ_{k+1}/(1 − γ_{k+1})·√(a_ii a_jj)`
 /// inside the envelope and 0 outside, `k` being the length of its longest row (Rump, BIT 2006, Theorem 2.3). A row of `Δ` has at
 /// most `m` entries, `m = MostCoupled`, so `‖Δ‖ ≤ m·γ_{k+1}/(1 − γ_{k+1})·c`.
-let tryBound (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Storage) (ceiling: float) =
+let tryBound (context: Context) (envelope: SymmetricEnvelope) (gram: Storage) (ceiling: float) =
     Context.check context
 
-    // Three times the bound pays for the rounding of the shifted diagonal (3u·c) and of this line; the last term
+    // Three times the bound pays for the rounding of the shifted diagonal (2u·c) and of this line; the last term
     // outweighs underflow in the factorisation for data scaled near 1.
     let shift =
         3.0
@@ -31,23 +24,16 @@ let tryBound (context: Context) (envelope: SymmetricEnvelope) (form: unit -> Sto
         + Math.ScaleB(1.0, -700)
 
     let c = Math.BitIncrement(ceiling + 2.0 * shift)
-    let matrix = form ()
     context.Report $"spectral norm: Cholesky factorisation of side {envelope.Order}"
-    let entries = diagonal envelope matrix
-    context.Engine.Scale(-1.0, matrix, 0, Checked.int envelope.Length)
 
-    entries
-    |> Array.iteri (fun i g ->
-        context.Engine.Copy(HostStorage [| (c - g) - shift |], 0, matrix, int (envelope.Index(i, i)), 1))
-
-    if context.Engine.TryCholesky(envelope, matrix) then
+    if context.Engine.TryCholesky(c - shift, envelope, gram, null) then
         Some c
     else
         None
 
 /// The bound at the first of `estimate·(1 + slack)` that is proved, for slacks from a little more than estimates err by up to
 /// `limit`.
-let prove context envelope form (estimate: float) limit =
+let prove context envelope gram (estimate: float) limit =
     Seq.unfold (fun slack -> Some(slack, 8.0 * slack)) 1e-10
     |> Seq.takeWhile (fun slack -> slack < limit)
-    |> Seq.tryPick (fun slack -> tryBound context envelope form (estimate * (1.0 + slack)))
+    |> Seq.tryPick (fun slack -> tryBound context envelope gram (estimate * (1.0 + slack)))

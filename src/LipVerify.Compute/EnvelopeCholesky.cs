@@ -20,14 +20,13 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
 
     private const int BlockRows = SymmetricEnvelope.BlockRows;
 
-    private readonly PackedFactor _factor = new(envelope, TKernel.Rows);
-
     /// <summary>
     /// False as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its row is done, while
     /// other threads are still at the rows below.
     /// </summary>
     public bool TryFactor(int threads)
     {
+        using var factor = new PackedFactor(envelope, TKernel.Rows);
         bool isDefinite = true;
         int[] below = new int[envelope.Blocks];
         for (int column = -1; column < envelope.Blocks - 1 && isDefinite; column++)
@@ -37,15 +36,15 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
                 if (row == next || IsCoupled(row, current))
                 {
                     below[count++] = row;
-                    _factor.Open(row);
+                    factor.Open(row);
                 }
             Pieces.Run(threads, count, BlockRows * BlockRows, (piece, tiles) =>
             {
                 int row = below[piece];
-                if (IsCoupled(row, current)) Solve(row, current, tiles);
-                if (row == next) isDefinite = TryFactorDiagonal(next, tiles);
+                if (IsCoupled(row, current)) Solve(factor, row, current, tiles);
+                if (row == next) isDefinite = TryFactorDiagonal(factor, next, tiles);
             });
-            if (column >= 0) _factor.Close(column);
+            if (column >= 0) factor.Close(column);
         }
         return isDefinite;
     }
@@ -57,9 +56,9 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
     /// L(row, column), once the block columns before it and the diagonal block above it are done. Only the last block column may be
     /// narrow, and that has no block below its diagonal.
     /// </summary>
-    private void Solve(int row, int column, double* tiles)
+    private void Solve(PackedFactor factor, int row, int column, double* tiles)
     {
-        PackedRow left = _factor.Row(column, column), right = _factor.Row(row, column);
+        PackedRow left = factor.Row(column, column), right = factor.Row(row, column);
         for (int i = 0; i < envelope.Rows(row); i += TKernel.Columns)
         {
             Load(row, column, i, tiles);
@@ -76,10 +75,10 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
     }
 
     /// <summary>Above the diagonal the values are unspecified, numbers or not; nothing depends on them.</summary>
-    private bool TryFactorDiagonal(int block, double* tiles)
+    private bool TryFactorDiagonal(PackedFactor factor, int block, double* tiles)
     {
         int rows = envelope.Rows(block);
-        PackedRow packed = _factor.Row(block, block);
+        PackedRow packed = factor.Row(block, block);
         for (int i = 0; i < rows; i += TKernel.Columns)
         {
             double* own = tiles + i * BlockRows;

@@ -1,27 +1,24 @@
-using System.Runtime.InteropServices;
+using System.Buffers;
 using System.Runtime.Intrinsics;
 
 namespace LipVerify.Compute;
 
 /// <summary>
 /// Block rows of a factor in an envelope while they take part in products, packed once in the order in which a micro kernel reads
-/// them: panels of a few rows, column by column. Not for several threads, but for different rows it hands out.
+/// them: panels of a few rows, column by column. Rooms are made and given back by one thread; several may use those of their rows.
 /// </summary>
-internal sealed unsafe class PackedFactor(SymmetricEnvelope envelope, int panelRows)
+internal sealed unsafe class PackedFactor(SymmetricEnvelope envelope, int panelRows) : IDisposable
 {
     private const int LineDoubles = 8;
 
-    private readonly double[]?[] _rows = new double[envelope.Blocks][];
-    private readonly Stack<double[]> _free = new();
+    private readonly Room?[] _rows = new Room[envelope.Blocks];
+    private readonly Stack<Room> _free = new();
+
+    /// <summary>Memory for a block row, which stays where it is.</summary>
+    private sealed record Room(double[] Values, MemoryHandle Pin);
 
     /// <summary>Makes room for a block row, if it has none yet.</summary>
-    public void Open(int row)
-    {
-        int length = SymmetricEnvelope.BlockRows * envelope.Width(row) + LineDoubles;
-        _rows[row] ??= _free.TryPop(out double[]? kept) && kept.Length >= length
-            ? kept
-            : GC.AllocateUninitializedArray<double>(length, pinned: true);
-    }
+    public void Open(int row) => _rows[row] ??= Take(SymmetricEnvelope.BlockRows * envelope.Width(row) + LineDoubles);
 
     /// <summary>Gives the room of a block row back.</summary>
     public void Close(int row)
@@ -33,10 +30,34 @@ internal sealed unsafe class PackedFactor(SymmetricEnvelope envelope, int panelR
     /// <summary>A block row that has room, seen from a block column of its own.</summary>
     public PackedRow Row(int row, int column)
     {
-        double* start = (double*)Marshal.UnsafeAddrOfPinnedArrayElement(_rows[row]!, 0);
         const nuint Line = LineDoubles * sizeof(double);
-        start = (double*)(((nuint)start + Line - 1) & ~(Line - 1));
-        return new PackedRow(start + (envelope.FirstRow(column) - envelope.FirstColumn(row)) * panelRows, panelRows, envelope.Width(row));
+        double* start = (double*)(((nuint)_rows[row]!.Pin.Pointer + Line - 1) & ~(Line - 1));
+        return new PackedRow(start + (nint)(envelope.FirstRow(column) - envelope.FirstColumn(row)) * panelRows, panelRows, envelope.Width(row));
+    }
+
+    /// <summary>Ends the use of all rooms.</summary>
+    public void Dispose()
+    {
+        foreach (Room? room in _rows)
+            if (room != null) _free.Push(room);
+        while (_free.TryPop(out Room? room)) Return(room);
+    }
+
+    private Room Take(int length)
+    {
+        if (_free.TryPop(out Room? kept))
+        {
+            if (kept.Values.Length >= length) return kept;
+            Return(kept);
+        }
+        double[] values = ArrayPool<double>.Shared.Rent(length);
+        return new Room(values, values.AsMemory().Pin());
+    }
+
+    private static void Return(Room room)
+    {
+        room.Pin.Dispose();
+        ArrayPool<double>.Shared.Return(room.Values);
     }
 }
 

@@ -72,8 +72,11 @@ let private borrow (engine: IEngine) length : Storage =
 
     if block.Length >= length then
         block
-    else
+    elif length > largestKept then
         engine.Allocate length
+    else
+        // The next matrix, of a larger ball, may be larger. What is not touched costs nothing.
+        engine.Allocate(min largestKept (length + length / 4))
 
 let private giveBack (engine: IEngine) (block: Storage) =
     if block.Length <= largestKept then

@@ -71,7 +71,12 @@ public abstract unsafe class CpuEngine : IEngine
     public bool TryCholesky(int n, Storage a)
     {
         Arguments.NotNegative(n);
-        fixed (double* values = Arguments.Host(a, (long)n * n)) return Cholesky.TryFactor(this, Threads, values, n, n);
+        var envelope = SymmetricEnvelope.Full(n);
+        fixed (double* values = Arguments.Host(a, (long)n * n))
+        {
+            var matrix = BlockRows.Whole(envelope, values);
+            return TryFactor(envelope, matrix, 1, 0, matrix);
+        }
     }
 
     /// <inheritdoc/>
@@ -80,10 +85,13 @@ public abstract unsafe class CpuEngine : IEngine
         ArgumentNullException.ThrowIfNull(envelope);
         fixed (double* values = Arguments.Host(a, envelope.Length))
         fixed (double* l = factor is null ? [] : Arguments.Host(factor, envelope.Length))
-            return Vector512.IsHardwareAccelerated
-                ? new EnvelopeCholesky<MicroKernel512>(shift, envelope, values, l).TryFactor(Threads)
-                : new EnvelopeCholesky<MicroKernel256>(shift, envelope, values, l).TryFactor(Threads);
+            return TryFactor(envelope, BlockRows.InEnvelope(envelope, values), -1, shift, BlockRows.InEnvelope(envelope, l));
     }
+
+    private bool TryFactor(SymmetricEnvelope envelope, BlockRows a, double sign, double shift, BlockRows l) =>
+        Vector512.IsHardwareAccelerated
+            ? new EnvelopeCholesky<MicroKernel512>(envelope, a, sign, shift, l).TryFactor(Threads)
+            : new EnvelopeCholesky<MicroKernel256>(envelope, a, sign, shift, l).TryFactor(Threads);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The lower triangle holds a value that is not finite.</exception>

@@ -4,21 +4,23 @@ using System.Runtime.Intrinsics;
 namespace LipVerify.Compute;
 
 /// <summary>
-/// Cholesky factorisation of shift·I − A inside the envelope of A, one block column after the other: each block is reduced by the
+/// Cholesky factorisation of shift·I ± A inside the envelope of A, one block column after the other: each block is reduced by the
 /// block columns before it, then solved against the diagonal block, a few of its rows at a time. Those lie transposed in tiles, whose
-/// lines are columns of the matrix. Every entry of the factor is (m − Σ l·l) / l or √(m − Σ l²), m an entry of the matrix, in some
-/// order of summation, with no more terms than its row has entries in the envelope.
+/// lines are columns of the matrix. Every entry of the factor is (m − Σ l·l) / l or √(m − Σ l²) with a true division, m an entry of
+/// the matrix, in some order of summation, with no more terms than its row has entries in the envelope: what Rump's test of
+/// definiteness (2006) assumes. LAPACK libraries often multiply by rounded reciprocals instead.
 /// </summary>
-/// <param name="shift">The shift.</param>
 /// <param name="envelope">Where A has entries.</param>
-/// <param name="a">A.</param>
-/// <param name="l">Receives the factor unless null; may be <paramref name="a"/>.</param>
-internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEnvelope envelope, double* a, double* l) where TKernel : struct, IMicroKernel
+/// <param name="a">The lower triangle of A.</param>
+/// <param name="sign">1 or −1.</param>
+/// <param name="shift">The shift.</param>
+/// <param name="l">Receives the lower triangle of the factor, if there is one; may be <paramref name="a"/>.</param>
+internal sealed unsafe class EnvelopeCholesky<TKernel>(SymmetricEnvelope envelope, BlockRows a, double sign, double shift, BlockRows l) where TKernel : struct, IMicroKernel
 {
     /// <summary>Steps of a sum at a time: so many of the rows that are reduced stay in the first-level cache.</summary>
     private const int Depth = 192;
 
-    private const int BlockRows = SymmetricEnvelope.BlockRows;
+    private const int BlockSide = SymmetricEnvelope.BlockRows;
 
     /// <summary>
     /// False as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its row is done, while
@@ -38,7 +40,7 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
                     below[count++] = row;
                     factor.Open(row);
                 }
-            Pieces.Run(threads, count, BlockRows * BlockRows, (piece, tiles) =>
+            Pieces.Run(threads, count, BlockSide * BlockSide, (piece, tiles) =>
             {
                 int row = below[piece];
                 if (IsCoupled(row, current)) Solve(factor, row, current, tiles);
@@ -62,8 +64,8 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
         for (int i = 0; i < envelope.Rows(row); i += TKernel.Columns)
         {
             Load(row, column, i, tiles);
-            Reduce(left, right, i, CommonDepth(row, column), BlockRows, tiles);
-            for (int j = 0; j < BlockRows; j += TKernel.Rows)
+            Reduce(left, right, i, CommonDepth(row, column), BlockSide, tiles);
+            for (int j = 0; j < BlockSide; j += TKernel.Rows)
             {
                 double* tile = tiles + j * TKernel.Columns;
                 ReduceInside(left, right, i, j, tile);
@@ -81,7 +83,7 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
         PackedRow packed = factor.Row(block, block);
         for (int i = 0; i < rows; i += TKernel.Columns)
         {
-            double* own = tiles + i * BlockRows;
+            double* own = tiles + i * BlockSide;
             Load(block, block, i, own);
             for (int q = 0; q < TKernel.Columns && i + q < rows; q++) own[(i + q) * TKernel.Columns + q] += shift;
             Reduce(packed, packed, i, CommonDepth(block, block), Math.Min(rows, i + TKernel.Columns), own);
@@ -91,33 +93,36 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(double shift, SymmetricEn
             int columns = Math.Min(TKernel.Rows, rows - j), onDiagonal = j / TKernel.Columns * TKernel.Columns;
             for (int i = onDiagonal; i < rows; i += TKernel.Columns)
             {
-                double* tile = tiles + i * BlockRows + j * TKernel.Columns;
+                double* tile = tiles + i * BlockSide + j * TKernel.Columns;
                 ReduceInside(packed, packed, i, j, tile);
                 if (i > onDiagonal) SolveTile(packed.Panel(j, j), columns, tile);
                 else if (!TryFactorTile(j - onDiagonal, columns, tile)) return false;
                 packed.Store(i, j, columns, tile, TKernel.Columns);
             }
         }
-        for (int i = 0; i < rows; i += TKernel.Columns) Keep(block, block, i, tiles + i * BlockRows);
+        for (int i = 0; i < rows; i += TKernel.Columns) Keep(block, block, i, tiles + i * BlockSide);
         return true;
     }
 
-    private double* Entry(double* matrix, int row, int column, int i) =>
-        matrix + envelope.Offset(row) + (envelope.FirstRow(column) - envelope.FirstColumn(row)) + (nint)i * envelope.Width(row);
-
-    /// <summary>−A in the tiles of the rows of a block from row <paramref name="i"/> on.</summary>
+    /// <summary>±A in the tiles of the rows of a block from row <paramref name="i"/> on.</summary>
     private void Load(int row, int column, int i, double* tiles)
     {
         int rows = Math.Min(TKernel.Columns, envelope.Rows(row) - i), columns = envelope.Rows(column);
-        PanelPacking.Pack(Entry(a, row, column, i), envelope.Width(row), 1, rows, columns, TKernel.Columns, tiles);
-        for (int q = 0; q < columns * TKernel.Columns; q += 4) Vector256.Store(-Vector256.Load(tiles + q), tiles + q);
+        PanelPacking.Pack(a.Entry(row, column, i), a.Stride(row), 1, rows, columns, TKernel.Columns, tiles);
+        if (sign < 0)
+            for (int q = 0; q < columns * TKernel.Columns; q += 4) Vector256.Store(-Vector256.Load(tiles + q), tiles + q);
     }
 
-    /// <summary>Writes the rows of a block of the factor out of their tiles, if it is wanted.</summary>
+    /// <summary>Writes rows of a block of the factor out of their tiles, if it is wanted.</summary>
     private void Keep(int row, int column, int i, double* tiles)
     {
-        int rows = Math.Min(TKernel.Columns, envelope.Rows(row) - i);
-        if (l != null) PanelPacking.Transpose(tiles, TKernel.Columns, envelope.Rows(column), rows, envelope.Width(row), Entry(l, row, column, i));
+        if (l.IsEmpty) return;
+        int rows = Math.Min(TKernel.Columns, envelope.Rows(row) - i), stride = l.Stride(row);
+        double* target = l.Entry(row, column, i);
+        if (row != column) PanelPacking.Transpose(tiles, TKernel.Columns, envelope.Rows(column), rows, stride, target);
+        else
+            for (int q = 0; q < rows; q++, target += stride)
+                for (int j = 0; j <= i + q; j++) target[j] = tiles[j * TKernel.Columns + q];
     }
 
     /// <summary>Block columns before this one that both rows keep, in columns.</summary>

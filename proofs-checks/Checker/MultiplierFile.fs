@@ -104,14 +104,7 @@ let private certificate (root: JsonElement) =
                 "reaches"
             ]
 
-    let oneOf choices name =
-        let value = text (field name)
-
-        if not (List.contains value choices) then
-            let listed = String.concat " or " choices
-            refuse $"the {name} of the certificate should be {listed}"
-
-        value
+    let oneOf = oneOf field
 
     for name, only in
         [

@@ -56,6 +56,16 @@ let text (json: JsonElement) =
     | JsonValueKind.String, Lazy text -> string text
     | _ -> refuse "the certificate has something else where a text should be"
 
+/// The text of a field of the certificate, which must be one of the choices.
+let oneOf (field: string -> JsonElement) choices name =
+    let value = text (field name)
+
+    if not (List.contains value choices) then
+        let listed = String.concat " or " choices
+        refuse $"the {name} of the certificate should be {listed}"
+
+    value
+
 /// A finite number that is not negative.
 let number (json: JsonElement) =
     let mutable value = 0.0
@@ -129,14 +139,7 @@ let private certificate (root: JsonElement) : Certificate =
                 "claims"
             ]
 
-    let oneOf choices name =
-        let value = text (field name)
-
-        if List.contains value choices then
-            value
-        else
-            let listed = String.concat " or " choices
-            refuse $"the {name} of the certificate should be {listed}"
+    let oneOf = oneOf field
 
     oneOf [ "lipverify/certificate/1" ] "schema" |> ignore
     oneOf [ "2" ] "norm" |> ignore

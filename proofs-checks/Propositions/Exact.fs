@@ -154,22 +154,7 @@ let ``Exact: in general position the ends agree`` () =
         let draw = Draw seed
         let widths = draw.Pick [ [ 3; 14; 2 ]; [ 4; 8; 6; 3 ]; [ 2; 5; 5; 4; 1 ] ]
 
-        let layers =
-            List.pairwise widths
-            |> List.collect (fun (inputs, outputs) ->
-                [
-                    Step("relu", Relu)
-                    Step(
-                        "dense",
-                        Layer.dense
-                            (Tensor.ofArray [ outputs; inputs ] (draw.Gaussians(inputs * outputs)))
-                            (Tensor.vector (draw.Gaussians outputs))
-                    )
-                ])
-            |> List.tail
-
-        let network = build [ widths.Head ] layers
-        let input = Tensor.vector (draw.Gaussians widths.Head)
+        let struct (network, input) = generalChain draw widths
 
         for distance in [ 0.01; 0.3; 3.0 ] do
             match ExactPatterns.local context network input (radius distance) with

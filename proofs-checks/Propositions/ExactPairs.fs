@@ -77,22 +77,7 @@ let ``Exact pairs: in general position the ends agree, below the uniform constan
         let widths =
             draw.Pick [ [ 3; 10; 2 ]; [ 2; 8; 6; 3 ]; [ 2; 5; 5; 4; 1 ]; [ 4; 6; 4; 2 ] ]
 
-        let layers =
-            List.pairwise widths
-            |> List.collect (fun (inputs, outputs) ->
-                [
-                    Step("relu", Relu)
-                    Step(
-                        "dense",
-                        Layer.dense
-                            (Tensor.ofArray [ outputs; inputs ] (draw.Gaussians(inputs * outputs)))
-                            (Tensor.vector (draw.Gaussians outputs))
-                    )
-                ])
-            |> List.tail
-
-        let network = build [ widths.Head ] layers
-        let input = Tensor.vector (draw.Gaussians widths.Head)
+        let struct (network, input) = generalChain draw widths
 
         for distance in [ 0.01; 0.3; 3.0 ] do
             match

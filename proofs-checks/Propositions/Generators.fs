@@ -348,6 +348,24 @@ let build shape blocks =
     | Ok network -> network
     | Error problem -> failwith problem
 
+/// Dense layers of these widths with ReLUs between them, and an input, all drawn from a normal distribution: in general position.
+let generalChain (draw: Draw) (widths: int list) =
+    let layers =
+        List.pairwise widths
+        |> List.collect (fun (inputs, outputs) ->
+            [
+                Step("relu", Relu)
+                Step(
+                    "dense",
+                    Layer.dense
+                        (Tensor.ofArray [ outputs; inputs ] (draw.Gaussians(inputs * outputs)))
+                        (Tensor.vector (draw.Gaussians outputs))
+                )
+            ])
+        |> List.tail
+
+    struct (build [ widths.Head ] layers, Tensor.vector (draw.Gaussians widths.Head))
+
 /// 0, tiny, ordinary, huge.
 let private anyRadius (draw: Draw) =
     match draw.Int(0, 19) with

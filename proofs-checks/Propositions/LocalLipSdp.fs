@@ -13,25 +13,11 @@ let private bound definition (case: NetworkCase) =
 
 [<Test>]
 let ``Local LipSDP: the nominal bound covers samples, lines and their knots`` () =
-    check 120 network (fun case ->
-        let center = Tensor.values case.Input
-
-        slopes case.Network center (candidates (Draw case.Seed) case.Network center case.Radius.Value)
-        |> assertBounds "nominal" (bound Nominal case))
+    check 120 network (fun case -> assertCoversSamples (bound Nominal case) case)
 
 [<Test>]
 let ``Local LipSDP: the uniform bound covers pairs and the pieces between them`` () =
-    check 80 network (fun case ->
-        let center = Tensor.values case.Input
-
-        let points =
-            samples (Draw case.Seed) 6 center (Array.create center.Length 1.0) case.Radius.Value
-
-        let bound = bound Uniform case
-
-        for x, y in Array.pairwise points do
-            slopes case.Network x [| y |] |> assertBounds "a pair" bound
-            pieceSlopes case.Network x y |> assertBounds "a piece" bound)
+    check 80 network (fun case -> assertCoversPairs (bound Uniform case) case)
 
 [<Test>]
 let ``Local LipSDP: both bounds cover what gradient ascent reaches`` () =

@@ -338,3 +338,21 @@ let candidates (draw: Draw) (network: Network) (center: float[]) radius =
             knotPoints network opposite x)
 
     Array.append sampled traced |> within center radius
+
+/// Fails where samples, lines and their knots show a nominal constant above the bound.
+let assertCoversSamples (bound: float) (case: NetworkCase) =
+    let center = Tensor.values case.Input
+
+    slopes case.Network center (candidates (Draw case.Seed) case.Network center case.Radius.Value)
+    |> assertBounds "nominal" bound
+
+/// Fails where pairs of samples and the pieces between them show a uniform constant above the bound.
+let assertCoversPairs (bound: float) (case: NetworkCase) =
+    let center = Tensor.values case.Input
+
+    let points =
+        samples (Draw case.Seed) 6 center (Array.create center.Length 1.0) case.Radius.Value
+
+    for x, y in Array.pairwise points do
+        slopes case.Network x [| y |] |> assertBounds "a pair" bound
+        pieceSlopes case.Network x y |> assertBounds "a piece" bound

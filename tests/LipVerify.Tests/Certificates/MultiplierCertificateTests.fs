@@ -8,23 +8,9 @@ open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
 open LipVerify.Propositions
+open LipVerify.Tests.CheckerRuns
 
-/// Statements that the checker rejects; `Error` where it cannot read the files.
-let private rejections (network: Network) (input: Tensor) (certificate: byte[]) : Result<string list, string> =
-    let rejected = ResizeArray<string>()
-
-    try
-        LipVerify.Checker.MultiplierWalk.check
-            (LipVerify.Checker.MultiplierFile.read certificate)
-            (CanonicalNetwork.write network |> LipVerify.Checker.Readers.readNetwork)
-            (Npy.write input |> LipVerify.Checker.Readers.readInput |> Some)
-            (fun holds text ->
-                if not holds then
-                    rejected.Add text)
-
-        Ok(List.ofSeq rejected)
-    with LipVerify.Checker.Readers.Unreadable problem ->
-        Error problem
+let private rejections = multiplierRejections
 
 /// The bound and its certificate, where multipliers prove less than Algorithm 1.
 let private certificate definition network input radius =
@@ -38,10 +24,7 @@ let private certificate definition network input radius =
         | Error problem -> failwith problem)
 
 let private shouldBeRejected what network input bytes =
-    match rejections network input bytes with
-    | Ok [] -> Assert.Fail $"accepted although changed: {what}\n{Text.Encoding.UTF8.GetString(bytes: byte[])}"
-    | Ok _
-    | Error _ -> ()
+    rejections network input bytes |> assertRejected what bytes
 
 [<TestCase(0)>]
 [<TestCase(1)>]
@@ -55,19 +38,10 @@ let ``Every certificate of a random network is accepted`` (definition: int) =
         | Some(_, bytes) ->
             written <- written + 1
 
-            match rejections case.Network case.Input bytes with
-            | Ok [] -> ()
-            | Ok(first :: _) -> Assert.Fail first
-            | Error problem -> Assert.Fail problem)
+            rejections case.Network case.Input bytes |> assertAccepted)
 
     TestContext.Out.WriteLine $"{written} certificates by multipliers"
     Assert.That(written, Is.GreaterThan 30)
-
-/// A certificate with one change, from its text.
-let private changed (bytes: byte[]) (change: JsonObject -> unit) =
-    let root = JsonNode.Parse(ReadOnlySpan bytes) |> nonNull |> _.AsObject()
-    change root
-    Text.Encoding.UTF8.GetBytes(root.ToJsonString())
 
 let private number (root: JsonObject) (name: string) = (nonNull root[name]).GetValue<float>()
 

@@ -1,0 +1,185 @@
+/// The plot and the page that `curve` writes.
+module LipVerify.Tests.CliCurvePlotTests
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Xml.Linq
+open NUnit.Framework
+open LipVerify.Cli
+open LipVerify.Tests.CliRun
+open LipVerify.Tests.CurveRuns
+
+/// The plots of a short curve: SVG, HTML and the rows.
+let private plotted title work =
+    inFolder (fun folder ->
+        let file name = Path.Combine(folder, name)
+
+        curve
+            [
+                "--radii"
+                "0.01:1:3:log"
+                "--csv"
+                file "c.csv"
+                "--plot"
+                file "c.svg"
+                "--html"
+                file "c.html"
+                "--title"
+                title
+            ]
+        |> succeeds
+        |> ignore
+
+        work (file "c.svg") (file "c.html") (rows (file "c.csv")))
+
+[<Test>]
+let ``The plot is well-formed, and names are escaped`` () =
+    let title = "a <b> & \"c\" ' ]]> </script>"
+
+    plotted title (fun svg html _ ->
+        let document = XDocument.Load svg
+        let root = document.Root |> nonNull
+        Assert.That(root.Name.LocalName, Is.EqualTo "svg")
+        Assert.That(root.Value, Does.Contain title)
+        let page = File.ReadAllText html
+        Assert.That(page, Does.Contain "a &lt;b&gt; &amp; &quot;c&quot;")
+        // The page's own scripts, and none that the title opened or closed.
+        Assert.That(page.Split("</script>").Length - 1, Is.EqualTo 2)
+        Assert.That(page, Does.Not.Contain "http://www.w3.org/1999/xhtml")
+
+        for reference in [ "src="; "href="; "@import"; "url(" ] do
+            Assert.That(page, Does.Not.Contain reference))
+
+[<Test>]
+let ``The plot has the curves, told apart by dashes and markers, within its frame`` () =
+    plotted "t" (fun svg _ _ ->
+        let root = (XDocument.Load svg).Root |> nonNull
+
+        let attribute (name: string) (element: XElement) =
+            element.Attribute(XName.op_Implicit name |> nonNull)
+            |> Option.ofObj
+            |> Option.map _.Value
+
+        let curves =
+            [
+                for element in root.Descendants() do
+                    if element.Name.LocalName = "polyline" then
+                        element
+            ]
+
+        Assert.That(curves.Length, Is.EqualTo 4)
+        let dashes = curves |> List.map (attribute "stroke-dasharray")
+        Assert.That((dashes[0..1] = [ None; None ]), "upper bounds are solid")
+        Assert.That(dashes[2..3] |> List.forall Option.isSome, "lower bounds are dashed")
+        Assert.That((List.distinct dashes[2..3]).Length, Is.EqualTo 2)
+
+        for curve in curves do
+            let points = (attribute "points" curve |> Option.get).Split ' '
+            Assert.That(points, Has.Length.EqualTo 3)
+
+            for point in points do
+                let place = point.Split ',' |> Array.map float
+                Assert.That(place[0], Is.InRange(0.0, CurvePlot.width))
+                Assert.That(place[1], Is.InRange(0.0, CurvePlot.height)))
+
+let private chromium () =
+    [ "chromium"; "chromium-browser"; "google-chrome"; "google-chrome-stable" ]
+    |> List.collect (fun name ->
+        (Environment.GetEnvironmentVariable "PATH" |> string).Split Path.PathSeparator
+        |> Array.map (fun folder -> Path.Combine(folder, name))
+        |> List.ofArray)
+    |> List.tryFind File.Exists
+
+/// The document after its scripts ran, with one more script at its end.
+let private dumpDom browser (html: string) (script: string) =
+    let page = html + ".tested.html"
+    let profile = html + ".profile"
+
+    // The tests' script is allowed by the same policy as the page's own.
+    File.WriteAllText(page, (File.ReadAllText html).Replace("</body>", $"<script>{script}</script></body>"))
+
+    let start =
+        ProcessStartInfo(
+            browser,
+            [
+                "--headless"
+                "--no-sandbox"
+                "--disable-gpu"
+                "--window-size=1000,1200"
+                "--virtual-time-budget=3000"
+                $"--user-data-dir={profile}"
+                "--dump-dom"
+                Uri(page).AbsoluteUri
+            ]
+        )
+
+    start.RedirectStandardOutput <- true
+    start.RedirectStandardError <- true
+    use running = Process.Start start |> nonNull
+    let errors = running.StandardError.ReadToEndAsync()
+    let output = running.StandardOutput.ReadToEndAsync()
+
+    if not (running.WaitForExit 120_000) then
+        running.Kill true
+        Assert.Fail "the browser does not end"
+
+    errors.Wait()
+    output.Result
+
+/// The part of a document between two marks.
+let private between (first: string) (last: string) (text: string) =
+    let start = text.IndexOf first
+
+    if start < 0 then
+        ""
+    else
+        text.Substring(start, text.IndexOf(last, start) - start)
+
+[<Test>]
+let ``The page shows the values under the pointer and those that the arrow keys reach`` () =
+    match chromium () with
+    | None -> Assert.Ignore "no Chromium is installed"
+    | Some browser ->
+        plotted "t" (fun _ html rows ->
+            let values = [ for row in rows.Tail -> float (row.Split(',')[2]) ]
+            let shown index = values[index].ToString "G6"
+            let tip dom = between "<div id=\"tip\"" "</div>" dom
+
+            let untouched = dumpDom browser html ""
+            Assert.That(tip untouched, Does.Contain "hidden", "nothing is shown before")
+
+            // A real pointer event over the last marker of the first curve.
+            let hovered =
+                dumpDom
+                    browser
+                    html
+                    """const mark = [...document.querySelectorAll("#plot .curve")][0].lastElementChild.getBoundingClientRect();
+                       document.querySelector("#plot svg").dispatchEvent(new PointerEvent("pointermove",
+                         { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, pointerType: "mouse", bubbles: true }));"""
+
+            Assert.That(tip hovered, Does.Contain "radius 1<")
+
+            for index in 8..11 do
+                Assert.That(tip hovered, Does.Contain(shown index))
+
+            let keyed =
+                dumpDom
+                    browser
+                    html
+                    """const plot = document.querySelector("#plot svg");
+                       plot.focus();
+                       for (const key of ["Home", "ArrowRight"]) plot.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));"""
+
+            Assert.That(tip keyed, Does.Contain "radius 0.1<")
+            Assert.That(tip keyed, Does.Contain(shown 5)))
+
+[<Test>]
+let ``The table of the page holds all values`` () =
+    plotted "t" (fun _ html rows ->
+        let page = File.ReadAllText html
+        let table = between "<table class=\"values\">" "</table>" page
+
+        for row in rows.Tail do
+            let value = row.Split(',')[2]
+            Assert.That(table, Does.Contain $"title=\"{value}, "))

@@ -1,0 +1,41 @@
+/// Short curves from the command line.
+module LipVerify.Tests.CurveRuns
+
+open System.IO
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+/// The bundled network and its 8, with little effort.
+let subject =
+    [
+        "curve"
+        onnx
+        "--input"
+        eight
+        "--preprocess"
+        "mnist"
+        "--samples"
+        "40"
+        "--starts"
+        "2"
+    ]
+
+let curve arguments = run (subject @ arguments)
+
+let succeeds outcome =
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    outcome.Output
+
+let fails (parts: string list) outcome =
+    Assert.That(outcome.ExitCode, Is.EqualTo 2)
+    Assert.That(outcome.Output, Is.Empty)
+    Assert.That(lines outcome.Error, Has.Exactly(1).Items, outcome.Error)
+
+    for part in parts do
+        Assert.That(outcome.Error, Does.Contain part)
+
+/// The rows of a CSV file without their times.
+let rows path =
+    File.ReadAllLines path
+    |> List.ofArray
+    |> List.map (fun line -> line.Substring(0, line.LastIndexOf ','))

@@ -160,7 +160,11 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound FastLip(
         Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(Core.FastLip.bound, network, input, radius, norm, options, progress, cancellationToken);
+        OfJacobians(
+            (context, coreNorm, definition, nominal, checkedRadius) =>
+                Core.FastLip.bound(context, coreNorm, definition, network.Value, nominal, checkedRadius),
+            bound => new(bound.Value, Rigor.From(bound.Rigor), []),
+            network, input, radius, norm, options, progress, cancellationToken);
 
     /// <summary>
     /// As <see cref="FastLip"/>, with entries bounded by a recursion through the layers (RecurJac, Zhang, Zhang and Hsieh 2019): never above it,
@@ -170,6 +174,10 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
     /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
     /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs.</param>
+    /// <param name="timeLimit">
+    /// When entries that the recursion has not reached have to do with the bounds of <see cref="FastLip"/>; null for no limit, and for
+    /// networks refused that would take minutes.
+    /// </param>
     /// <param name="options">Definition, engine, threads and seed.</param>
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
@@ -181,33 +189,32 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound RecurJac(
-        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
-        IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(Core.RecurJac.bound, network, input, radius, norm, options, progress, cancellationToken);
+        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, TimeSpan? timeLimit = null,
+        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
+        OfJacobians(
+            (context, coreNorm, definition, nominal, checkedRadius) =>
+                Core.RecurJac.bound(
+                    context, coreNorm, definition, network.Value, nominal, checkedRadius,
+                    timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!),
+            found => new(found.Bound.Value, Rigor.From(found.Bound.Rigor), []) { Explanation = found.Explanation },
+            network, input, radius, norm, options, progress, cancellationToken);
 
-    private delegate FSharpResult<Core.Bound, string> JacobianMethod(
-        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Network network, Core.Tensor input, Core.Radius radius);
+    private delegate FSharpResult<T, string> JacobianMethod<T>(
+        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Tensor input, Core.Radius radius);
 
-    private static LipschitzBound OfJacobians(
-        JacobianMethod method, Network network, ReadOnlySpan<double> input, double radius, Norm norm, BoundOptions? options,
-        IProgress<string>? progress, CancellationToken cancellationToken)
+    private static LipschitzBound OfJacobians<T>(
+        JacobianMethod<T> method, Func<T, LipschitzBound> from, Network network, ReadOnlySpan<double> input, double radius, Norm norm,
+        BoundOptions? options, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(network);
-        var coreNorm = norm switch
-        {
-            Norm.Euclidean => Core.Norm.Euclidean,
-            Norm.Maximum => Core.Norm.Maximum,
-            Norm.Taxicab => Core.Norm.Taxicab,
-            _ => throw new ArgumentOutOfRangeException(nameof(norm), norm, "The norm is Euclidean, Maximum or Taxicab."),
-        };
+        var coreNorm = Checked.Norm(norm, nameof(norm));
         options ??= new BoundOptions();
         var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        var result = Checked.Certifiable(
-            () => method(context, coreNorm, options.CoreDefinition, network.Value, nominal, checkedRadius));
+        var result = Checked.Certifiable(() => method(context, coreNorm, options.CoreDefinition, nominal, checkedRadius));
         return result.IsOk
-            ? new(result.ResultValue.Value, Rigor.From(result.ResultValue.Rigor), [])
+            ? from(result.ResultValue)
             : throw new ArgumentException(result.ErrorValue, nameof(network));
     }
 

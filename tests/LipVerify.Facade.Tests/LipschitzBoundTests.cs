@@ -60,6 +60,16 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void RecurJac_ended_by_its_time_limit_says_so_and_is_not_above_FastLip()
+    {
+        var ended = LipschitzBound.RecurJac(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.Zero, Sample.Options);
+        var fastLip = LipschitzBound.FastLip(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, Sample.Options);
+        Assert.That(ended.Value, Is.Positive.And.LessThanOrEqualTo(fastLip.Value * (1 + 1e-9)));
+        Assert.That(ended.Explanation, Does.Contain("ended by the time limit"));
+        Assert.That(fastLip.Explanation, Is.Null);
+    }
+
+    [Test]
     public void Elementwise_bounds_refuse_a_norm_that_is_none() =>
         Assert.That(
             () => LipschitzBound.RecurJac(Models.Linear([1, 0]), [1, 2], 0.5, (Norm)7),

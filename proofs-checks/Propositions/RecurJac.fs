@@ -93,7 +93,7 @@ let ``RecurJac: it covers the slopes that gradient ascent attains`` () =
 
         for definition in [ Nominal; Uniform ] do
             let attained =
-                LowerBounds.best context definition case.Network ball (Effort.fitting case.Network)
+                LowerBounds.best context Euclidean definition case.Network ball (Effort.fitting case.Network)
 
             Assert.That(
                 bound Euclidean definition case,

@@ -27,7 +27,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, options, progress, cancellationToken);
-        return From(Core.LowerBounds.best(search.Context, search.Definition, network.Value, search.Ball, search.Effort));
+        return From(Core.LowerBounds.best(search.Context, Core.Norm.Euclidean, search.Definition, network.Value, search.Ball, search.Effort));
     }
 
     /// <summary>
@@ -49,7 +49,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, options, progress, cancellationToken);
-        return From(Core.LowerBounds.gradientAscent(search.Context, search.Definition, network.Value, search.Ball, search.Effort));
+        return From(Core.LowerBounds.gradientAscent(search.Context, Core.Norm.Euclidean, search.Definition, network.Value, search.Ball, search.Effort));
     }
 
     /// <summary>
@@ -73,7 +73,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var search = Search.Create(network, input, radius, options, progress, cancellationToken);
-        return From(Core.LowerBounds.sampling(search.Context, search.Definition, network.Value, search.Ball, count));
+        return From(Core.LowerBounds.sampling(search.Context, Core.Norm.Euclidean, search.Definition, network.Value, search.Ball, count));
     }
 
     /// <summary>
@@ -95,7 +95,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, options, progress, cancellationToken);
-        var result = Core.NominalJacobian.lowerBound(search.Context, network.Value, search.Ball);
+        var result = Core.NominalJacobian.lowerBound(search.Context, Core.Norm.Euclidean, network.Value, search.Ball);
         return result.IsOk
             ? new(From(result.ResultValue), [])
             : new(null, [.. result.ErrorValue.Select(kink => new Kink(network.Layers[kink.Layer.Index], kink.Outputs))]);

@@ -52,7 +52,7 @@ type CompareArguments =
         member argument.Usage =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
-            | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
+            | Radius _ -> "radius of the ball around the (preprocessed) input, in the norm of each row."
             | Csv _ -> "write one line a method to this file."
             | Plot _ -> "write the bounds as bars to this file, an SVG picture."
 

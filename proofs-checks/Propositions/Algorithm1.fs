@@ -16,8 +16,8 @@ let private reached definition (case: NetworkCase) =
     let effort = { Starts = 6; Rounds = 2; Steps = 6 }
 
     [
-        LowerBounds.best context definition case.Network ball effort
-        LowerBounds.sampling context definition case.Network ball 20
+        LowerBounds.best context Euclidean definition case.Network ball effort
+        LowerBounds.sampling context Euclidean definition case.Network ball 20
     ]
     |> List.filter (fun bound -> bound.Rigor = Certified)
     |> List.fold LowerBound.max LowerBound.none

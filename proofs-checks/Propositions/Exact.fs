@@ -230,7 +230,7 @@ let ``Exact: what is ascended never exceeds the exact constant, nor the nominal 
         let effort = { Starts = 8; Rounds = 2; Steps = 10 }
 
         let reached definition =
-            LowerBounds.best { context with Seed = case.Seed } definition case.Network ball effort
+            LowerBounds.best { context with Seed = case.Seed } Euclidean definition case.Network ball effort
 
         let nominal = reached Nominal
 

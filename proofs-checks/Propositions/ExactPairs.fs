@@ -31,7 +31,11 @@ let ``Exact pairs: the lower end is the slope to the point that comes with it, i
         match bracket.Attained with
         | None -> Assert.That(bracket.Lower, Is.EqualTo 0.0)
         | Some x ->
-            Assert.That((LowerBound.between context case.Network x case.Input).Value, Is.EqualTo bracket.Lower)
+            Assert.That(
+                (LowerBound.between context Euclidean case.Network x case.Input).Value,
+                Is.EqualTo bracket.Lower
+            )
+
             let distance = norm (Array.map2 (-) (Tensor.values x) (Tensor.values case.Input))
             Assert.That(distance, Is.LessThanOrEqualTo(case.Radius.Value * (1.0 + 1e-9) + 1e-14)))
 
@@ -49,6 +53,7 @@ let ``Exact pairs: the upper end covers samples and what is ascended`` () =
         let reached =
             LowerBounds.best
                 { context with Seed = case.Seed }
+                Euclidean
                 Nominal
                 case.Network
                 (RestrictedBall.whole case.Input case.Radius)
@@ -63,7 +68,8 @@ let ``Exact pairs: on one input, the steepest slope is to a kink or an end of th
 
         let steepest =
             knotPoints case.Network [| center - distance |] [| center + distance |]
-            |> Array.map (fun x -> (LowerBound.between context case.Network (Tensor.vector x) case.Input).Value)
+            |> Array.map (fun x ->
+                (LowerBound.between context Euclidean case.Network (Tensor.vector x) case.Input).Value)
             |> Array.max
 
         assertCovers "the upper end" (nominal case).Upper steepest case

@@ -41,6 +41,7 @@ let ``LipSDP: the bound covers what gradient ascent reaches in balls of any size
         let reached =
             LowerBounds.best
                 { context with Seed = case.Seed }
+                Euclidean
                 Uniform
                 case.Network
                 (RestrictedBall.whole case.Input case.Radius)

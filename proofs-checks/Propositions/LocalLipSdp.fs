@@ -28,6 +28,7 @@ let ``Local LipSDP: both bounds cover what gradient ascent reaches`` () =
             let reached =
                 LowerBounds.best
                     { context with Seed = case.Seed }
+                    Euclidean
                     definition
                     case.Network
                     ball

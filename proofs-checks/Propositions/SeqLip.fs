@@ -84,6 +84,7 @@ let ``SeqLip: ascent between pairs stays below all of its bounds`` () =
         let attained =
             LowerBounds.best
                 { context with Seed = case.Seed }
+                Euclidean
                 Uniform
                 case.Network
                 ball

@@ -52,7 +52,7 @@ type CompareArguments =
         member argument.Usage =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
-            | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
+            | Radius _ -> "radius of the ball around the (preprocessed) input, in the norm of each row."
             | Csv _ -> "write one line a method to this file."
             | Plot _ -> "write the bounds as bars to this file, an SVG picture."
 
@@ -203,7 +203,7 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Time_Limit _ ->
-                "seconds after which local-lipsdp, lipsdp-neuron and lipsdp-layer take the best bound proved by the multipliers so far (no limit; 120 for certify), seqlip those of each layer, and exact the ends found so far (300)."
+                "seconds after which local-lipsdp, lipsdp-neuron and lipsdp-layer take the best bound proved by the multipliers so far (no limit; 120 for certify), seqlip those of each layer, exact the ends found so far (300), and recurjac the entries of the Jacobian bounded so far (no limit, and networks declined that would take minutes)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ ->

@@ -78,7 +78,7 @@ module Settings =
 
     /// Why a time limit and methods that do not search exclude each other.
     let timeLimitWithoutSearch =
-        "--time-limit ends the search for multipliers of the methods local-lipsdp, lipsdp-neuron, lipsdp-layer and seqlip, and of exact; no other method has a use for it"
+        "--time-limit ends the search for multipliers of the methods local-lipsdp, lipsdp-neuron, lipsdp-layer and seqlip, exact and the recursion of recurjac; no other method has a use for it"
 
     let private timeLimit text =
         match number "--time-limit" text with

@@ -21,6 +21,13 @@ module Norm =
     /// All of them.
     let all = [ Euclidean; Maximum; Taxicab ]
 
+    /// The dual norm, of conjugate exponent: `1/p + 1/q = 1`.
+    let conjugate =
+        function
+        | Euclidean -> Euclidean
+        | Maximum -> Taxicab
+        | Taxicab -> Maximum
+
     /// `max wᵀx` over `‖x‖ ≤ 1`, up to rounding: the norm dual to this one.
     let dual norm (w: float[]) =
         let largest () =

@@ -2,7 +2,7 @@ namespace LipVerify.Core
 
 open System
 
-/// A perturbation radius in the 2-norm: non-negative and finite.
+/// A perturbation radius, in the 2-norm where no other is named: non-negative and finite.
 [<Struct>]
 type Radius =
     private
@@ -22,7 +22,7 @@ module Radius =
         else
             Error $"a radius must be a finite number that is not negative, not {value}"
 
-/// The set `{ x0 + D δ : ‖δ‖ ≤ ε }` with `x0 = D x0` (METHODS section 1): coordinates with `d_i = 0` are zero for
+/// The set `{ x0 + D δ : ‖δ‖ ≤ ε }` with `x0 = D x0` (METHODS section 1), in the 2-norm where no other is named: coordinates with `d_i = 0` are zero for
 /// every permitted input.
 [<ReferenceEquality>]
 type RestrictedBall =

@@ -11,6 +11,14 @@ internal static class Checked
         return result.IsOk ? result.ResultValue : throw new ArgumentOutOfRangeException(parameter, radius, result.ErrorValue);
     }
 
+    public static Core.Norm Norm(Norm norm, string parameter) => norm switch
+    {
+        LipVerify.Norm.Euclidean => Core.Norm.Euclidean,
+        LipVerify.Norm.Maximum => Core.Norm.Maximum,
+        LipVerify.Norm.Taxicab => Core.Norm.Taxicab,
+        _ => throw new ArgumentOutOfRangeException(parameter, norm, "The norm is Euclidean, Maximum or Taxicab."),
+    };
+
     /// <exception cref="NotCertifiableException">In place of Core's own.</exception>
     public static T Certifiable<T>(Func<T> compute)
     {

@@ -160,7 +160,11 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound FastLip(
         Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(Core.FastLip.bound, network, input, radius, norm, options, progress, cancellationToken);
+        OfJacobians(
+            (context, coreNorm, definition, nominal, checkedRadius) =>
+                Core.FastLip.bound(context, coreNorm, definition, network.Value, nominal, checkedRadius),
+            bound => new(bound.Value, Rigor.From(bound.Rigor), []),
+            network, input, radius, norm, options, progress, cancellationToken);
 
     /// <summary>
     /// As <see cref="FastLip"/>, with entries bounded by a recursion through the layers (RecurJac, Zhang, Zhang and Hsieh 2019): never above it,
@@ -170,6 +174,10 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
     /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
     /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs.</param>
+    /// <param name="timeLimit">
+    /// When entries that the recursion has not reached have to do with the bounds of <see cref="FastLip"/>; null for no limit, and for
+    /// networks refused that would take minutes.
+    /// </param>
     /// <param name="options">Definition, engine, threads and seed.</param>
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>
@@ -181,33 +189,72 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound RecurJac(
-        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
-        IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(Core.RecurJac.bound, network, input, radius, norm, options, progress, cancellationToken);
+        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, TimeSpan? timeLimit = null,
+        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
+        OfJacobians(
+            (context, coreNorm, definition, nominal, checkedRadius) =>
+                Core.RecurJac.bound(
+                    context, coreNorm, definition, network.Value, nominal, checkedRadius,
+                    timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!),
+            found => new(found.Bound.Value, Rigor.From(found.Bound.Rigor), []) { Explanation = found.Explanation },
+            network, input, radius, norm, options, progress, cancellationToken);
 
-    private delegate FSharpResult<Core.Bound, string> JacobianMethod(
-        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Network network, Core.Tensor input, Core.Radius radius);
-
-    private static LipschitzBound OfJacobians(
-        JacobianMethod method, Network network, ReadOnlySpan<double> input, double radius, Norm norm, BoundOptions? options,
-        IProgress<string>? progress, CancellationToken cancellationToken)
+    /// <summary>
+    /// Closes in on the local Lipschitz constant itself by branch and bound over the slopes of ReLUs: for small chains of affine maps and
+    /// ReLUs, with the uniform definition. Other networks are not branched, and for the nominal definition a gap may remain on all but the smallest.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
+    /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs: the 2-norm or the maximum norm.</param>
+    /// <param name="timeLimit">When the ends found so far have to do; null for no limit, which may take for ever.</param>
+    /// <param name="options">Definition, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <returns>Both ends, within 0.1 % of each other unless the time was over or the network is not branched.</returns>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// The radius is negative or not finite, or the norm is the 1-norm or none.
+    /// </exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and a layer is too large for one.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static ExactBound Exact(
+        Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, TimeSpan? timeLimit = null,
+        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(network);
-        var coreNorm = norm switch
-        {
-            Norm.Euclidean => Core.Norm.Euclidean,
-            Norm.Maximum => Core.Norm.Maximum,
-            Norm.Taxicab => Core.Norm.Taxicab,
-            _ => throw new ArgumentOutOfRangeException(nameof(norm), norm, "The norm is Euclidean, Maximum or Taxicab."),
-        };
+        if (norm is not (Norm.Euclidean or Norm.Maximum))
+            throw new ArgumentOutOfRangeException(nameof(norm), norm, "The norm is Euclidean or Maximum.");
         options ??= new BoundOptions();
         var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        var result = Checked.Certifiable(
-            () => method(context, coreNorm, options.CoreDefinition, network.Value, nominal, checkedRadius));
+        FSharpOption<TimeSpan> limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!;
+        const double Goal = 1e-3;
+        var found = Checked.Certifiable(() => norm == Norm.Euclidean
+            ? Core.ExactSearch.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit)
+            : Core.ExactMaximum.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit));
+        var upper = From(() => found.Result) with { Explanation = found.Explanation };
+        return new(upper, found.Lower.Value, Rigor.From(found.Lower.Rigor), found.Gap, found.Regions, found.Explanation);
+    }
+
+    private delegate FSharpResult<T, string> JacobianMethod<T>(
+        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Tensor input, Core.Radius radius);
+
+    private static LipschitzBound OfJacobians<T>(
+        JacobianMethod<T> method, Func<T, LipschitzBound> from, Network network, ReadOnlySpan<double> input, double radius, Norm norm,
+        BoundOptions? options, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        var coreNorm = Checked.Norm(norm, nameof(norm));
+        options ??= new BoundOptions();
+        var checkedRadius = Checked.Radius(radius, nameof(radius));
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken);
+        var result = Checked.Certifiable(() => method(context, coreNorm, options.CoreDefinition, nominal, checkedRadius));
         return result.IsOk
-            ? new(result.ResultValue.Value, Rigor.From(result.ResultValue.Rigor), [])
+            ? from(result.ResultValue)
             : throw new ArgumentException(result.ErrorValue, nameof(network));
     }
 

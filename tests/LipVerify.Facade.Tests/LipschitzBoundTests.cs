@@ -60,10 +60,47 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void RecurJac_ended_by_its_time_limit_says_so_and_is_not_above_FastLip()
+    {
+        var ended = LipschitzBound.RecurJac(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.Zero, Sample.Options);
+        var fastLip = LipschitzBound.FastLip(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, Sample.Options);
+        Assert.That(ended.Value, Is.Positive.And.LessThanOrEqualTo(fastLip.Value * (1 + 1e-9)));
+        Assert.That(ended.Explanation, Does.Contain("ended by the time limit"));
+        Assert.That(fastLip.Explanation, Is.Null);
+    }
+
+    [Test]
     public void Elementwise_bounds_refuse_a_norm_that_is_none() =>
         Assert.That(
             () => LipschitzBound.RecurJac(Models.Linear([1, 0]), [1, 2], 0.5, (Norm)7),
             Throws.InstanceOf<ArgumentOutOfRangeException>());
+
+    [TestCase(Norm.Euclidean)]
+    [TestCase(Norm.Maximum)]
+    public void Exact_ends_hold_each_other_within_the_goal(Norm norm)
+    {
+        var matrix = Models.Linear([3, 1], [-2, -1]);
+        var exact = LipschitzBound.Exact(matrix, [1, 2], 0.5, norm, TimeSpan.FromMinutes(1));
+        double expected = norm == Norm.Maximum ? 4 : Math.Sqrt((15 + Math.Sqrt(15 * 15 - 4)) / 2);
+        Assert.That(exact.Upper.Value, Is.EqualTo(expected).Within(1e-3 * expected));
+        Assert.That(exact.Lower, Is.EqualTo(expected).Within(1e-3 * expected));
+        Assert.That(exact.Gap, Is.InRange(0, 1e-3));
+        Assert.That(exact.Explanation, Is.EqualTo(exact.Upper.Explanation));
+        Assert.That(LipschitzBound.FastLip(matrix, [1, 2], 0.5, norm).Value, Is.GreaterThanOrEqualTo(exact.Upper.Value));
+    }
+
+    [Test]
+    public void Exact_says_why_a_network_is_not_branched_and_refuses_the_1_norm()
+    {
+        var exact = LipschitzBound.Exact(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.Zero, Sample.Options);
+        Assert.That(exact.Explanation, Does.StartWith("not branched"));
+        Assert.That(exact.Regions, Is.Zero);
+        Assert.That(exact.Lower, Is.Positive.And.LessThan(exact.Upper.Value));
+        Assert.That(exact.LowerRigor.Kind, Is.EqualTo(RigorKind.Certified));
+        Assert.That(
+            () => LipschitzBound.Exact(Sample.Network, Sample.Eight, 0.01, Norm.Taxicab),
+            Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
 
     [Test]
     public void The_global_bound_keeps_its_golden_figure()

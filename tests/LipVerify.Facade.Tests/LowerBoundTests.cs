@@ -31,6 +31,30 @@ public class LowerBoundTests
         AssertAttained(lower, Sample.Eight);
     }
 
+    [TestCase(Norm.Maximum, 4.0)]
+    [TestCase(Norm.Taxicab, 5.0)]
+    public void Lower_bounds_of_an_affine_network_in_each_norm_are_the_norm_of_its_matrix(Norm norm, double expected)
+    {
+        var network = Models.Linear([3, 1], [-2, -1]);
+        foreach (var bound in new[]
+        {
+            LowerBound.Best(network, [1, 2], 0.5, norm), LowerBound.GradientAscent(network, [1, 2], 0.5, norm),
+            LowerBound.Jacobian(network, [1, 2], 0.5, norm).Bound!,
+        })
+        {
+            Assert.That(bound.Value, Is.EqualTo(expected).Within(1e-6 * expected).And.LessThanOrEqualTo(expected));
+            Assert.That(bound.Rigor.Kind, Is.EqualTo(RigorKind.Certified));
+        }
+        Assert.That(LowerBound.Sampling(network, [1, 2], 0.5, norm, 100).Value, Is.InRange(0.3 * expected, expected));
+        Assert.That(() => LowerBound.Best(network, [1, 2], 0.5, (Norm)7), Throws.InstanceOf<ArgumentOutOfRangeException>());
+    }
+
+    [Test]
+    public void Without_a_norm_lower_bounds_are_those_in_the_2_norm() =>
+        Assert.That(
+            LowerBound.Sampling(Sample.Network, Sample.Eight, Radius, 20, Sample.Options).Value,
+            Is.EqualTo(LowerBound.Sampling(Sample.Network, Sample.Eight, Radius, Norm.Euclidean, 20, Sample.Options).Value));
+
     [Test]
     public void A_nominal_pair_starts_at_the_input()
     {

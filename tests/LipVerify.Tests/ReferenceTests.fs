@@ -148,7 +148,7 @@ let ``gradient ascent reaches the lower bounds of the reference`` () =
                 let ball = RestrictedBall.whole input (radius r)
 
                 let reached =
-                    LowerBounds.gradientAscent context Nominal network ball Effort.thorough
+                    LowerBounds.gradientAscent context Euclidean Nominal network ball Effort.thorough
 
                 Assert.That(reached.Value, Is.GreaterThanOrEqualTo expected, $"radius {r}"))
             (floats (ascent.GetProperty "radii"))
@@ -157,7 +157,7 @@ let ``gradient ascent reaches the lower bounds of the reference`` () =
 [<Test>]
 let ``the formal Jacobian at the digit 8 is no lower bound, since pooling windows tie`` () =
     withReference (fun context network input _ ->
-        match NominalJacobian.lowerBound context network (RestrictedBall.whole input (radius 0.001)) with
+        match NominalJacobian.lowerBound context Euclidean network (RestrictedBall.whole input (radius 0.001)) with
         | Ok bound -> failwith $"{bound.Value} is not a bound at a kink"
         | Error kinks ->
             Assert.That(
@@ -309,6 +309,7 @@ let ``local LipSDP bounds the published dense network with two hidden layers, fa
         let attained =
             LowerBounds.gradientAscent
                 context
+                Euclidean
                 Nominal
                 network
                 (RestrictedBall.whole (Tensor.reshape network.InputShape input) at)

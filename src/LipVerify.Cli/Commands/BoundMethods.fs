@@ -147,9 +147,13 @@ let private recurJac =
     { plain
           "recurjac"
           (InBall(fun query input radius ->
-              RecurJac.bound query.Context query.Norm query.Definition query.Network input radius
-              |> Result.map ofBound)) with
+              RecurJac.bound query.Context query.Norm query.Definition query.Network input radius query.TimeLimit
+              |> Result.map (fun result ->
+                  { ofBound result.Bound with
+                      Explanation = Some result.Explanation
+                  }))) with
         Norms = Norm.all
+        Searches = true
     }
 
 let private polynomial name method =

@@ -11,17 +11,11 @@ let private timed work =
     let result = work ()
     result, clock.Elapsed.TotalSeconds
 
-/// The best slope that gradient ascent attains in the ball.
-let private lowerRow (context: Context) network (ball: RestrictedBall) definition =
-    context.Report $"lower bound, {BoundReport.definitionName definition}"
-
-    let lower, seconds =
-        timed (fun () -> LowerBounds.gradientAscent context definition network ball (Effort.fitting network))
-
+let private lowerRow norm definition ((lower: LowerBound), seconds) =
     {
         Method = "gradient"
         Definition = definition
-        Norm = Euclidean
+        Norm = norm
         Scope = "local"
         Outcome =
             Ok
@@ -32,6 +26,20 @@ let private lowerRow (context: Context) network (ball: RestrictedBall) definitio
         Seconds = seconds
         Ratio = None
     }
+
+/// The best slopes that gradient ascent attains in the ball. What bounds the nominal constant from below bounds the uniform one too.
+let private lowerRows (context: Context) network (ball: RestrictedBall) norm =
+    let ascend definition =
+        context.Report $"lower bound, {BoundReport.definitionName definition}, {Norm.label norm}-norm"
+        timed (fun () -> LowerBounds.gradientAscent context norm definition network ball (Effort.fitting network))
+
+    let nominal, nominalSeconds = ascend Nominal
+    let uniform, uniformSeconds = ascend Uniform
+
+    [
+        lowerRow norm Nominal (nominal, nominalSeconds)
+        lowerRow norm Uniform (LowerBound.max nominal uniform, uniformSeconds)
+    ]
 
 let private upperRow (context: Context) network input radius (lower: ComparedRow list) (method: ComparedMethod) =
     context.Report $"{method.Name}, {BoundReport.definitionName method.Definition}"
@@ -67,7 +75,7 @@ let private upperRow (context: Context) network input radius (lower: ComparedRow
 let private compare (context: Context) model limit (network: Network) input (radius: Radius) : CompareReport =
     let ball = RestrictedBall.whole (Tensor.reshape network.InputShape input) radius
 
-    let lower = [ Nominal; Uniform ] |> List.map (lowerRow context network ball)
+    let lower = Norm.all |> List.collect (lowerRows context network ball)
 
     {
         Model = model

@@ -50,10 +50,10 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
     | LocalLipSdpBound ->
         (LocalLipSdp.bound context definition network subject.Input radius subject.TimeLimit).Result.Bound
     | CurveMethod.GradientAscent ->
-        LowerBounds.gradientAscent context definition network ball (effort plan network)
+        LowerBounds.gradientAscent context Euclidean definition network ball (effort plan network)
         |> ofLowerBound
     | RandomSampling ->
-        LowerBounds.sampling context definition network ball plan.Samples
+        LowerBounds.sampling context Euclidean definition network ball plan.Samples
         |> ofLowerBound
 
 let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =

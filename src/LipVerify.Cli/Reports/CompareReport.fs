@@ -16,7 +16,7 @@ type ComparedRow =
         /// The bound, or why there is none.
         Outcome: Result<Bound, string>
         Seconds: float
-        /// The bound over the best lower bound of the same definition, where there is a positive one.
+        /// The bound over the best lower bound of the same norm and definition, where there is a positive one.
         Ratio: float option
     }
 
@@ -26,7 +26,7 @@ type CompareReport =
     {
         Model: string
         Radius: float
-        /// Slopes that are attained, by definition.
+        /// Slopes that are attained, by norm and definition.
         Lower: ComparedRow list
         Upper: ComparedRow list
         Engine: string
@@ -182,7 +182,7 @@ module CompareReport =
                 ]
                 ((report.Lower |> List.map (tableRow "≥"))
                  @ (report.Upper |> List.map (tableRow "≤")))
-            "ratio: to the best lower bound of the definition"
+            "ratio: to the best lower bound of the definition in the norm"
             $"engine {report.Engine}"
             ""
         ]

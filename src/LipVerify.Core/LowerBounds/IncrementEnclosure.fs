@@ -227,7 +227,7 @@ let derivative (context: Context) (network: Network) (x: Tensor) (direction: Ten
     |> run context infinitesimal network x
 
 /// An upper bound on the norm of an enclosed vector; infinite where a value or an error is not a finite number.
-let normUp (vector: EnclosedTensor) =
+let sizeUp norm (vector: EnclosedTensor) =
     let sizes =
         Array.map2
             (fun value error -> Rounding.addUp (abs value) error)
@@ -235,16 +235,16 @@ let normUp (vector: EnclosedTensor) =
             (Tensor.values vector.Error)
 
     if Array.forall Double.IsFinite sizes then
-        Vectors.normUp sizes
+        NormedVectors.sizeUp norm sizes
     else
         Double.PositiveInfinity
 
 /// A lower bound on the norm of an enclosed vector; 0 where a value or an error is not a finite number.
-let normDown (vector: EnclosedTensor) =
+let sizeDown norm (vector: EnclosedTensor) =
     let least (value: float) (error: float) =
         let low = Math.BitDecrement(abs value - error)
         // Written so that a NaN counts as 0.
         if low > 0.0 then low else 0.0
 
     Array.map2 least (Tensor.values vector.Value) (Tensor.values vector.Error)
-    |> Vectors.normDown
+    |> NormedVectors.sizeDown norm

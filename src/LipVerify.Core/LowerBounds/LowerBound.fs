@@ -51,33 +51,33 @@ module LowerBound =
         else
             none
 
-    /// `‖f(x) − f(y)‖ / ‖x − y‖`, certified: the lower end of the one over the upper end of the other; 0 for equal inputs.
-    let between context network (x: Tensor) (y: Tensor) : LowerBound =
-        let distance = Vectors.distanceUp x y
+    /// `‖f(x) − f(y)‖ / ‖x − y‖` in the norm, certified: the lower end of the one over the upper end of the other; 0 for equal inputs.
+    let between context norm network (x: Tensor) (y: Tensor) : LowerBound =
+        let distance = NormedVectors.distanceUp norm x y
 
         if distance = 0.0 then
             none
         else
             let change = IncrementEnclosure.difference context network y x
-            slope (IncrementEnclosure.normDown change) distance (Between(x, y))
+            slope (IncrementEnclosure.sizeDown norm change) distance (Between(x, y))
 
-    /// `‖f′(x; v)‖ / ‖v‖`, certified; 0 for `v = 0`. It is a limit of slopes within every ball of a positive radius around `x`.
-    let along context network (x: Tensor) (v: Tensor) : LowerBound =
-        let length = Vectors.normUp (Tensor.values v)
+    /// `‖f′(x; v)‖ / ‖v‖` in the norm, certified; 0 for `v = 0`. It is a limit of slopes within every ball of a positive radius around `x`.
+    let along context norm network (x: Tensor) (v: Tensor) : LowerBound =
+        let length = NormedVectors.sizeUp norm (Tensor.values v)
 
         if length = 0.0 then
             none
         else
             let change = IncrementEnclosure.derivative context network x v
-            slope (IncrementEnclosure.normDown change) length (Along(x, v))
+            slope (IncrementEnclosure.sizeDown norm change) length (Along(x, v))
 
     /// Outputs that differ by less than this relative to their size may owe the difference to rounding.
     let private cancellation = 1e-6
 
     /// `between`, or where its enclosure takes off more than half, the slope as computed, unless cancellation may have made it.
     /// Enclosures assume that all roundings conspire, which on networks of many wide layers makes them useless.
-    let attained (context: Context) (network: Network) (x: Tensor) (y: Tensor) : LowerBound =
-        let distance = Vectors.distanceUp x y
+    let attained (context: Context) norm (network: Network) (x: Tensor) (y: Tensor) : LowerBound =
+        let distance = NormedVectors.distanceUp norm x y
 
         if distance = 0.0 then
             none
@@ -85,23 +85,25 @@ module LowerBound =
             let enclosed = IncrementEnclosure.difference context network y x
 
             let certified =
-                slope (IncrementEnclosure.normDown enclosed) distance (Between(x, y))
+                slope (IncrementEnclosure.sizeDown norm enclosed) distance (Between(x, y))
 
             let outputs =
                 Points.outputs context network (Array.append (Tensor.values x) (Tensor.values y))
                 |> Array.splitInto 2
 
-            let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
-            let change = norm (Array.map2 (-) outputs[0] outputs[1])
+            let size (v: float[]) =
+                NormedVectors.size norm (ReadOnlySpan v)
+
+            let change = size (Array.map2 (-) outputs[0] outputs[1])
 
             // Behind a kink outputs may be rounding alone; no more than the enclosure allows is the network's.
             let computed =
-                (1.0 - cancellation) * min change (IncrementEnclosure.normUp enclosed)
+                (1.0 - cancellation) * min change (IncrementEnclosure.sizeUp norm enclosed)
                 / distance
 
             if
                 Double.IsFinite computed
-                && change > cancellation * (norm outputs[0] + norm outputs[1])
+                && change > cancellation * (size outputs[0] + size outputs[1])
                 && certified.Value < 0.5 * computed
             then
                 {
@@ -129,9 +131,9 @@ module LowerBound =
             yield 0.0
         |]
 
-    /// The input at a displacement from the centre, surely inside the ball: coordinates that may not move stay, and a point
+    /// The input at a displacement from the centre, surely inside the ball of the norm: coordinates that may not move stay, and a point
     /// outside is drawn towards the centre.
-    let inside (ball: RestrictedBall) (displacement: float[]) : Tensor =
+    let inside norm (ball: RestrictedBall) (displacement: float[]) : Tensor =
         let center, mask = Tensor.values ball.Center, Tensor.values ball.Mask
 
         let point shrink =
@@ -148,4 +150,4 @@ module LowerBound =
 
         shrinks
         |> Seq.map point
-        |> Seq.find (fun point -> Vectors.distanceUp point ball.Center <= ball.Radius.Value)
+        |> Seq.find (fun point -> NormedVectors.distanceUp norm point ball.Center <= ball.Radius.Value)

@@ -1,4 +1,5 @@
-/// Lower bounds on local Lipschitz constants over a restricted ball: slopes that are attained there (METHODS section 8).
+/// Lower bounds on local Lipschitz constants over a restricted ball, in any of the norms: slopes that are attained there (METHODS section 8).
+/// Ball, inputs and outputs are measured in the same norm.
 /// They are certified, except on networks so deep and wide that enclosures are of no use: there they are numerical.
 module LipVerify.Core.LowerBounds
 
@@ -12,11 +13,12 @@ let private smallestSearch (center: float[]) =
 /// How many of the best candidates are certified.
 let private finalists = 3
 
-let private search definition (network: Network) (ball: RestrictedBall) : SlopeAscent.Search =
+let private search norm definition (network: Network) (ball: RestrictedBall) : SlopeSearch.Search =
     let center = Tensor.values ball.Center
 
     {
         Network = network
+        Norm = norm
         Center = center
         Mask = Tensor.values ball.Mask
         Radius = max ball.Radius.Value (smallestSearch center)
@@ -27,7 +29,7 @@ let private search definition (network: Network) (ball: RestrictedBall) : SlopeA
     }
 
 /// The candidate as a certified slope: against the centre also as a limit along its ray, which rounding spoils least.
-let private certify context (search: SlopeAscent.Search) (ball: RestrictedBall) (candidate: SlopeAscent.Candidate) =
+let private certify context (search: SlopeSearch.Search) (ball: RestrictedBall) (candidate: SlopeSearch.Candidate) =
     let n = search.Center.Length
     let shrink = ball.Radius.Value / search.Radius
 
@@ -36,26 +38,26 @@ let private certify context (search: SlopeAscent.Search) (ball: RestrictedBall) 
         |> Array.map (fun d -> shrink * d)
         |> Array.chunkBySize n
 
-    let x = LowerBound.inside ball ends[0]
+    let x = LowerBound.inside search.Norm ball ends[0]
 
     match ends with
     | [| displacement |] ->
         let ray = Tensor.ofArray search.Network.InputShape displacement
 
         LowerBound.max
-            (LowerBound.attained context search.Network x ball.Center)
-            (LowerBound.along context search.Network ball.Center ray)
-    | _ -> LowerBound.attained context search.Network x (LowerBound.inside ball ends[1])
+            (LowerBound.attained context search.Norm search.Network x ball.Center)
+            (LowerBound.along context search.Norm search.Network ball.Center ray)
+    | _ -> LowerBound.attained context search.Norm search.Network x (LowerBound.inside search.Norm ball ends[1])
 
 let private largest bounds =
     bounds |> Seq.fold LowerBound.max LowerBound.none
 
-/// Short pairs along the top right singular vectors of the Jacobians at the ends of a pair: their slopes are norms of pieces.
+/// Short pairs along the directions in which the Jacobians stretch most at the ends of a pair: their slopes are norms of pieces.
 let private shortPairs
     context
-    (search: SlopeAscent.Search)
-    (candidate: SlopeAscent.Candidate)
-    : SlopeAscent.Candidate[] =
+    (search: SlopeSearch.Search)
+    (candidate: SlopeSearch.Candidate)
+    : SlopeSearch.Candidate[] =
     let n = search.Center.Length
     let ends = candidate.Displacements |> Array.chunkBySize n
     let middle = Array.map2 (fun a b -> 0.5 * (a + b)) ends[0] ends[1]
@@ -64,7 +66,7 @@ let private shortPairs
     let vectors =
         places
         |> Array.collect (Array.map2 (+) search.Center)
-        |> Points.topSingularVectors context search.Network search.Mask 30
+        |> StretchDirections.at context search.Norm search.Network search.Mask 30
 
     Array.allPairs (Array.indexed places) [| 1e-1; 1e-2; 1e-3; 1e-4 |]
     |> Array.map (fun ((index, place), length) ->
@@ -82,11 +84,11 @@ let private shortPairs
 
 /// Slopes that gradient ascent reaches: against the centre for the nominal definition, between any two inputs of the ball for the
 /// uniform one. The same seed gives the same bound.
-let gradientAscent (context: Context) definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
+let gradientAscent (context: Context) norm definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
     if ball.Radius.Value = 0.0 || Tensor.countNonZero ball.Mask = 0 then
         LowerBound.none
     else
-        let search = search definition network ball
+        let search = search norm definition network ball
 
         let best = SlopeAscent.run context search effort |> Array.truncate finalists
 
@@ -97,48 +99,31 @@ let gradientAscent (context: Context) definition (network: Network) (ball: Restr
 
         candidates |> Seq.map (certify context search ball) |> largest
 
-/// Displacements uniform in the ball: a normal direction, a distance with density `r^(n−1)`.
-let private uniform context (ball: RestrictedBall) first count =
-    let mask = Tensor.values ball.Mask
-    let dimension = max 1 (Tensor.countNonZero ball.Mask)
-    let size = mask.Length
-    let values = Gaussian.draw context.Seed (3_000_000 + first) (count * size)
-    let random = Random(context.Seed + 7919 * (first + 1))
-
-    for i in 0 .. values.Length - 1 do
-        values[i] <- values[i] * mask[i % size]
-
-    Points.normalise size values
-
-    for index in 0 .. count - 1 do
-        let distance =
-            ball.Radius.Value * Math.Pow(random.NextDouble(), 1.0 / float dimension)
-
-        for i in index * size .. (index + 1) * size - 1 do
-            values[i] <- distance * values[i]
-
-    values
-
 /// Samples that are drawn together.
 let private samplesAtOnce = 256
 
 /// The largest slope between samples drawn uniformly from the ball and the centre (nominal), or between neighbouring samples
 /// (uniform), out of `count`. Memory does not grow with `count`.
-let sampling (context: Context) definition (network: Network) (ball: RestrictedBall) count : LowerBound =
+let sampling (context: Context) norm definition (network: Network) (ball: RestrictedBall) count : LowerBound =
     let center = Tensor.values ball.Center
     let size = center.Length
     let nominal = Points.outputs context network center
     let m = nominal.Length
 
     let slope (a: float[]) (b: float[]) (x: float[]) (y: float[]) =
-        let norm (v: float[]) = Vectors.norm (ReadOnlySpan v)
-        let slope = norm (Array.map2 (-) a b) / norm (Array.map2 (-) x y)
+        let size (v: float[]) =
+            NormedVectors.size norm (ReadOnlySpan v)
+
+        let slope = size (Array.map2 (-) a b) / size (Array.map2 (-) x y)
         if Double.IsFinite slope then slope else 0.0
 
     let bestOf first =
         Context.check context
         let count = min samplesAtOnce (count - first)
-        let displacements = uniform context ball first count |> Array.chunkBySize size
+
+        let displacements =
+            BallSamples.draw context norm ball first count |> Array.chunkBySize size
+
         let points = displacements |> Array.map (Array.map2 (+) center)
 
         let outputs =
@@ -170,19 +155,20 @@ let sampling (context: Context) definition (network: Network) (ball: RestrictedB
 
     match best with
     | None -> LowerBound.none
-    | Some(_, x, y) -> LowerBound.attained context network (LowerBound.inside ball x) (LowerBound.inside ball y)
+    | Some(_, x, y) ->
+        LowerBound.attained context norm network (LowerBound.inside norm ball x) (LowerBound.inside norm ball y)
 
 /// The best of gradient ascent and of the Jacobian at the centre, where the network is differentiable there. What bounds the nominal constant bounds the uniform one too.
-let best (context: Context) definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
+let best (context: Context) norm definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
     let jacobian =
-        NominalJacobian.lowerBound context network ball
+        NominalJacobian.lowerBound context norm network ball
         |> Result.defaultValue LowerBound.none
 
     [
         yield jacobian
-        yield gradientAscent context Nominal network ball effort
+        yield gradientAscent context norm Nominal network ball effort
 
         if definition = Uniform then
-            yield gradientAscent context Uniform network ball effort
+            yield gradientAscent context norm Uniform network ball effort
     ]
     |> largest

@@ -125,17 +125,18 @@ let kinks (context: Context) (network: Network) (ball: RestrictedBall) : Kink li
 
     List.rev (walk context start network.Node).Kinks
 
-/// Steps of power iteration: within 1 % of the norm at least, and far closer with a spectral gap.
+/// Steps of power iteration: within 1 % of the norm at least, and far closer with a spectral gap. In the maximum norm and the 1-norm they
+/// pay for all rows of most networks, whose Jacobian's norm is then known.
 let private iterations = 100
 
-/// `‖J(x0) D‖` from below, a lower bound on the local Lipschitz constant by either definition, or where the network may bend.
+/// `‖J(x0) D‖` from below in the norm of inputs and outputs, a lower bound on the local Lipschitz constant by either definition, or where the network may bend.
 /// At a kink the Jacobian of one adjacent piece is no lower bound: its piece may lie in other directions than those in which
 /// it stretches most.
-let lowerBound (context: Context) (network: Network) (ball: RestrictedBall) : Result<LowerBound, Kink list> =
+let lowerBound (context: Context) norm (network: Network) (ball: RestrictedBall) : Result<LowerBound, Kink list> =
     match kinks context network ball with
     | [] when ball.Radius.Value = 0.0 -> Ok LowerBound.none
     | [] ->
         let center, mask = Tensor.values ball.Center, Tensor.values ball.Mask
-        let direction = Points.topSingularVectors context network mask iterations center
-        Ok(LowerBound.along context network ball.Center (Tensor.ofArray network.InputShape direction))
+        let direction = StretchDirections.at context norm network mask iterations center
+        Ok(LowerBound.along context norm network ball.Center (Tensor.ofArray network.InputShape direction))
     | kinks -> Error kinks

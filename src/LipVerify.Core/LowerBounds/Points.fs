@@ -15,11 +15,11 @@ let private rowsAtOnce (network: Network) =
 
     int (max 1L (int64 valuesAtOnce / (int64 (Shape.size network.InputShape) + values)))
 
-let private host (storage: Storage) =
+let internal host (storage: Storage) =
     Tensor.values (Tensor.ofStorage [ storage.Length ] storage)
 
 /// Runs `work first count rows` on consecutive batches of `group`s of points.
-let private inBatches (network: Network) group (points: float[]) (work: int -> int -> HostStorage -> unit) =
+let internal inBatches (network: Network) group (points: float[]) (work: int -> int -> HostStorage -> unit) =
     let size = Shape.size network.InputShape
     let count = points.Length / size
     let atOnce = max group (rowsAtOnce network / group * group)
@@ -71,29 +71,3 @@ let normalise size (rows: float[]) =
         if norm > 0.0 && Double.IsFinite norm then
             for i in first .. first + size - 1 do
                 rows[i] <- rows[i] / norm
-
-/// Approximations of the top right singular vectors of `J(x) D` at each point, by power iteration from random vectors.
-let topSingularVectors (context: Context) (network: Network) (mask: float[]) iterations (points: float[]) : float[] =
-    let size = mask.Length
-    let vectors = Array.zeroCreate points.Length
-
-    let restricted (rows: float[]) =
-        let rows = Array.mapi (fun i v -> v * mask[i % size]) rows
-        normalise size rows
-        rows
-
-    inBatches network 1 points (fun first rows part ->
-        let linear = Linearization.at context network rows part
-
-        let step (v: float[]) _ =
-            Context.check context
-            let next = linear.Pushforward(HostStorage v) |> linear.Pullback |> host
-            restricted next
-
-        let start =
-            restricted (Gaussian.draw context.Seed (1_000_000 + first) (rows * size))
-
-        let last = (start, seq { 1..iterations }) ||> Seq.fold step
-        Array.blit last 0 vectors (first * size) last.Length)
-
-    vectors

@@ -47,7 +47,7 @@ module internal ExactBoxSearch =
         {
             /// The upper end for the uniform constant.
             Upper: float
-            /// The largest norm of a Jacobian in the box that was met.
+            /// The largest norm of a Jacobian in the box that was met, or the end known before.
             Lower: float
             /// Parts that were bounded.
             Parts: int
@@ -184,8 +184,8 @@ module internal ExactBoxSearch =
             split search (search.Open.Dequeue())
             run search
 
-    /// Searches the box from a bound `above` that is known for it, until the ends are within `tolerance` or `isOver` says so.
-    let uniform context (chain: ReluChain) (center: float[]) radius above tolerance isOver =
+    /// Searches the box from ends `below` and `above` that are known for it, until the ends are within `tolerance` or `isOver` says so.
+    let uniform context (chain: ReluChain) (center: float[]) radius below above tolerance isOver =
         let points = BoxPoints(chain, center, radius)
 
         let search =
@@ -198,7 +198,7 @@ module internal ExactBoxSearch =
                 Open = PriorityQueue()
                 Tolerance = tolerance
                 IsOver = isOver
-                Lower = points.Ascend context isOver points.Jacobian
+                Lower = points.Ascend context isOver points.Jacobian |> max below
                 Closed = 0.0
                 Parts = 0
             }

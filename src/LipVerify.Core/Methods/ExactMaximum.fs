@@ -38,8 +38,28 @@ module ExactMaximum =
             | Ok bound -> bound
             | Error _ -> numerical Double.PositiveInfinity
 
+        let chain = ReluChain.branched context network radius
+
+        let attained =
+            LowerBounds.best
+                context
+                Maximum
+                definition
+                network
+                (RestrictedBall.whole input radius)
+                (ExactSearch.effort network chain)
+
         let outcome upper lower =
-            ExactSearch.outcome { Bound = start; Layers = [] } (numerical lower) upper
+            let lower =
+                if lower > attained.Value then
+                    numerical lower
+                else
+                    {
+                        Value = attained.Value
+                        Rigor = attained.Rigor
+                    }
+
+            ExactSearch.outcome { Bound = start; Layers = [] } lower upper
 
         let center = Tensor.values input
 
@@ -50,20 +70,13 @@ module ExactMaximum =
                 | Uniform -> start.Value
                 | Nominal -> Double.PositiveInfinity
 
-            let slope =
-                match definition with
-                | Uniform -> 0.0
-                | Nominal ->
-                    let points = BoxPoints(chain, center, radius.Value)
-                    points.Ascend context isOver points.Slope
-
             let found =
-                ExactBoxSearch.uniform context chain center radius.Value above tolerance isOver
+                ExactBoxSearch.uniform context chain center radius.Value attained.Value above tolerance isOver
 
             let lower =
                 match definition with
                 | Uniform -> found.Lower
-                | Nominal -> slope
+                | Nominal -> 0.0
 
             let left =
                 if found.Left = 0 then
@@ -73,7 +86,7 @@ module ExactMaximum =
 
             outcome found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
 
-        match ReluChain.branched context network radius with
+        match chain with
         | Error reason -> outcome Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
         | Ok chain when definition = Nominal && areFew chain ->
             match ExactBoxPairs.nominal context chain network.InputShape center radius.Value isOver with

@@ -115,7 +115,9 @@ module ExactPairs =
                     |> Tensor.ofArray search.Input.Shape
 
                 search.Best <-
-                    LowerBound.max search.Best (LowerBound.between search.Context search.Network x search.Input)
+                    LowerBound.max
+                        search.Best
+                        (LowerBound.between search.Context Euclidean search.Network x search.Input)
 
     /// The largest singular value of a matrix given by its rows, and its right singular vector.
     let private leading (rows: float[][]) =

@@ -36,7 +36,11 @@ module ExactSearch =
     let private areFew (chain: ReluChain) =
         chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 4
 
-    let private effort = { Starts = 24; Rounds = 4; Steps = 20 }
+    /// What ascents may take: a chain that is branched is small, and what is too large to branch may be too large for many ascents.
+    let internal effort network (chain: Result<ReluChain, string>) =
+        match chain with
+        | Ok _ -> { Starts = 24; Rounds = 4; Steps = 20 }
+        | Error _ -> Effort.fitting network
 
     /// The enclosures of the pre-activations of a chain over the ball.
     let private enclose context (network: Network) input radius (chain: ReluChain) =
@@ -236,14 +240,14 @@ module ExactSearch =
 
         let chain = ReluChain.branched context network radius
 
-        // What is too large to branch may be too large for many ascents.
-        let effort =
-            match chain with
-            | Ok _ -> effort
-            | Error _ -> Effort.fitting network
-
         let attained =
-            LowerBounds.best context definition network (RestrictedBall.whole input radius) effort
+            LowerBounds.best
+                context
+                Euclidean
+                definition
+                network
+                (RestrictedBall.whole input radius)
+                (effort network chain)
 
         let lower: Bound =
             {

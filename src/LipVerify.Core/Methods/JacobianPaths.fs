@@ -38,8 +38,9 @@ let private tighter (bound: float) best = if bound < best then bound else best
 
 /// Carries rows to the output, and takes the least of the bounds on the way. Derivatives behind the last bend are entries of linear
 /// maps, whose signs are known: going on would add nothing.
-let rec private follow context links rows (best: float[]) : float[] =
+let rec private follow context isOver links rows (best: float[]) : float[] =
     match links with
+    | _ when isOver () -> best
     | [] ->
         let ends =
             Array.init rows.Count (fun r ->
@@ -59,10 +60,10 @@ let rec private follow context links rows (best: float[]) : float[] =
         if List.forall isLinear rest then
             best
         else
-            follow context rest behind best
-    | link :: rest -> follow context rest (through context rows link) best
+            follow context isOver rest behind best
+    | link :: rest -> follow context isOver rest (through context rows link) best
 
 /// Upper bounds on the entries that rows stand for, given the links from there to the output, the next one first; infinite where nothing is
-/// known.
-let upperBounds context links rows =
-    follow context links rows (Array.create rows.Count Double.PositiveInfinity)
+/// known. Once `isOver` the rows stop where they are, with the bounds met so far.
+let upperBounds context isOver links rows =
+    follow context isOver links rows (Array.create rows.Count Double.PositiveInfinity)

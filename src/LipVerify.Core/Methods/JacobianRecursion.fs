@@ -105,13 +105,21 @@ let private perOutput outputs size (weights: float[]) (change: float[] -> float[
     Array.init outputs (fun j -> change (Array.sub weights (j * size) size))
     |> Array.concat
 
+/// Bounds of which nothing is known.
+let private unknown size : Derivatives =
+    {
+        Lower = Array.create size Double.NegativeInfinity
+        Upper = Array.create size Double.PositiveInfinity
+    }
+
 /// Bounds on the derivatives of all outputs at a place: each from a unit vector that is carried to the outputs, and its negative.
-let private derivatives (context: Context) outputs widest (behind: Behind) : Derivatives =
+/// Those that are not reached before `isOver` stay infinite.
+let private derivatives (context: Context) isOver outputs widest (behind: Behind) : Derivatives =
     let n = behind.Size
-    let lower, upper = Array.zeroCreate (outputs * n), Array.zeroCreate (outputs * n)
+    let known = unknown (outputs * n)
     let block = budget / (2 * widest) |> max 1 |> min n
 
-    for first in 0..block .. n - 1 do
+    let bound first =
         let count = min block (n - first)
         let units = Array.zeroCreate (count * n)
 
@@ -128,12 +136,13 @@ let private derivatives (context: Context) outputs widest (behind: Behind) : Der
 
         let both = Array.append coefficients (Array.map (~-) coefficients)
 
-        for j in 0 .. outputs - 1 do
+        let boundOutput j =
             let offsets = offsets j
 
             let bounds =
                 upperBounds
                     context
+                    isOver
                     links
                     {
                         Output = j
@@ -144,10 +153,18 @@ let private derivatives (context: Context) outputs widest (behind: Behind) : Der
                     }
 
             for r in 0 .. count - 1 do
-                upper[j * n + first + r] <- bounds[r]
-                lower[j * n + first + r] <- -bounds[count + r]
+                known.Upper[j * n + first + r] <- bounds[r]
+                known.Lower[j * n + first + r] <- -bounds[count + r]
 
-    { Lower = lower; Upper = upper }
+        for j in 0 .. outputs - 1 do
+            if not (isOver ()) then
+                boundOutput j
+
+    for first in 0..block .. n - 1 do
+        if not (isOver ()) then
+            bound first
+
+    known
 
 /// The sizes of derivatives before slopes or means.
 let private weightsBeforeBend bend (weights: float[]) : float[] =
@@ -168,10 +185,12 @@ let private weightsBeforeBend bend (weights: float[]) : float[] =
         |> Array.map (fun members -> members |> Seq.map (fun i -> weights[i]) |> Seq.max)
     | _ -> invalidArg (nameof bend) "no slopes and no means"
 
-let rec private before (context: Context) outputs widest factor (behind: Behind) : Behind =
+/// What is known before a factor; nothing where the time is over first.
+let rec private before (context: Context) isOver outputs widest factor (behind: Behind) : Behind option =
     Context.check context
 
     match factor with
+    | _ when isOver () -> None
     | AffineFactor(map, isAdjoint) ->
         let weights =
             perOutput outputs behind.Size behind.Weights (weightsBefore context.Engine map isAdjoint)
@@ -181,43 +200,54 @@ let rec private before (context: Context) outputs widest factor (behind: Behind)
                 Array.sub behind.Weights (j * behind.Size) behind.Size
                 |> lostIn context.Engine map isAdjoint)
 
-        {
-            Links = Linear(map, isAdjoint, weights, lost) :: behind.Links
-            Size = weights.Length / outputs
-            Weights = weights
-        }
+        Some
+            {
+                Links = Linear(map, isAdjoint, weights, lost) :: behind.Links
+                Size = weights.Length / outputs
+                Weights = weights
+            }
     | SumFactor branches ->
-        let starts = branches |> List.map (series context outputs widest behind)
+        let starts =
+            branches |> List.choose (series context isOver outputs widest (Some behind))
 
-        let own =
-            List.map2 (fun branch (start: Behind) -> List.take (List.length branch) start.Links) branches starts
+        if starts.Length < branches.Length then
+            None
+        else
+            let own =
+                List.map2 (fun branch (start: Behind) -> List.take (List.length branch) start.Links) branches starts
 
-        {
-            Links = Summed(own, behind.Weights) :: behind.Links
-            Size = starts.Head.Size
-            Weights = starts |> List.map _.Weights |> List.reduce (Array.map2 Rounding.addUp)
-        }
+            Some
+                {
+                    Links = Summed(own, behind.Weights) :: behind.Links
+                    Size = starts.Head.Size
+                    Weights = starts |> List.map _.Weights |> List.reduce (Array.map2 Rounding.addUp)
+                }
     | bend ->
         context.Report $"{behind.Size} derivatives of {outputs} outputs"
-        let known = derivatives context outputs widest behind
+        let known = derivatives context isOver outputs widest behind
 
-        let weights =
-            Array.map3
-                (fun lower upper weight -> min weight (max (abs lower) (abs upper)))
-                known.Lower
-                known.Upper
-                behind.Weights
+        if isOver () then
+            None
+        else
+            let weights =
+                Array.map3
+                    (fun lower upper weight -> min weight (max (abs lower) (abs upper)))
+                    known.Lower
+                    known.Upper
+                    behind.Weights
 
-        let weights = perOutput outputs behind.Size weights (weightsBeforeBend bend)
+            let weights = perOutput outputs behind.Size weights (weightsBeforeBend bend)
 
-        {
-            Links = Bend(bend, known) :: behind.Links
-            Size = weights.Length / outputs
-            Weights = weights
-        }
+            Some
+                {
+                    Links = Bend(bend, known) :: behind.Links
+                    Size = weights.Length / outputs
+                    Weights = weights
+                }
 
-and private series context outputs widest behind factors =
-    (factors, behind) ||> List.foldBack (before context outputs widest)
+and private series context isOver outputs widest behind factors =
+    (factors, behind)
+    ||> List.foldBack (fun factor -> Option.bind (before context isOver outputs widest factor))
 
 let rec private widestOf size factors =
     (size, List.scan (fun size factor -> JacobianFactor.outputs size [ factor ]) size factors)
@@ -241,8 +271,9 @@ let rec sizes inputs factors =
                | SumFactor branches -> branches |> List.sumBy (sizes inputs)
                | _ -> 0))
 
-/// Bounds on the entries of the product of the factors, the first one first, which takes `inputs` values; rounding is enclosed.
-let bounds context inputs factors : Derivatives =
+/// Bounds on the entries of the product of the factors, the first one first, which takes `inputs` values; rounding is enclosed. Entries
+/// that are not reached before `isOver` have infinite bounds.
+let bounds context isOver inputs factors : Derivatives =
     let outputs = JacobianFactor.outputs inputs factors
     let identity = Array.zeroCreate (Checked.(*) outputs outputs)
 
@@ -251,14 +282,13 @@ let bounds context inputs factors : Derivatives =
 
     let widest = widestOf inputs factors
 
-    factors
-    |> series
-        context
-        outputs
-        widest
+    let start =
         {
             Links = []
             Size = outputs
             Weights = identity
         }
-    |> derivatives context outputs widest
+
+    match series context isOver outputs widest (Some start) factors with
+    | Some behind -> derivatives context isOver outputs widest behind
+    | None -> unknown (outputs * inputs)

@@ -118,7 +118,9 @@ let ``No multipliers make the checker accept less than a slope that is attained`
             let draw = Generators.Draw(case.Seed + 1)
             let size = Shape.size case.Input.Shape
             let direction = Tensor.ofArray case.Input.Shape (draw.Gaussians size)
-            let attained = LowerBound.along Generators.context case.Network case.Input direction
+
+            let attained =
+                LowerBound.along Generators.context Euclidean case.Network case.Input direction
 
             if attained.Value > 0.0 then
                 tried <- tried + 1

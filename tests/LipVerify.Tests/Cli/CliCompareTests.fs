@@ -75,6 +75,12 @@ let ``compare sets no upper bound below the slope that is attained`` () =
     inFolder (fun folder ->
         let report = compared folder
 
+        Assert.That(
+            rows report "lower"
+            |> List.map (fun row -> text "definition" row, text "norm" row),
+            Is.EquivalentTo(List.allPairs [ "nominal"; "uniform" ] [ "2"; "inf"; "1" ])
+        )
+
         for lower in rows report "lower" do
             for row in rows report "upper" do
                 let isComparable =

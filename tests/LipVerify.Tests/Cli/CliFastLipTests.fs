@@ -41,3 +41,22 @@ let ``bound --method fastlip and recurjac without a radius say what is missing``
         let outcome = arguments method folder |> run
         Assert.That(outcome.ExitCode, Is.EqualTo 2)
         Assert.That(outcome.Error, Does.Contain "--radius is missing"))
+
+[<Test>]
+let ``bound --method recurjac ends by --time-limit and says so, fastlip has no use for it`` () =
+    inFolder (fun folder ->
+        let run method =
+            arguments method folder
+            @ [ "--radius"; "0.5"; "--norm"; "inf"; "--time-limit"; "0"; "--json" ]
+            |> run
+
+        let outcome = run "recurjac"
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        let report = JsonDocument.Parse(outcome.Output).RootElement
+        Assert.That(report.GetProperty("explanation").GetString(), Does.Contain "ended by the time limit")
+        Assert.That(report.GetProperty("rigor").GetString(), Is.EqualTo "certified")
+        Assert.That(report.GetProperty("value").GetDouble(), Is.GreaterThanOrEqualTo 3.0)
+
+        let refused = run "fastlip"
+        Assert.That(refused.ExitCode, Is.EqualTo 2)
+        Assert.That(refused.Error, Does.Contain "--time-limit"))

@@ -52,9 +52,9 @@ let private bounds (case: NetworkCase) ball definition =
     let context = withSeed case.Seed
 
     [
-        LowerBounds.sampling context definition case.Network ball 20
-        LowerBounds.gradientAscent context definition case.Network ball brief
-        LowerBounds.best context definition case.Network ball brief
+        LowerBounds.sampling context Euclidean definition case.Network ball 20
+        LowerBounds.gradientAscent context Euclidean definition case.Network ball brief
+        LowerBounds.best context Euclidean definition case.Network ball brief
     ]
 
 [<Test>]
@@ -193,6 +193,7 @@ let ``on one input, no lower bound exceeds the exact constant and ascent comes c
             let reached =
                 LowerBounds.best
                     (withSeed case.Seed)
+                    Euclidean
                     Nominal
                     case.Network
                     (RestrictedBall.whole (Tensor.vector center) case.Radius)
@@ -225,7 +226,9 @@ let ``ascent gains on where it started`` () =
         |> List.iteri (fun i steps ->
             let effort = { brief with Rounds = 1; Steps = steps }
 
-            let reached = LowerBounds.gradientAscent context Nominal network ball effort
+            let reached =
+                LowerBounds.gradientAscent context Euclidean Nominal network ball effort
+
             totals[i] <- totals[i] + reached.Value))
 
     Assert.That(totals[1], Is.GreaterThan totals[0])
@@ -259,7 +262,7 @@ let ``a ReLU at zero is a kink, and its formal Jacobian no lower bound`` () =
 
     let ball = RestrictedBall.whole (Tensor.vector [| 0.0 |]) (radius 1.0)
 
-    match NominalJacobian.lowerBound context network ball with
+    match NominalJacobian.lowerBound context Euclidean network ball with
     | Ok bound -> failwith $"{bound.Value} where the network bends"
     | Error kinks ->
         Assert.That((kinks |> List.map _.Layer.Name = [ "relu" ]))
@@ -281,11 +284,11 @@ let ``a pooling window that ties is a kink, unless its members are constant`` ()
 
     let ball = RestrictedBall.whole (Tensor.create [ 1; 1; 2 ] 0.0) (radius 0.5)
 
-    match NominalJacobian.lowerBound context (network 1.0) ball with
+    match NominalJacobian.lowerBound context Euclidean (network 1.0) ball with
     | Ok bound -> failwith $"{bound.Value} where a window ties"
     | Error kinks -> Assert.That((kinks |> List.map _.Layer.Name = [ "pool" ]))
 
-    match NominalJacobian.lowerBound context (network -1.0) ball with
+    match NominalJacobian.lowerBound context Euclidean (network -1.0) ball with
     | Ok bound -> Assert.That(bound.Value, Is.Zero)
     | Error _ -> failwith "both members are inactive around the input"
 
@@ -298,7 +301,7 @@ let ``where the network is differentiable its Jacobian is a lower bound that sho
         let moved = case.Input |> Tensor.map (fun c -> c + 1e-2 * draw.Gaussian())
         let ball = RestrictedBall.whole moved (radius 1e-3)
 
-        match NominalJacobian.lowerBound (withSeed case.Seed) case.Network ball with
+        match NominalJacobian.lowerBound (withSeed case.Seed) Euclidean case.Network ball with
         | Error _ -> ()
         | Ok bound ->
             decided.Value <- decided.Value + 1
@@ -308,7 +311,7 @@ let ``where the network is differentiable its Jacobian is a lower bound that sho
             | Along(x, v) ->
                 let both =
                     [ v; Tensor.map (fun d -> -d) v ]
-                    |> List.map (LowerBound.along context case.Network x)
+                    |> List.map (LowerBound.along context Euclidean case.Network x)
                 // The derivative of a differentiable function is odd.
                 Assert.That(both[0].Value, Is.EqualTo(both[1].Value).Within(1e-9 * both[0].Value))
             | _ -> ())
@@ -340,7 +343,7 @@ let ``rounding behind a kink does not pass for a slope`` () =
             RestrictedBall.whole (Tensor.vector center) (radius (draw.Power(-15.0, -9.0)))
 
         for definition in [ Nominal; Uniform ] do
-            let lower = LowerBounds.best context definition network ball brief
+            let lower = LowerBounds.best context Euclidean definition network ball brief
             Assert.That(lower.Value, Is.LessThanOrEqualTo(norm weights * (1.0 + 1e-9)), $"{definition}"))
 
 [<Test>]
@@ -348,7 +351,7 @@ let ``values that leave the range of doubles certify no slope`` () =
     let huge = 1.7e308
     let network = neuron [| huge; huge; -huge; -huge |] -huge
     let x, y = Tensor.vector [| 1.05; 1.0; 1.0; 1.0 |], Tensor.create [ 4 ] 1.0
-    Assert.That((LowerBound.between context network x y).Value, Is.Zero)
+    Assert.That((LowerBound.between context Euclidean network x y).Value, Is.Zero)
 
     let steep =
         build
@@ -358,6 +361,6 @@ let ``values that leave the range of doubles certify no slope`` () =
             ]
 
     let slope =
-        LowerBound.between context steep (Tensor.vector [| 1e5 |]) (Tensor.vector [| 0.0 |])
+        LowerBound.between context Euclidean steep (Tensor.vector [| 1e5 |]) (Tensor.vector [| 0.0 |])
 
     Assert.That(slope.Value, Is.LessThanOrEqualTo(1.7e303 * sqrt 2.0))

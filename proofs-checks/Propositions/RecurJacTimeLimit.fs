@@ -1,0 +1,145 @@
+/// RecurJac that is ended by a time limit (METHODS section 10): still a bound, and never above FastLip.
+module LipVerify.Propositions.RecurJacTimeLimit
+
+open System
+open System.Diagnostics
+open System.Threading
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.NormedBalls
+open LipVerify.Propositions.Oracles
+open NUnit.Framework
+
+let private expectOk result =
+    match result with
+    | Ok value -> value
+    | Error problem -> failwith problem
+
+let private find norm definition (case: NetworkCase) limit =
+    RecurJac.bound context norm definition case.Network case.Input case.Radius limit
+    |> expectOk
+
+let private fastLip norm definition (case: NetworkCase) =
+    (FastLip.bound context norm definition case.Network case.Input case.Radius
+     |> expectOk)
+        .Value
+
+/// A bound that covers slopes in the ball, and is not above that of FastLip but for rounding.
+let private assertHolds norm definition (case: NetworkCase) (found: RecurJacBound) =
+    Assert.That(found.Bound.Rigor, Is.EqualTo Certified)
+
+    Assert.That(
+        found.Bound.Value,
+        Is.LessThanOrEqualTo(fastLip norm definition case * (1.0 + 1e-9)),
+        $"{definition} at {case.Text}"
+    )
+
+    let center = Tensor.values case.Input
+    let points = pointsIn norm (Draw case.Seed) 10 center case.Radius.Value
+
+    slopesIn norm case.Network center points
+    |> assertBounds "a slope to the input" found.Bound.Value
+
+    if definition = Uniform then
+        for x, y in Array.pairwise points do
+            slopesIn norm case.Network x [| y |] |> assertBounds "a pair" found.Bound.Value
+
+[<Test>]
+let ``RecurJac ended at once is a bound, and not above FastLip`` () =
+    let property (case: NetworkCase) =
+        for norm in norms do
+            for definition in [ Nominal; Uniform ] do
+                let found = find norm definition case (Some TimeSpan.Zero)
+                Assert.That(found.EndedEarly)
+                Assert.That(found.Explanation, Does.Contain "ended by the time limit: it reached 0 of ")
+                assertHolds norm definition case found
+
+    check 40 network property
+    check 40 RecurJac.chain property
+
+[<Test>]
+let ``RecurJac ended on its way is a bound, not above FastLip, nor below what it ends at without a limit`` () =
+    let property (case: NetworkCase) =
+        for norm in norms do
+            let clock = Stopwatch.StartNew()
+            let complete = find norm Uniform case None
+            let limit = clock.Elapsed * (Draw(case.Seed + 3)).Real(0.2, 1.0)
+            let found = find norm Uniform case (Some limit)
+            assertHolds norm Uniform case found
+
+            // Behind the 2-norm stand two bounds on a norm, of which one may grow as entries are tightened.
+            if norm <> Euclidean then
+                Assert.That(found.Bound.Value, Is.GreaterThanOrEqualTo(complete.Bound.Value * (1.0 - 1e-9)), case.Text)
+
+    check 60 network property
+    check 60 RecurJac.chain property
+
+[<Test>]
+let ``RecurJac with time enough is the same to the last bit as without a limit`` () =
+    let property (case: NetworkCase) =
+        for norm in norms do
+            for definition in [ Nominal; Uniform ] do
+                let limited = find norm definition case (Some(TimeSpan.FromHours 1.0))
+                let unlimited = find norm definition case None
+                Assert.That(limited.EndedEarly, Is.False)
+                Assert.That(limited.Explanation, Is.EqualTo unlimited.Explanation)
+
+                Assert.That(
+                    BitConverter.DoubleToInt64Bits limited.Bound.Value,
+                    Is.EqualTo(BitConverter.DoubleToInt64Bits unlimited.Bound.Value),
+                    case.Text
+                )
+
+    check 30 network property
+    check 30 RecurJac.chain property
+
+/// Affine maps of 600 rows and columns with ReLUs between: a recursion takes more than 10¹² multiplications.
+let private wide =
+    let square = Layer.linear (Dense(Dense.create (Tensor.create [ 600; 600 ] 0.01)))
+
+    {
+        Seed = 0
+        Network =
+            build
+                [ 600 ]
+                [
+                    for _ in 1..3 do
+                        Step("dense", square)
+                        Step("relu", Relu)
+                    Step("dense", square)
+                ]
+        Input = Tensor.create [ 600 ] 0.0
+        Radius = radius 0.1
+    }
+
+[<Test>]
+let ``RecurJac without a time limit declines a network that takes too long, and takes it with one`` () =
+    match RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius None with
+    | Ok _ -> Assert.Fail "accepted"
+    | Error problem -> Assert.That(problem, Does.Contain "multiplications")
+
+    let found = find Maximum Nominal wide (Some(TimeSpan.FromSeconds 0.5))
+    Assert.That(found.EndedEarly)
+    assertHolds Maximum Nominal wide found
+
+[<Test>]
+let ``RecurJac with a time limit is cancelled in the recursion`` () =
+    use source = new CancellationTokenSource()
+
+    let context =
+        { context with
+            Cancellation = source.Token
+            Report =
+                fun line ->
+                    if line.Contains "derivatives of" then
+                        source.Cancel()
+        }
+
+    let limit = Some(TimeSpan.FromHours 1.0)
+
+    Assert.That(
+        Action(fun () ->
+            RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius limit
+            |> ignore),
+        Throws.InstanceOf<OperationCanceledException>()
+    )

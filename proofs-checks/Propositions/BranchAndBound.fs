@@ -4,6 +4,7 @@ module LipVerify.Propositions.BranchAndBound
 open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Exact
 open NUnit.Framework
 

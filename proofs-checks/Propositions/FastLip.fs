@@ -3,6 +3,7 @@ module LipVerify.Propositions.FastLip
 
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Propositions.NormedBalls
 open NUnit.Framework

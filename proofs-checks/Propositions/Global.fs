@@ -2,6 +2,7 @@ module LipVerify.Propositions.Global
 
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 

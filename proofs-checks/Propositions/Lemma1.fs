@@ -3,6 +3,7 @@ module LipVerify.Propositions.Lemma1
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 

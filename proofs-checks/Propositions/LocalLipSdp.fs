@@ -5,6 +5,7 @@ open System
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 

@@ -6,6 +6,7 @@ open System
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 
 /// `‖v‖`, safe from overflow and underflow of the squares.
 let norm (v: float[]) =

@@ -4,6 +4,7 @@ module LipVerify.Propositions.RecurJac
 open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Propositions.NormedBalls
 open NUnit.Framework

@@ -6,6 +6,7 @@ open System.Diagnostics
 open System.Threading
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.NormedBalls
 open LipVerify.Propositions.Oracles
 open NUnit.Framework

@@ -3,6 +3,7 @@ module LipVerify.Propositions.Theorem2
 open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 

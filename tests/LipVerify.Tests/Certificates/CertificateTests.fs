@@ -13,13 +13,13 @@ open LipVerify.Tests.CheckerRuns
 
 [<Test>]
 let ``Every certificate of a random network is accepted`` () =
-    Generators.check 300 Generators.network (fun case ->
+    Generators.check 300 RandomNetworks.network (fun case ->
         certificates case.Network case.Input case.Radius
         |> List.iter (shouldBeAccepted case.Network case.Input))
 
 [<Test>]
 let ``The same bound gives the same bytes`` () =
-    Generators.check 30 Generators.network (fun case ->
+    Generators.check 30 RandomNetworks.network (fun case ->
         let write () =
             certificates case.Network case.Input case.Radius
 
@@ -33,7 +33,7 @@ let rec private isChain node =
 
 [<Test>]
 let ``A changed number is rejected`` () =
-    Generators.check 60 Generators.network (fun case ->
+    Generators.check 60 RandomNetworks.network (fun case ->
         for certificate in certificates case.Network case.Input case.Radius do
             let root = JsonNode.Parse(ReadOnlySpan certificate) |> nonNull |> _.AsObject()
 

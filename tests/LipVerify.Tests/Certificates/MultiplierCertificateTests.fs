@@ -32,7 +32,7 @@ let ``Every certificate of a random network is accepted`` (definition: int) =
     let definition = if definition = 0 then Nominal else Uniform
     let mutable written = 0
 
-    Generators.check 150 Generators.network (fun case ->
+    Generators.check 150 RandomNetworks.network (fun case ->
         match certificate definition case.Network case.Input case.Radius with
         | None -> ()
         | Some(_, bytes) ->
@@ -71,7 +71,7 @@ let private mapMultipliers (change: float -> float) (root: JsonObject) =
 
 [<Test>]
 let ``A value lowered by more than the multipliers leave is rejected`` () =
-    Generators.check 100 Generators.network (fun case ->
+    Generators.check 100 RandomNetworks.network (fun case ->
         match certificate Nominal case.Network case.Input case.Radius with
         | Some(bound, bytes) ->
             changed bytes (set "value" (0.98 * bound.Value))
@@ -89,7 +89,7 @@ let private narrowed (root: JsonObject) =
 let ``A reach that is stated smaller than its multipliers show is rejected`` () =
     let mutable tried = 0
 
-    Generators.check 150 Generators.network (fun case ->
+    Generators.check 150 RandomNetworks.network (fun case ->
         match certificate Nominal case.Network case.Input case.Radius with
         | None -> ()
         | Some(_, bytes) ->
@@ -112,7 +112,7 @@ let ``A reach that is stated smaller than its multipliers show is rejected`` () 
 let ``No multipliers make the checker accept less than a slope that is attained`` () =
     let mutable tried = 0
 
-    Generators.check 200 Generators.network (fun case ->
+    Generators.check 200 RandomNetworks.network (fun case ->
         match certificate Nominal case.Network case.Input case.Radius with
         | Some(_, bytes) ->
             let draw = Generators.Draw(case.Seed + 1)
@@ -157,7 +157,7 @@ let private exampleWith factor =
 
     layers
     |> List.mapi (fun i layer -> Step(string i, layer))
-    |> Generators.build [ 1; 6; 6 ],
+    |> RandomNetworks.build [ 1; 6; 6 ],
     tensor [ 1; 6; 6 ]
 
 let private example = exampleWith 1.0
@@ -165,7 +165,7 @@ let private example = exampleWith 1.0
 let private exampleCertificate =
     let network, input = example
 
-    match certificate Nominal network input (Generators.radius 0.3) with
+    match certificate Nominal network input (RandomNetworks.radius 0.3) with
     | Some(_, bytes) -> bytes
     | None -> failwith "multipliers prove no less than Algorithm 1"
 
@@ -280,7 +280,7 @@ let ``A truncated certificate is unreadable, and never anything else`` () =
 
 [<Test>]
 let ``A network whose changes take too many coefficients is refused before they are formed`` () =
-    let network = Generators.build [ 6000 ] [ Step("relu", Relu) ]
+    let network = RandomNetworks.build [ 6000 ] [ Step("relu", Relu) ]
 
     let input = Tensor.create [ 6000 ] 1.0
 

@@ -8,6 +8,7 @@ open NUnit.Framework
 open LipVerify.Cli
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.CliRun
 
 /// `compare` of `3 relu(x1) − relu(x2 + 1)` around 0, within 0.5.

@@ -4,6 +4,7 @@ module LipVerify.Tests.CoreAttackTests
 open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Tests.DyadicNumbers
 open NUnit.Framework

@@ -3,6 +3,7 @@ module LipVerify.Tests.CoreRowNormTests
 open System
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Tests.CoreRoundingTests
 open NUnit.Framework

@@ -4,6 +4,7 @@ module LipVerify.Tests.ExactMaximumTests
 open NUnit.Framework
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.PolynomialCases
 
 /// What interior point methods and branch and bound leave.

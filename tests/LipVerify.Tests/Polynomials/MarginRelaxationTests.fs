@@ -5,6 +5,7 @@ open System
 open NUnit.Framework
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Solvers
 open LipVerify.Tests.PolynomialCases
 

@@ -6,6 +6,7 @@ open System.Threading
 open NUnit.Framework
 open LipVerify.Core
 open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.PolynomialCases
 
 let private norms = [ Maximum; Euclidean ]

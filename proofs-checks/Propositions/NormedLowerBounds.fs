@@ -97,6 +97,23 @@ let ``Lower bounds in the maximum norm: never above the enumerated constant, and
     TestContext.Progress.WriteLine $"within 1 %% of the constant in {close} of {compared} cases"
     Assert.That(float close, Is.GreaterThan(0.7 * float compared))
 
+/// Slopes from a centre to the knots and the ends of a line around it. On a long line knots near the centre are found with errors of the
+/// line's scale, so that shorter ones follow, and points half-way to their knots, as far as rounding lets them count.
+let private slopesToKnots norm network center distance =
+    let slopesTo = slopesIn norm network [| center |]
+
+    let knots reach =
+        knotPoints network [| center - reach |] [| center + reach |]
+
+    let halfway (point: float[]) = [| 0.5 * (point[0] + center) |]
+
+    [| 1.0; 1e-4; 1e-8; 1e-12 |]
+    |> Array.collect (fun scale -> knots (scale * distance))
+    |> Array.collect (fun point -> [| point; halfway point |])
+    |> slopesTo
+    |> Array.filter (fun slope -> slope.Noise <= 1e-9 * slope.Value)
+    |> Array.append (slopesTo (knots distance))
+
 [<TestCase("2"); TestCase("inf"); TestCase("1")>]
 let ``Lower bounds in each norm: on one input, never above the largest slope to a knot or an end, and mostly close to it``
     label
@@ -107,9 +124,7 @@ let ``Lower bounds in each norm: on one input, never above the largest slope to 
 
     check 100 (Exact.smallOver [ 1 ]) (fun case ->
         let center, distance = (Tensor.values case.Input)[0], case.Radius.Value
-        let points = knotPoints case.Network [| center - distance |] [| center + distance |]
-        let slopes = slopesIn norm case.Network [| center |] points
-
+        let slopes = slopesToKnots norm case.Network center distance
         let largest = slopes |> Array.fold (fun best slope -> max best slope.Value) 0.0
         let noise = slopes |> Array.fold (fun worst slope -> max worst slope.Noise) 0.0
 

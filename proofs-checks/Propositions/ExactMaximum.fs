@@ -122,9 +122,9 @@ let ``Exact in the maximum norm: in general position the nominal ends agree, and
         covers "the uniform constant" uniform.Upper nominal.Lower.Value case
         let upper, lower = nominal.Result.Bound.Value, nominal.Lower.Value
 
-        // The lower end is a slope less its rounding, which counts the more the smaller the box, and may be larger at the other input.
+        // The lower end is a slope less its rounding, which counts the more the smaller the box.
         let rounding =
-            1000.0 * (evaluationErrors case.Network [| Tensor.values case.Input |])[0]
+            100.0 * (evaluationErrors case.Network [| Tensor.values case.Input |])[0]
             / case.Radius.Value
 
         // Patterns of which it is not known whether they have a region count in the upper end alone.

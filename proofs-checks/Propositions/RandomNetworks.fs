@@ -198,6 +198,22 @@ let networkOver shape seed =
 let network seed =
     networkOver (inputShape (Draw(seed ^^^ 0x5bd1e995))) seed
 
+/// A network over a restricted ball: some zeros of the centre stay zero.
+let restrictedNetwork seed =
+    let case = network seed
+    let draw = Draw(seed + 2)
+
+    let mask =
+        Tensor.values case.Input
+        |> Array.map (fun c -> if c = 0.0 && draw.Chance 0.5 then 0.0 else 1.0)
+
+    let ball =
+        { RestrictedBall.whole case.Input case.Radius with
+            Mask = Tensor.ofArray case.Input.Shape mask
+        }
+
+    case, ball
+
 /// A linear map times a factor from 1e-150 to 1e150, over a restricted ball.
 [<ReferenceEquality; StructuredFormatDisplay("{Text}")>]
 type MapCase =

@@ -206,7 +206,7 @@ module AttackProblem =
             Some
                 {
                     Input = input
-                    Distance = Vectors.distanceUp input problem.Center
+                    Distance = NormedVectors.distanceUp Euclidean input problem.Center
                     Rigor =
                         if isCertain && problem.IsDecided then
                             Certified

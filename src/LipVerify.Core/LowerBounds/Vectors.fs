@@ -65,10 +65,3 @@ let normDown (v: float[]) =
         let norm = Math.ScaleB(Math.BitDecrement(deflation * sqrt squares), exponent)
         let norm = if norm < 1e-300 then Math.BitDecrement norm else norm
         Math.Clamp(norm, 0.0, Double.MaxValue)
-
-/// An upper bound on `‖x − y‖`.
-let distanceUp (x: Tensor) (y: Tensor) =
-    let difference a b =
-        if a = b then 0.0 else Math.BitIncrement(abs (a - b))
-
-    Array.map2 difference (Tensor.values x) (Tensor.values y) |> normUp

@@ -15,25 +15,6 @@ let private brief = { Starts = 6; Rounds = 2; Steps = 5 }
 
 let private withSeed seed = { context with Seed = seed }
 
-/// A network over a restricted ball: some zeros of the centre stay zero.
-let private restricted seed =
-    let case = network seed
-    let draw = Draw(seed + 2)
-
-    let mask =
-        Tensor.values case.Input
-        |> Array.map (fun c -> if c = 0.0 && draw.Chance 0.5 then 0.0 else 1.0)
-
-    let ball =
-        { RestrictedBall.whole case.Input case.Radius with
-            Mask = Tensor.ofArray case.Input.Shape mask
-        }
-
-    case, ball
-
-let private differences (x: Tensor) (y: Tensor) =
-    Array.map2 (fun a b -> Dyadic.subtract (Dyadic.ofFloat a) (Dyadic.ofFloat b)) (Tensor.values x) (Tensor.values y)
-
 let private square (value: float) =
     Dyadic.multiply (Dyadic.ofFloat value) (Dyadic.ofFloat value)
 
@@ -60,7 +41,7 @@ let private bounds (case: NetworkCase) ball definition =
 
 [<Test>]
 let ``lower bounds are attained inside the ball, in exact arithmetic`` () =
-    check 100 restricted (fun (case, ball) ->
+    check 100 restrictedNetwork (fun (case, ball) ->
         for definition in [ Nominal; Uniform ] do
             for bound in bounds case ball definition do
                 match bound.Attainment with
@@ -236,7 +217,7 @@ let ``ascent gains on where it started`` () =
 
 [<Test>]
 let ``lower bounds repeat for one seed`` () =
-    check 20 restricted (fun (case, ball) ->
+    check 20 restrictedNetwork (fun (case, ball) ->
         for definition in [ Nominal; Uniform ] do
             let values () =
                 bounds case ball definition |> List.map _.Value

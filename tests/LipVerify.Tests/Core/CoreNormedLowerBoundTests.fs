@@ -32,23 +32,6 @@ let private exactSize norm (v: Dyadic[]) =
     | Taxicab -> v |> Array.fold (fun sum x -> Dyadic.add sum (magnitude x)) (Dyadic.ofFloat 0.0)
     | Euclidean -> invalidArg (nameof norm) "a root"
 
-let private differences (x: Tensor) (y: Tensor) =
-    Array.map2 (fun a b -> Dyadic.subtract (Dyadic.ofFloat a) (Dyadic.ofFloat b)) (Tensor.values x) (Tensor.values y)
-
-/// A network over a restricted ball: some zeros of the centre stay zero.
-let private restricted seed =
-    let case = network seed
-    let draw = Draw(seed + 2)
-
-    let mask =
-        Tensor.values case.Input
-        |> Array.map (fun c -> if c = 0.0 && draw.Chance 0.5 then 0.0 else 1.0)
-
-    case,
-    { RestrictedBall.whole case.Input case.Radius with
-        Mask = Tensor.ofArray case.Input.Shape mask
-    }
-
 let private bounds norm (case: NetworkCase) ball definition =
     let context = { context with Seed = case.Seed }
 
@@ -108,7 +91,7 @@ let ``lower bounds in the maximum norm and the 1-norm are attained inside the ba
                 |> assertAttained norm bound.Value (Tensor.values v |> Array.map Dyadic.ofFloat)
         | Nowhere -> Assert.That(bound.Value, Is.Zero)
 
-    check 80 restricted (fun (case, ball) ->
+    check 80 restrictedNetwork (fun (case, ball) ->
         for norm in exactNorms do
             for definition in [ Nominal; Uniform ] do
                 for bound in bounds norm case ball definition do
@@ -118,7 +101,7 @@ let ``lower bounds in the maximum norm and the 1-norm are attained inside the ba
 
 [<Test>]
 let ``lower bounds in each norm repeat for one seed`` () =
-    check 10 restricted (fun (case, ball) ->
+    check 10 restrictedNetwork (fun (case, ball) ->
         for norm in norms do
             for definition in [ Nominal; Uniform ] do
                 let values () =

@@ -161,3 +161,7 @@ let evaluateExactly (network: Network) (x: float[]) =
 /// The one-sided derivative `f′(x; v)` without rounding, for a network with `isDyadic`.
 let derivativeExactly (network: Network) (x: float[]) (v: float[]) =
     run (start x v) network.Node |> Array.map _.Slope
+
+/// `x − y`, exactly.
+let differences (x: Tensor) (y: Tensor) =
+    Array.map2 (fun a b -> Dyadic.subtract (Dyadic.ofFloat a) (Dyadic.ofFloat b)) (Tensor.values x) (Tensor.values y)

@@ -37,6 +37,15 @@ let scaleUp (a: float) exponent =
     else
         scaled
 
+/// `a·2^exponent` for `a ≥ 0`, rounded downward and to finite numbers; exact unless the result is subnormal or too large.
+let scaleDown (a: float) exponent =
+    let scaled = Math.ScaleB(a, exponent)
+
+    if Math.ScaleB(scaled, -exponent) > a then
+        Math.BitDecrement scaled
+    else
+        scaled
+
 /// `γ_k = k·u / (1 − k·u)`, rounded upward: the relative error bound of `k` rounded operations in a row.
 let gamma (k: int) =
     let ku = float k * unitRoundoff // exact: a power of two times an integer

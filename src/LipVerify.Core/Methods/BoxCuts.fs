@@ -8,8 +8,12 @@ type internal BoxCut =
     {
         Rates: float[]
         Offset: float
+        /// A bound on the rounding of the offset.
+        OffsetError: float
         /// A bound on the rounding of the offset and the rates.
         Error: float
+        /// The number of its plane (`ReluChain.planes`), negative on the other side.
+        Plane: int
     }
 
 /// Bounds on affine functions over the box `|z| ≤ 1` cut by half-spaces: `max a·z + c ≤ c + Σ μ h + ‖a + Σ μ g‖₁` for any `μ ≥ 0`
@@ -91,27 +95,24 @@ module internal BoxCuts =
             let total = value + Array.sumBy abs v
             total + 4.0 * Rounding.gamma (v.Length + cuts.Count * sweeps + 4) * size
 
-    /// The cut scaled so that its rates add up to 1 in magnitude: equal half-spaces become equal numbers.
-    let create (rates: float[]) offset error =
+    /// The cut scaled so that its rates add up to 1 in magnitude.
+    let create plane (rates: float[]) offset offsetError error =
         let size = Array.sumBy abs rates
 
         {
             Rates = rates |> Array.map (fun x -> x / size)
             Offset = offset / size
+            OffsetError = offsetError / size
             Error = error / size
+            Plane = plane
         }
-
-    /// True where the cuts bound the same half-space.
-    let same (a: BoxCut) (b: BoxCut) =
-        a.Offset = b.Offset
-        && a.Rates.Length = b.Rates.Length
-        && Array.forall2 (=) a.Rates b.Rates
 
     /// The half-space on the other side.
     let opposite (cut: BoxCut) =
         { cut with
             Rates = cut.Rates |> Array.map (~-)
             Offset = -cut.Offset
+            Plane = -cut.Plane
         }
 
     /// What a cut says of the first `inputs` coordinates alone.
@@ -128,5 +129,7 @@ module internal BoxCuts =
                 {
                     Normal = normal |> Array.map (fun x -> x / length)
                     Offset = (cut.Offset + rest) / length
+                    Error = (cut.OffsetError + 1e-13 * rest) / length
                     Slack = cut.Error / length + 1e-13 * sqrt (float inputs)
+                    Plane = if rest = 0.0 then cut.Plane else 0
                 }

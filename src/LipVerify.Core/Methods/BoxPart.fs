@@ -27,15 +27,19 @@ type private LayerForms =
     {
         Offsets: float[]
         Rates: float[][]
-        /// Sums of sizes behind them: what their rounding is relative to.
+        /// Sums of sizes behind the offsets: what their rounding is relative to.
+        OffsetSizes: float[]
+        /// Sums of sizes behind offsets and rates.
         Sizes: float[]
     }
 
 /// Affine arithmetic through a network over parts of a box. Within a part `y = c + G (s, e)` holds with the same `e` for all neurons,
 /// so that half-spaces of one layer tighten those of the next.
 [<Sealed>]
-type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
+type internal BoxForms(ball: ReluBall) =
+    let chain, center, radius = ball.Chain, ball.Center, ball.Radius
     let hidden = chain.Steps.Length - 1
+    let planes = ReluChain.planes chain
 
     let rounding =
         let widest =
@@ -45,25 +49,27 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
 
         8.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
+    /// Sums of sizes behind a step.
+    let sizesOf (step: ReluStep) (sizes: float[]) =
+        Array.map2
+            (fun row b -> Array.fold2 (fun sum w size -> sum + abs w * size) (abs b) row sizes)
+            step.Rows
+            step.Bias
+
     let first =
         let step = chain.Steps[0]
 
         {
             Offsets = Array.map2 (fun row b -> ReluChain.dot row center + b) step.Rows step.Bias
             Rates = step.Rows |> Array.map (Array.map (fun w -> radius * w))
-            Sizes =
-                Array.map2
-                    (fun row b -> Array.fold2 (fun sum w x -> sum + abs w * (abs x + radius)) (abs b) row center)
-                    step.Rows
-                    step.Bias
+            OffsetSizes = sizesOf step (center |> Array.map abs)
+            Sizes = sizesOf step (center |> Array.map (fun x -> abs x + radius))
         }
 
     /// The same half-space among the cuts, on this side or on the other.
     let known (cuts: ResizeArray<BoxCut>) (cut: BoxCut) =
-        let other = BoxCuts.opposite cut
-
-        if cuts.Exists(fun c -> BoxCuts.same c cut) then 1
-        elif cuts.Exists(fun c -> BoxCuts.same c other) then 0
+        if cuts.Exists(fun c -> c.Plane = cut.Plane) then 1
+        elif cuts.Exists(fun c -> c.Plane = -cut.Plane) then 0
         else -1
 
     /// The interval of a pre-activation over the box, what was known before and the cuts.
@@ -94,6 +100,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
 
         let width = forms.Rates[0].Length
         let offsets = Array.copy forms.Offsets
+        let offsetSizes = Array.copy forms.OffsetSizes
         let sizes = Array.copy forms.Sizes
 
         let rates =
@@ -103,6 +110,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
             match slopes[i] with
             | 0 ->
                 offsets[i] <- 0.0
+                offsetSizes[i] <- 0.0
                 sizes[i] <- 0.0
             | 1 -> Array.blit forms.Rates[i] 0 rates[i] 0 width
             | _ ->
@@ -115,6 +123,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
                     rates[i][k] <- chord * forms.Rates[i][k]
 
                 rates[i][width + Array.BinarySearch(opened, i)] <- half
+                offsetSizes[i] <- offsetSizes[i] + 2.0 * half
                 sizes[i] <- sizes[i] + 2.0 * half
 
         let step = chain.Steps[layer + 1]
@@ -122,11 +131,8 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
         {
             Offsets = Array.map2 (fun row b -> ReluChain.dot row offsets + b) step.Rows step.Bias
             Rates = step.Rows |> Array.map (fun row -> ReluChain.combination row rates)
-            Sizes =
-                Array.map2
-                    (fun row b -> Array.fold2 (fun sum w size -> sum + abs w * size) (abs b) row sizes)
-                    step.Rows
-                    step.Bias
+            OffsetSizes = sizesOf step offsetSizes
+            Sizes = sizesOf step sizes
         }
 
     /// The whole box, nothing known or chosen.
@@ -154,6 +160,8 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
         let mutable forms = first
         let mutable isEmpty = false
         let mutable layer = 0
+        // Which ReLUs of the layer before are off.
+        let mutable isOff = [||]
 
         let settle i =
             let rates = forms.Rates[i]
@@ -163,11 +171,27 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
 
             let cut =
                 if reach > 0.0 then
-                    Some(BoxCuts.create rates forms.Offsets[i] (rounding * forms.Sizes[i]))
+                    BoxCuts.create
+                        (planes[layer][i])
+                        rates
+                        forms.Offsets[i]
+                        (rounding * forms.OffsetSizes[i])
+                        (rounding * forms.Sizes[i])
+                    |> Some
                 else
                     None
 
-            let side = cut |> Option.map (known cuts) |> Option.defaultValue -1
+            let implied =
+                if layer = 0 then
+                    -1
+                else
+                    ReluChain.impliedSlope isOff (chain.Steps[layer].Rows[i]) (chain.Steps[layer].Bias[i])
+
+            let side =
+                match cut with
+                | _ when implied >= 0 -> implied
+                | Some cut -> known cuts cut
+                | None -> -1
 
             if low > high then
                 isEmpty <- true
@@ -213,6 +237,7 @@ type internal BoxForms(chain: ReluChain, center: float[], radius: float) =
             if not isEmpty && layer + 1 < hidden then
                 forms <- advance forms (slopes[layer]) (lower[layer]) (upper[layer]) layer
 
+            isOff <- slopes[layer] |> Array.map ((=) 0)
             layer <- layer + 1
 
         if isEmpty then

@@ -4,7 +4,8 @@ open System
 
 /// What a network does at points `x0 + ε s`, `|s| ≤ 1`, of a box: Jacobians and slopes that are attained there, as lower ends.
 [<Sealed>]
-type internal BoxPoints(chain: ReluChain, center: float[], radius: float) =
+type internal BoxPoints(ball: ReluBall) =
+    let chain, center, radius = ball.Chain, ball.Center, ball.Radius
 
     /// The rounding of a Jacobian's rows, with room to spare.
     let widen = 1.0 + 1e-11

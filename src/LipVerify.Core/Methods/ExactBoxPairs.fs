@@ -10,29 +10,33 @@ open System
 /// which is proved by multipliers (`ExactRegion`) or shown by a point.
 module internal ExactBoxPairs =
 
-    /// Half-spaces whose planes are that near to `x0`, in parts of the radius, count as if they went through it.
-    let private tolerance = 1e-9
+    /// Kinks that are nearer than this to `x0`, in parts of the radius, but not on it, are left to other methods.
+    let private nearest = Math.ScaleB(1.0, -300)
 
     /// Where bisection ends, relative to the value.
     let private precision = 1e-9
+
+    /// The rounding of divisions by the radius, with room to spare.
+    let private widen = 1.0 + 1e-11
 
     [<NoComparison; NoEquality>]
     type private Search =
         {
             Points: BoxPoints
+            Inputs: int
             Radius: float
             mutable Lower: float
             mutable Best: float[] option
             mutable Upper: float
         }
 
-    /// The homogeneous half-spaces of a piece in `(e, u)`, `τ = Reach·u`; `Reach` is 0 where the piece touches `x0`, and `u` does not count.
+    /// The homogeneous half-spaces of a piece in `(e, u)`, `τ = Reach·u`; `Reach` is 0 where the piece contains `x0`, and `u` does not count.
     [<ReferenceEquality>]
     type private Cone = { Cuts: HalfSpace[]; Reach: float }
 
     /// `a·(e, u) + offset ≥ 0`; none where that says nothing about the point.
     let private halfSpace (a: float[]) offset error =
-        let length = sqrt (ReluChain.dot a a)
+        let length = ReluChain.length a
 
         if length = 0.0 || not (Double.IsFinite length) then
             None
@@ -41,33 +45,36 @@ module internal ExactBoxPairs =
                 {
                     Normal = a |> Array.map (fun x -> x / length)
                     Offset = offset / length
+                    Error = 0.0
                     Slack = error / length + 1e-13 * sqrt (float a.Length)
+                    Plane = 0
                 }
 
+    /// Offsets are exact but for their last digits, so that it is known on which side of every plane `x0` lies, and how far off in its own
+    /// scale: kinks next to `x0` are crossed there, those through it are not.
     let private cone (cuts: HalfSpace[]) =
-        let margin (cut: HalfSpace) = max cut.Slack tolerance
-        let behind = cuts |> Array.filter (fun cut -> cut.Offset < -(margin cut))
+        let behind = cuts |> Array.filter (fun cut -> cut.Offset < 0.0)
 
         if behind.Length = 0 then
             // Directions from x0 into the piece: half-spaces that hold around it cut none of them off.
             {
-                Cuts =
-                    cuts
-                    |> Array.filter (fun cut -> cut.Offset <= margin cut)
-                    |> Array.map (fun cut -> { cut with Offset = 0.0 })
+                Cuts = cuts |> Array.filter (fun cut -> cut.Offset = 0.0)
                 Reach = 0.0
             }
         else
             let reach =
                 behind
-                |> Array.map (fun cut -> Array.sumBy abs cut.Normal / (-cut.Offset - cut.Slack))
+                |> Array.map (fun cut -> (Array.sumBy abs cut.Normal + cut.Slack) / (-cut.Offset - cut.Error))
                 |> Array.min
                 |> max 1.0
+
+            // The error of `g·e` by itself, over `‖e‖∞ ≤ 1`.
+            let moving (cut: HalfSpace) = max 0.0 (cut.Slack - cut.Error)
 
             let homogeneous =
                 cuts
                 |> Array.choose (fun cut ->
-                    halfSpace (Array.append cut.Normal [| reach * cut.Offset |]) 0.0 (reach * cut.Slack))
+                    halfSpace (Array.append cut.Normal [| reach * cut.Offset |]) 0.0 (moving cut + reach * cut.Error))
 
             let n = cuts[0].Normal.Length
 
@@ -98,6 +105,16 @@ module internal ExactBoxPairs =
 
             z |> Array.map (fun x -> 0.5 * furthest * x)
 
+    /// The quotient at a point in the interior of a cone, less its rounding: it is attained, if only next to `x0` where no double lies.
+    let private attainedAt inputs (objective: float[]) error (z: float[]) =
+        let size =
+            z |> Seq.truncate inputs |> Seq.fold (fun largest x -> max largest (abs x)) 0.0
+
+        if size = 0.0 then
+            0.0
+        else
+            (ReluChain.dot objective z - error) / size
+
     /// The largest quotient of one output and sign in a piece, where it is above the best so far.
     let private consider (search: Search) (cuts: HalfSpace[]) (cone: Cone) (rates: float[]) shift error =
         let objective =
@@ -106,7 +123,6 @@ module internal ExactBoxPairs =
             else
                 rates
 
-        let error = error * max 1.0 cone.Reach
         let crude = (Array.sumBy abs objective + error) * (1.0 + 1e-12)
 
         let decide value =
@@ -114,8 +130,10 @@ module internal ExactBoxPairs =
             | None -> Apart
             | Some exceeds -> ExactRegion.decide UnitBox (Array.append cone.Cuts [| exceeds |])
 
+        let negligible = Math.ScaleB(crude, -60)
+
         let rec bisect attained above =
-            if above <= attained * (1.0 + precision) then
+            if above <= attained * (1.0 + precision) || above <= negligible then
                 above
             else
                 let middle = 0.5 * (attained + above)
@@ -124,6 +142,9 @@ module internal ExactBoxPairs =
                 | Apart -> bisect attained middle
                 | Unknown -> bisect middle above
                 | At z ->
+                    search.Lower <-
+                        max search.Lower (attainedAt search.Inputs objective error z / search.Radius / widen)
+
                     let s = place cone cuts z |> Array.map (fun x -> max -1.0 (min 1.0 x))
                     let slope = search.Points.Slope s
 
@@ -143,54 +164,56 @@ module internal ExactBoxPairs =
             else
                 search.Upper <- max search.Upper (bisect search.Upper crude)
 
-    let private piece (search: Search) (branching: ExactBranching) (values: float[]) (node: ExactNode) =
+    let private piece (search: Search) (branching: ExactBranching) (node: ExactNode) =
         let cone = cone node.Cuts
-        let error = branching.Error node
+        let shifts = branching.Shift node
+        let rounding = search.Radius * sqrt (float search.Inputs) * branching.RateError node
 
-        for j in 0 .. values.Length - 1 do
-            let shift = node.Offsets[j] - values[j]
+        for j in 0 .. shifts.Length - 1 do
+            let error = rounding + branching.Rounding * cone.Reach * abs shifts[j]
 
             for sign in [ 1.0; -1.0 ] do
                 let rates = node.Rates[j] |> Array.map (fun x -> sign * search.Radius * x)
-                consider search node.Cuts cone rates (sign * shift) error
+                consider search node.Cuts cone rates (sign * shifts[j]) error
+
+    let private isKinkTooNear (node: ExactNode) =
+        node.Cuts
+        |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearest)
 
     /// The constant over the box around `center`, or why it was not found: the pieces must be few enough to visit before `isOver`.
-    let nominal
-        (context: Context)
-        (chain: ReluChain)
-        shape
-        (center: float[])
-        radius
-        isOver
-        : Result<ExactBracket, string> =
-        let branching = ExactBranching(chain, Maximum, center, radius)
-        let values = ReluChain.evaluate chain center
+    let nominal (context: Context) (ball: ReluBall) shape isOver : Result<ExactBracket, string> =
+        let branching = ExactBranching(ball, Maximum, Exactly)
 
         let search =
             {
-                Points = BoxPoints(chain, center, radius)
-                Radius = radius
+                Points = BoxPoints ball
+                Inputs = ball.Center.Length
+                Radius = ball.Radius
                 Lower = 0.0
                 Best = None
                 Upper = 0.0
             }
 
         let mutable pieces = 0
+        let mutable isTooNear = false
 
-        for node in branching.Leaves |> Seq.takeWhile (fun _ -> not (isOver ())) do
+        for node in branching.Leaves |> Seq.takeWhile (fun _ -> not (isTooNear || isOver ())) do
             Context.check context
             pieces <- pieces + 1
-            piece search branching values node
+            isTooNear <- isKinkTooNear node
 
-        if isOver () then
+            if not isTooNear then
+                piece search branching node
+
+        if isTooNear then
+            Error "a kink is too near to the input"
+        elif isOver () then
             Error "the time for its pieces is over"
         else
             Ok
                 {
-                    Lower = search.Lower
-                    Upper = max search.Lower (search.Upper / radius)
-                    Attained =
-                        search.Best
-                        |> Option.map (fun s -> Array.map2 (fun c s -> c + radius * s) center s |> Tensor.ofArray shape)
+                    Lower = ball.Downward search.Lower
+                    Upper = ball.Upward(max search.Lower (search.Upper / ball.Radius * widen))
+                    Attained = search.Best |> Option.map (ball.Point >> Tensor.ofArray shape)
                     Regions = pieces
                 }

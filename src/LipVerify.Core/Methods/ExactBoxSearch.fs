@@ -184,17 +184,19 @@ module internal ExactBoxSearch =
             split search (search.Open.Dequeue())
             run search
 
-    /// Searches the box from ends `below` and `above` that are known for it, until the ends are within `tolerance` or `isOver` says so.
-    let uniform context (chain: ReluChain) (center: float[]) radius below above tolerance isOver =
-        let points = BoxPoints(chain, center, radius)
+    /// Searches the box from ends `below` and `above` that are known for it, until the ends are within `tolerance` or `isOver` says so;
+    /// all ends are in the units of the chain.
+    let uniform context (ball: ReluBall) below above tolerance isOver =
+        let chain, inputs = ball.Chain, ball.Center.Length
+        let points = BoxPoints ball
 
         let search =
             {
                 Context = context
-                Forms = BoxForms(chain, center, radius)
+                Forms = BoxForms ball
                 Rows = RowBounds chain
                 Points = points
-                Inputs = center.Length
+                Inputs = inputs
                 Open = PriorityQueue()
                 Tolerance = tolerance
                 IsOver = isOver
@@ -207,7 +209,7 @@ module internal ExactBoxSearch =
         |> search.Forms.Settle
         |> Option.iter (fun whole ->
             for row in 0 .. (Array.last chain.Steps).Rows.Length - 1 do
-                place search row above (Array.zeroCreate center.Length) false whole)
+                place search row above (Array.zeroCreate inputs) false whole)
 
         run search
 

@@ -8,11 +8,8 @@ open System.Diagnostics
 module ExactMaximum =
 
     /// Whether the pieces can be visited one by one (`ExactBoxPairs`).
-    let private areFew (chain: ReluChain) =
-        chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 5
-
-    /// The rounding of a Jacobian's norm, with room to spare.
-    let private widen = 1.0 + 1e-11
+    let private areFew (ball: ReluBall) =
+        ball.Chain.Neurons <= 14 && ball.Center.Length <= 5
 
     let private numerical value : Bound = { Value = value; Rigor = Numerical }
 
@@ -38,7 +35,7 @@ module ExactMaximum =
             | Ok bound -> bound
             | Error _ -> numerical Double.PositiveInfinity
 
-        let chain = ReluChain.branched context network radius
+        let ball = ReluChain.branched context network (Tensor.values input) radius
 
         let attained =
             LowerBounds.best
@@ -47,7 +44,7 @@ module ExactMaximum =
                 definition
                 network
                 (RestrictedBall.whole input radius)
-                (ExactSearch.effort network chain)
+                (ExactSearch.effort network ball)
 
         let outcome upper lower =
             let lower =
@@ -61,9 +58,7 @@ module ExactMaximum =
 
             ExactSearch.outcome { Bound = start; Layers = [] } lower upper
 
-        let center = Tensor.values input
-
-        let branch chain =
+        let branch (ball: ReluBall) =
             // A nominal bound says nothing on a part of the box.
             let above =
                 match definition with
@@ -71,30 +66,37 @@ module ExactMaximum =
                 | Nominal -> Double.PositiveInfinity
 
             let found =
-                ExactBoxSearch.uniform context chain center radius.Value attained.Value above tolerance isOver
+                ExactBoxSearch.uniform
+                    context
+                    ball
+                    (ball.InwardDown attained.Value)
+                    (ball.InwardUp above)
+                    tolerance
+                    isOver
 
             let lower =
                 match definition with
-                | Uniform -> found.Lower
+                | Uniform -> ball.Downward found.Lower
                 | Nominal -> 0.0
 
             let left =
-                if found.Left = 0 then
-                    "all are finished"
-                else
-                    $"{found.Left} left"
+                ExactSearch.ending found.Left found.Lower found.Upper tolerance (isOver ())
 
-            outcome found.Upper lower found.Parts $"branch and bound over {found.Parts} parts of the box, {left}"
+            outcome
+                (ball.Upward found.Upper)
+                lower
+                found.Parts
+                $"branch and bound over {found.Parts} parts of the box, {left}"
 
-        match chain with
+        match ball with
         | Error reason -> outcome Double.PositiveInfinity 0.0 0 $"not branched: {reason}"
-        | Ok chain when definition = Nominal && areFew chain ->
-            match ExactBoxPairs.nominal context chain network.InputShape center radius.Value isOver with
-            | Error _ -> branch chain
+        | Ok ball when definition = Nominal && areFew ball ->
+            match ExactBoxPairs.nominal context ball network.InputShape isOver with
+            | Error _ -> branch ball
             | Ok bracket ->
                 outcome
-                    (bracket.Upper * widen)
+                    bracket.Upper
                     bracket.Lower
                     bracket.Regions
                     $"the largest slope from the input within {bracket.Regions} regions"
-        | Ok chain -> branch chain
+        | Ok ball -> branch ball

@@ -14,6 +14,8 @@ type internal ExactNode =
         Rates: float[][]
         /// Its pre-activations at `x0`, as this choice of slopes continues them.
         Offsets: float[]
+        /// The same without rounding, where that is asked for; none otherwise.
+        Exact: Dyadic[]
         /// Sums of sizes behind each rate: what its rounding is relative to.
         RateSizes: float[]
         /// Sums of sizes behind each offset.
@@ -26,9 +28,20 @@ type internal ExactNode =
         Witness: float[] option
     }
 
+/// What is known of the pre-activations at the nominal input.
+type internal Origin =
+    /// As computed in doubles.
+    | Rounded
+    /// As they are: a kink lies on the input or beside it, however near.
+    | Exactly
+
 /// Branching on the slopes of ReLUs, layer by layer: a region is cut off only where it surely has no interior in the ball.
 [<Sealed>]
-type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radius: float) =
+type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
+    let chain, center, radius = ball.Chain, ball.Center, ball.Radius
+
+    let planes = ReluChain.planes chain
+
     let domain =
         match norm with
         | _ when not (Double.IsFinite radius) -> Space
@@ -50,22 +63,59 @@ type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radi
 
         4.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
-    let length (v: float[]) = sqrt (ReluChain.dot v v)
+    /// What products of small numbers may lose below the range of doubles, far less than any weight of a chain.
+    let underflow = Math.ScaleB(1.0, -900)
 
     /// True where a pre-activation does not move, up to rounding.
     let still node i =
-        length node.Rates[i] <= rounding * node.RateSizes[i]
+        ReluChain.length node.Rates[i] <= rounding * node.RateSizes[i]
+
+    /// A bound on the error of a pre-activation over the domain.
+    let error node i =
+        rounding * (extent * scale * node.RateSizes[i] + node.OffsetSizes[i])
+
+    /// The offsets of a step, with the sums of sizes behind them and without rounding, from those of the values before.
+    let offsets (step: ReluStep) (values: float[]) (sizes: float[]) (exact: Dyadic[]) =
+        match origin with
+        | Rounded ->
+            struct (Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias,
+                    Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias,
+                    [||])
+        | Exactly ->
+            let exact =
+                Array.map2
+                    (fun row b -> Dyadic.add (Dyadic.combination row exact) (Dyadic.ofFloat b))
+                    step.Rows
+                    step.Bias
+
+            let offsets = exact |> Array.map Dyadic.toFloat
+            struct (offsets, offsets |> Array.map abs, exact)
+
+    /// `f(x0)` without rounding, where that is asked for.
+    let nominal =
+        let values, last = Array.splitAt (chain.Steps.Length - 1) chain.Steps
+
+        let apply values step =
+            let struct (_, _, exact) = offsets step [||] [||] values
+            exact
+
+        match origin with
+        | Rounded -> [||]
+        | Exactly ->
+            (Array.map Dyadic.ofFloat center, values)
+            ||> Array.fold (fun values step -> apply values step |> Array.map Dyadic.rectify)
+            |> fun values -> apply values last[0]
 
     let halfSpace node i positive =
         let sign = if positive then 1.0 else -1.0
-        let length = length node.Rates[i]
-
-        let error = rounding * (extent * scale * node.RateSizes[i] + node.OffsetSizes[i])
+        let length = ReluChain.length node.Rates[i]
 
         {
             Normal = node.Rates[i] |> Array.map (fun x -> sign * x / length)
             Offset = sign * node.Offsets[i] / (scale * length)
-            Slack = error / (scale * length) + 1e-13 * extent
+            Error = rounding * node.OffsetSizes[i] / (scale * length)
+            Slack = error node i / (scale * length) + 1e-13 * extent
+            Plane = (if positive then 1 else -1) * planes[node.Layer][i]
         }
 
     let decide (node: ExactNode) halfSpace =
@@ -97,31 +147,54 @@ type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radi
 
         if isEmpty then None else Some { node with Slopes = slopes }
 
-    let undecided (step: ReluStep) layer =
+    /// The slopes of a layer, as far as the ReLUs before it imply them; the last one has no ReLUs.
+    let slopes layer isOff =
+        let step = chain.Steps[layer]
+
         if layer = chain.Steps.Length - 1 then
             Array.create step.Rows.Length 1
-        else
+        elif layer = 0 then
             Array.create step.Rows.Length -1
+        else
+            Array.map2 (ReluChain.impliedSlope isOff) step.Rows step.Bias
 
     /// The pre-activations of the next layer, once all slopes of this one are chosen.
     let advance node =
         let step = chain.Steps[node.Layer + 1]
-        let kept = node.Slopes |> Array.map float
-        let masked (values: float[]) = Array.map2 (*) kept values
 
-        let sizes (values: float[]) =
-            step.Rows
-            |> Array.map (fun row -> Array.map abs row |> ReluChain.dot (masked values))
+        let masked (values: float[]) =
+            Array.map2 (fun slope x -> if slope = 1 then x else 0.0) node.Slopes values
+
+        // A pre-activation that does not move may have either sign, within rounding of 0: its rounding counts whatever slope it was given.
+        let isOff =
+            node.Slopes
+            |> Array.mapi (fun i slope -> slope = 0 && not (still node i && abs node.Offsets[i] <= error node i))
+
+        let counted = Array.map2 (fun isOff size -> if isOff then 0.0 else size) isOff
+
+        let rateSize (row: float[]) =
+            let size = ReluChain.dot (Array.map abs row) (counted node.RateSizes)
+            if size > 0.0 then size + underflow else 0.0
+
+        let exact =
+            Array.map2
+                (fun slope value -> if slope = 1 then value else Dyadic.zero)
+                node.Slopes[.. node.Exact.Length - 1]
+                node.Exact
+
+        let struct (offsets, offsetSizes, exact) =
+            offsets step (masked node.Offsets) (counted node.OffsetSizes) exact
 
         { node with
             Layer = node.Layer + 1
             Rates =
                 step.Rows
                 |> Array.map (fun row -> ReluChain.combination (masked row) node.Rates)
-            Offsets = Array.map2 (fun row b -> ReluChain.dot row (masked node.Offsets) + b) step.Rows step.Bias
-            RateSizes = sizes node.RateSizes
-            OffsetSizes = Array.map2 (fun size b -> size + abs b) (sizes node.OffsetSizes) step.Bias
-            Slopes = undecided step (node.Layer + 1)
+            Offsets = offsets
+            Exact = exact
+            RateSizes = step.Rows |> Array.map rateSize
+            OffsetSizes = offsetSizes
+            Slopes = slopes (node.Layer + 1) isOff
         }
 
     /// The node behind all layers that have no choice left; none where its region is empty.
@@ -138,17 +211,17 @@ type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radi
     member _.Root =
         let step = chain.Steps[0]
 
+        let struct (offsets, offsetSizes, exact) =
+            offsets step center (Array.map abs center) (Array.map Dyadic.ofFloat center)
+
         {
             Layer = 0
             Rates = step.Rows
-            Offsets = Array.map2 (fun row b -> ReluChain.dot row center + b) step.Rows step.Bias
-            RateSizes = step.Rows |> Array.map length
-            OffsetSizes =
-                Array.map2
-                    (fun row b -> ReluChain.dot (Array.map abs row) (Array.map abs center) + abs b)
-                    step.Rows
-                    step.Bias
-            Slopes = undecided step 0
+            Offsets = offsets
+            Exact = exact
+            RateSizes = step.Rows |> Array.map ReluChain.length
+            OffsetSizes = offsetSizes
+            Slopes = slopes 0 [||]
             Cuts = [||]
             Witness = Some(Array.zeroCreate center.Length)
         }
@@ -203,10 +276,16 @@ type internal ExactBranching(chain: ReluChain, norm: Norm, center: float[], radi
 
         branching.Root |> Option.toList |> Seq.collect leaves
 
-    /// A bound on the rounding of the affine map of a node, over the ball.
-    member _.Error node =
-        rounding
-        * length (Array.map2 (fun rate offset -> extent * scale * rate + offset) node.RateSizes node.OffsetSizes)
+    /// A bound on the rounding of the rates of a node, in the 2-norm.
+    member _.RateError(node: ExactNode) =
+        rounding * ReluChain.length node.RateSizes
+
+    /// `f(x0)` as the region of a leaf continues it, less `f(x0)`: within `rounding` of it, relative, where the origin is exact.
+    member _.Shift(leaf: ExactNode) =
+        Array.map2 (fun here value -> Dyadic.subtract here value |> Dyadic.toFloat) leaf.Exact nominal
+
+    /// A bound on relative errors.
+    member _.Rounding = rounding
 
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =

@@ -14,19 +14,29 @@ module ExactPairs =
     /// Beyond these the faces are too many.
     let private mostFaces = 300_000
 
-    /// How far outside of a piece a point may lie, in parts of the radius, and still count for the upper end.
+    /// What points a hair beside the best ones, and rounding, may lack.
+    let private widen = 1.0 + 1e-9
+
+    /// How far outside of a piece a point may lie, in parts of its distance from `x0`, and still count for the upper end.
     let private tolerance = 1e-9
 
-    /// A piece in the coordinates `s = δ/ε`.
+    /// Kinks that are nearer than this to `x0`, in parts of the radius, but not on it, are left to other methods.
+    let private nearestKink = Math.ScaleB(1.0, -300)
+
+    /// A piece in the coordinates `s = δ/ε`, its outputs in a unit in which they are near 1.
     [<ReferenceEquality>]
     type private Piece =
         {
+            /// The unit: `2^Unit` of the chain's own.
+            Unit: int
             /// `J`, row by row.
             Rates: float[][]
+            /// A bound on the rounding of `J s`, in parts of `‖s‖`.
+            RateError: float
             /// `c/ε`.
             Shift: float[]
-            /// A bound on the rounding of `J s + c/ε`.
-            Error: float
+            /// A bound on the rounding of `c/ε`.
+            ShiftError: float
             Cuts: HalfSpace[]
         }
 
@@ -48,14 +58,16 @@ module ExactPairs =
             Context: Context
             Network: Network
             Input: Tensor
-            Radius: float
+            Ball: ReluBall
             mutable Best: LowerBound
+            /// Above it nothing was found; in the units of the ball's chain, as `Upper` is.
+            mutable Lower: float
             mutable Upper: float
             mutable Faces: int
         }
 
     let private dot = ReluChain.dot
-    let private norm (v: float[]) = sqrt (dot v v)
+    let private norm = ReluChain.length
 
     let private along (v: float[]) factor (s: float[]) =
         Array.map2 (fun s v -> s + factor * v) s v
@@ -99,25 +111,28 @@ module ExactPairs =
             length <= 1.0 + tolerance
             && length > 0.0
             && piece.Cuts
-               |> Array.forall (fun cut -> dot cut.Normal s + cut.Offset >= -(cut.Slack + tolerance))
+               |> Array.forall (fun cut ->
+                   dot cut.Normal s + cut.Offset >= -(cut.Error + (cut.Slack + tolerance) * length))
 
         if isInside then
             let change = Array.map2 (fun row c -> dot row s + c) piece.Rates piece.Shift
             let value = norm change / length
-            search.Upper <- max search.Upper (value + piece.Error / length)
 
-            if value > search.Best.Value then
+            search.Upper <-
+                Rounding.scaleUp (value + piece.RateError + piece.ShiftError / length) piece.Unit
+                |> max search.Upper
+
+            if Math.ScaleB(value, piece.Unit) > search.Lower then
                 // A hair inside the ball.
-                let factor = search.Radius * (1.0 - 1e-12) * min 1.0 (1.0 / length)
-
-                let x =
-                    Array.map2 (fun c s -> c + factor * s) (Tensor.values search.Input) s
-                    |> Tensor.ofArray search.Input.Shape
+                let s = s |> Array.map (fun x -> x * (1.0 - 1e-12) * min 1.0 (1.0 / length))
+                let x = search.Ball.Point s |> Tensor.ofArray search.Input.Shape
 
                 search.Best <-
                     LowerBound.max
                         search.Best
                         (LowerBound.between search.Context Euclidean search.Network x search.Input)
+
+                search.Lower <- search.Ball.InwardDown search.Best.Value
 
     /// The largest singular value of a matrix given by its rows, and its right singular vector.
     let private leading (rows: float[][]) =
@@ -135,7 +150,7 @@ module ExactPairs =
     let private considerInterior search piece (face: Face) (directions: float[][]) =
         let distance = norm face.Nearest
 
-        if distance <= 1e-12 then
+        if distance = 0.0 then
             true
         else
             let toward = face.Nearest |> Array.map (fun x -> x / distance)
@@ -148,7 +163,7 @@ module ExactPairs =
 
             let struct (largest, vector) = leading rows
 
-            if largest <= search.Best.Value * (1.0 - 1e-12) then
+            if Math.ScaleB(largest, piece.Unit) <= search.Lower * (1.0 - 1e-12) then
                 false
             else
                 if vector[0] <> 0.0 then
@@ -211,6 +226,26 @@ module ExactPairs =
             Next = 0
         }
 
+    let private pieceOf (ball: ReluBall) (branching: ExactBranching) node =
+        let shift = branching.Shift node |> Array.map (fun c -> c / ball.Radius)
+
+        let largest =
+            Seq.append (Seq.concat node.Rates) shift
+            |> Seq.fold (fun largest x -> max largest (abs x)) 0.0
+
+        let unit = if largest = 0.0 then 0 else Math.ILogB largest
+        let inUnit = Array.map (fun x -> Math.ScaleB(x, -unit))
+        let shift = inUnit shift
+
+        {
+            Unit = unit
+            Rates = node.Rates |> Array.map inUnit
+            RateError = Rounding.scaleUp (branching.RateError node) -unit
+            Shift = shift
+            ShiftError = branching.Rounding * norm shift
+            Cuts = node.Cuts
+        }
+
     /// The constant over the ball around `input`, or why there is none: the network must be a chain of affine maps and ReLUs, the
     /// radius positive, and the faces of its pieces few enough to visit, as they are for up to 14 ReLUs and a few inputs.
     let local (context: Context) (network: Network) (input: Tensor) (radius: Radius) : Result<ExactBracket, string> =
@@ -218,45 +253,45 @@ module ExactPairs =
             Error "the ball is a point"
         else
             ReluChain.ofNetwork context network
-            |> Result.bind (fun chain ->
-                let center = Tensor.values input
-                let branching = ExactBranching(chain, Euclidean, center, radius.Value)
-                let value = ReluChain.evaluate chain center
+            |> Result.bind (ReluChain.around (Tensor.values input) radius.Value)
+            |> Result.bind (fun ball ->
+                let branching = ExactBranching(ball, Euclidean, Exactly)
 
                 let search =
                     {
                         Context = context
                         Network = network
                         Input = input
-                        Radius = radius.Value
+                        Ball = ball
                         Best = LowerBound.none
+                        Lower = 0.0
                         Upper = 0.0
                         Faces = 0
                     }
 
                 let mutable pieces = 0
+                let mutable isTooNear = false
 
                 for node in branching.Leaves do
                     pieces <- pieces + 1
 
-                    if search.Faces <= mostFaces then
-                        visit
-                            search
-                            {
-                                Rates = node.Rates
-                                Shift = Array.map2 (fun y y0 -> (y - y0) / radius.Value) node.Offsets value
-                                Error = branching.Error node / radius.Value
-                                Cuts = node.Cuts
-                            }
-                            (whole center.Length)
+                    isTooNear <-
+                        isTooNear
+                        || node.Cuts
+                           |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearestKink)
 
-                if search.Faces > mostFaces then
+                    if search.Faces <= mostFaces && not isTooNear then
+                        visit search (pieceOf ball branching node) (whole ball.Center.Length)
+
+                if isTooNear then
+                    Error "a kink is too near to the input"
+                elif search.Faces > mostFaces then
                     Error $"the pieces have more than {mostFaces} faces"
                 else
                     Ok
                         {
                             Lower = search.Best.Value
-                            Upper = max search.Upper search.Best.Value
+                            Upper = max (ball.Upward(search.Upper * widen)) search.Best.Value
                             Attained =
                                 match search.Best.Attainment with
                                 | Between(x, _) -> Some x

@@ -40,25 +40,40 @@ module ExactPatterns =
         | Maximum -> ExactNorm.largestRowSum rates
         | Taxicab -> invalidArg (nameof norm) "patterns are not enumerated in the 1-norm"
 
-    /// The value of a leaf with the best so far.
-    let private record norm (branching: ExactBranching) shape (bracket: ExactBracket) (leaf: ExactNode) =
+    /// The value of a leaf with the best so far, in the units of the chain.
+    let private record
+        norm
+        (ball: ReluBall)
+        (branching: ExactBranching)
+        shape
+        (bracket: ExactBracket)
+        (leaf: ExactNode)
+        =
+        let error =
+            match norm with
+            | Maximum -> sqrt (float ball.Center.Length) * branching.RateError leaf
+            | Euclidean
+            | Taxicab -> branching.RateError leaf
+
         let norm = normOf norm leaf.Rates
-        let attained = leaf.Witness |> Option.filter (fun _ -> norm / widen > bracket.Lower)
+        let lower = norm / widen - error
+        let attained = leaf.Witness |> Option.filter (fun _ -> lower > bracket.Lower)
 
         {
-            Lower = if attained.IsSome then norm / widen else bracket.Lower
-            Upper = max bracket.Upper (norm * widen)
+            Lower = if attained.IsSome then lower else bracket.Lower
+            Upper = max bracket.Upper (norm * widen + error)
             Attained =
                 attained
-                |> Option.map (branching.Point >> Tensor.ofArray shape)
+                |> Option.map (branching.Point >> ball.Place >> Tensor.ofArray shape)
                 |> Option.orElse bracket.Attained
             Regions = bracket.Regions + 1
         }
 
     let private enumerate context norm (network: Network) (center: float[]) radius =
         ReluChain.ofNetwork context network
-        |> Result.bind (fun chain ->
-            let branching = ExactBranching(chain, norm, center, radius)
+        |> Result.bind (ReluChain.around center radius)
+        |> Result.bind (fun ball ->
+            let branching = ExactBranching(ball, norm, Rounded)
 
             let bracket =
                 branching.Leaves
@@ -66,7 +81,7 @@ module ExactPatterns =
                 |> Seq.fold
                     (fun bracket leaf ->
                         Context.check context
-                        record norm branching network.InputShape bracket leaf)
+                        record norm ball branching network.InputShape bracket leaf)
                     {
                         Lower = 0.0
                         Upper = 0.0
@@ -77,7 +92,11 @@ module ExactPatterns =
             if bracket.Regions > most then
                 Error $"the ball has more than {most} regions"
             else
-                Ok bracket)
+                Ok
+                    { bracket with
+                        Lower = ball.Downward bracket.Lower
+                        Upper = ball.Upward bracket.Upper
+                    })
 
     /// The uniform constant over the ball of this norm around `input`, the outputs measured in the same norm, or why there is none:
     /// the norm must not be the 1-norm, the network a chain of affine maps and ReLUs, the radius positive, and the regions few enough to visit.

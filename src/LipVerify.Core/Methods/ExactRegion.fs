@@ -11,7 +11,7 @@ type internal Domain =
     /// `‖s‖∞ ≤ 1`.
     | UnitBox
 
-/// `g·s + h ≥ 0` for points `s` of a domain, `‖g‖ = 1`; `h` is known within `Slack`.
+/// `g·s + h ≥ 0` for points `s` of a domain, `‖g‖ = 1`.
 [<ReferenceEquality>]
 type internal HalfSpace =
     {
@@ -19,8 +19,12 @@ type internal HalfSpace =
         Normal: float[]
         /// `h`.
         Offset: float
+        /// A bound on the error of `h` by itself, which is that of the half-space at 0.
+        Error: float
         /// A bound on the error of `g·s + h` over the domain.
         Slack: float
+        /// The number of its plane (`ReluChain.planes`), negative on the other side; 0 where it has none.
+        Plane: int
     }
 
 /// Whether a domain meets half-spaces in more than a set without interior.
@@ -173,7 +177,9 @@ module internal ExactRegion =
                             elif k % 2 = 0 then 1.0
                             else -1.0)
                     Offset = 1.0
+                    Error = 0.0
                     Slack = 0.0
+                    Plane = 0
                 })
 
     /// Every point of the half-spaces has `Σ μ g·s ≥ −Σ μ h`, which the domain may not reach.
@@ -194,13 +200,49 @@ module internal ExactRegion =
 
         total > 0.0 && depth > support domain sum * (1.0 + 1e-12) + rounding * total
 
+    /// The most inputs for which `isPoint` asks in every direction.
+    let private mostDirections = 10
+
+    /// Whether half-spaces whose planes go through 0, or leave it out, surely meet in 0 at most. For each `±e_k` multipliers are sought with
+    /// `Σ μ g = ∓e_k + r`. A point `s` of all half-spaces whose largest coordinate is the k-th, of that sign, would have
+    /// `0 ≤ Σ μ g·s = −|s_k| + r·s`, up to rounding, and `|s_k|` is at least `‖s‖₂/√n`.
+    let private isPoint domain (halfSpaces: HalfSpace[]) =
+        let through = halfSpaces |> Array.filter (fun c -> c.Offset + c.Error <= 0.0)
+
+        if through.Length = 0 || domain = Space then
+            false
+        else
+            let n = through[0].Normal.Length
+            let columns = through |> Array.map _.Normal
+
+            let isExcluded k =
+                let target =
+                    Array.init n (fun i ->
+                        if i <> k / 2 then 0.0
+                        elif k % 2 = 0 then 1.0
+                        else -1.0)
+
+                let struct (multipliers, rest) = nonNegative columns target
+
+                let rounding =
+                    Array.map2 (fun u (c: HalfSpace) -> u * c.Slack) multipliers through
+                    |> Array.sum
+
+                match domain with
+                | UnitBox -> Array.sumBy abs rest + rounding < 0.9
+                | UnitBall
+                | Space -> sqrt (dot rest rest) + rounding < 0.9 / sqrt (float n)
+
+            through.Length > n
+            && n <= mostDirections
+            && Seq.forall isExcluded (seq { 0 .. 2 * n - 1 })
+
     /// True where the point surely lies inside.
     let inside (point: float[]) (halfSpace: HalfSpace) =
         dot halfSpace.Normal point + halfSpace.Offset > halfSpace.Slack
 
     /// Half-spaces that point at each other along one plane have no interior in common.
-    let private facing (a: HalfSpace) (b: HalfSpace) =
-        a.Offset = -b.Offset && Array.forall2 (fun x y -> x = -y) a.Normal b.Normal
+    let private facing (a: HalfSpace) (b: HalfSpace) = a.Plane <> 0 && a.Plane = -b.Plane
 
     /// Surely inside the domain.
     let private isWithin domain (point: float[]) =
@@ -241,4 +283,4 @@ module internal ExactRegion =
                     point |> Option.filter isIn)
                 |> Seq.tryHead
                 |> Option.map At
-                |> Option.defaultValue Unknown
+                |> Option.defaultWith (fun () -> if isPoint domain halfSpaces then Apart else Unknown)

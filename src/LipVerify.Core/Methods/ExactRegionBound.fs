@@ -18,12 +18,11 @@ type internal RegionBound =
 type internal ExactRegionBound
     (
         context: Context,
-        chain: ReluChain,
-        inputs: int,
-        radius: float,
+        ball: ReluBall,
         /// Enclosures of the pre-activations over the whole ball, layer by layer; empty where there are none.
-        ball: struct (float[] * float[])[]
+        enclosures: struct (float[] * float[])[]
     ) =
+    let chain, radius, inputs = ball.Chain, ball.Radius, ball.Center.Length
     let width = inputs + chain.Neurons
 
     /// The values of a layer as zonotope `center + Z (δ, e)`, `‖δ‖ ≤ ε`, `|e| ≤ 1`, and their changes as `X (δ, w)`.
@@ -46,10 +45,10 @@ type internal ExactRegionBound
         // Far more than what is rounded here.
         let reach = reach + 1e-11 * (reach + abs center[i])
 
-        if ball.Length = 0 then
+        if enclosures.Length = 0 then
             struct (center[i] - reach, center[i] + reach)
         else
-            let struct (lower, upper) = ball[layer]
+            let struct (lower, upper) = enclosures[layer]
             struct (max lower[i] (center[i] - reach), min upper[i] (center[i] + reach))
 
     let scaled factor = Array.map (fun x -> factor * x)

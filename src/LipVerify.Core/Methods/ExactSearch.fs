@@ -33,21 +33,27 @@ module ExactSearch =
     let private widen = 1.0 + 1e-11
 
     /// Whether the faces of all regions can be visited (`ExactPairs`).
-    let private areFew (chain: ReluChain) =
-        chain.Neurons <= 14 && chain.Steps[0].Rows[0].Length <= 4
+    let private areFew (ball: ReluBall) =
+        ball.Chain.Neurons <= 14 && ball.Center.Length <= 4
 
     /// What ascents may take: a chain that is branched is small, and what is too large to branch may be too large for many ascents.
-    let internal effort network (chain: Result<ReluChain, string>) =
-        match chain with
+    let internal effort network (ball: Result<ReluBall, string>) =
+        match ball with
         | Ok _ -> { Starts = 24; Rounds = 4; Steps = 20 }
         | Error _ -> Effort.fitting network
 
-    /// The enclosures of the pre-activations of a chain over the ball.
+    /// The enclosures of the pre-activations of a chain over the ball, in its units.
     let private enclose context (network: Network) input radius (chain: ReluChain) =
         let struct (_, enclosure) =
             Analytic.boundAndEnclosure context Crown Uniform network input radius
 
         let stages = enclosure.Stages |> Map.toArray |> Array.map snd
+
+        let inUnits step (next: float -> float) (ends: Tensor) =
+            Array.map2
+                (fun y e -> if y = 0.0 then 0.0 else next (Math.ScaleB(y, -e)))
+                (Tensor.values ends)
+                step.Exponents
 
         let fits =
             stages.Length = chain.Steps.Length - 1
@@ -57,8 +63,11 @@ module ExactSearch =
                 chain.Steps[.. stages.Length - 1]
 
         if fits then
-            stages
-            |> Array.map (fun e -> struct (Tensor.values e.Lower, Tensor.values e.Upper))
+            Array.map2
+                (fun (e: Enclosure) step ->
+                    struct (inUnits step Math.BitDecrement e.Lower, inUnits step Math.BitIncrement e.Upper))
+                stages
+                chain.Steps[.. stages.Length - 1]
         else
             [||]
 
@@ -97,7 +106,7 @@ module ExactSearch =
     type private Search =
         {
             Context: Context
-            Chain: ReluChain
+            Ball: ReluBall
             Branching: ExactBranching
             Bounds: ExactRegionBound
             /// Regions left, the largest bound first.
@@ -129,14 +138,15 @@ module ExactSearch =
                 search.Bounds.Of node isGoodEnough
 
         node.Witness
-        |> Option.bind (search.Branching.Point >> jacobianNorm search.Chain)
+        |> Option.bind (search.Branching.Point >> jacobianNorm search.Ball.Chain)
         |> Option.iter (fun norm -> search.Lower <- max search.Lower norm)
 
         if bound.IsExact then
-            search.Closed <- max search.Closed (min above (bound.Value * widen))
+            let error = search.Branching.RateError node
+            search.Closed <- max search.Closed (min above (bound.Value * widen + error))
 
             if node.Witness.IsSome then
-                search.Lower <- max search.Lower (bound.Value / widen)
+                search.Lower <- max search.Lower (bound.Value / widen - error)
         else
             let value = min above bound.Value
             search.Open.Enqueue(struct (node, value), -value)
@@ -149,7 +159,9 @@ module ExactSearch =
     let rec private run search =
         Context.check search.Context
         let top = upper search
-        search.Context.Report $"{search.Regions} regions: between {search.Lower:G6} and {top:G6}"
+
+        search.Context.Report
+            $"{search.Regions} regions: between {search.Ball.Downward search.Lower:G6} and {search.Ball.Upward top:G6}"
 
         let goOn =
             top > search.Lower * (1.0 + search.Tolerance)
@@ -166,34 +178,37 @@ module ExactSearch =
             run search
 
     /// Branch and bound for the uniform constant, from the bounds known at the start.
-    let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above chain =
-        let center = Tensor.values input
-        let branching = ExactBranching(chain, Euclidean, center, radius.Value)
+    let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above (ball: ReluBall) =
+        let branching = ExactBranching(ball, Euclidean, Rounded)
 
         let search =
             {
                 Context = context
-                Chain = chain
+                Ball = ball
                 Branching = branching
-                Bounds =
-                    ExactRegionBound(
-                        context,
-                        chain,
-                        center.Length,
-                        radius.Value,
-                        enclose context network input radius chain
-                    )
+                Bounds = ExactRegionBound(context, ball, enclose context network input radius ball.Chain)
                 Open = PriorityQueue()
                 IsOver = isOver
                 Tolerance = tolerance
-                Lower = lower
+                Lower = ball.InwardDown lower
                 Closed = 0.0
                 Regions = 0
             }
 
-        branching.Root |> Option.iter (add search above)
+        branching.Root |> Option.iter (add search (ball.InwardUp above))
         run search
         search
+
+    /// Why a search ended, with this many parts left, whose ends are `lower` and `upper`.
+    let internal ending left (lower: float) upper tolerance isOver =
+        if left = 0 then
+            "all are finished"
+        elif upper <= lower * (1.0 + tolerance) then
+            $"{left} left, none of which goes above the lower end by more than {100.0 * tolerance:G3} %%"
+        elif isOver then
+            $"{left} left when the time was over"
+        else
+            $"{left} left"
 
     /// The result whose upper end is the lesser of a bound from elsewhere and of what branching found.
     let internal outcome (analytic: NetworkBound) (lower: Bound) upper regions explanation =
@@ -214,7 +229,9 @@ module ExactSearch =
 
     /// Why a network would not be branched, in either norm: known at once.
     let declines (context: Context) (network: Network) (radius: Radius) =
-        match ReluChain.branched context network radius with
+        let centre = Array.zeroCreate (Shape.size network.InputShape)
+
+        match ReluChain.branched context network centre radius with
         | Ok _ -> None
         | Error reason -> Some $"not branched: {reason}"
 
@@ -238,7 +255,7 @@ module ExactSearch =
         let third = limit |> Option.map (fun limit -> limit / 3.0)
         let start = LocalLipSdp.bound context definition network input radius third
 
-        let chain = ReluChain.branched context network radius
+        let ball = ReluChain.branched context network (Tensor.values input) radius
 
         let attained =
             LowerBounds.best
@@ -247,7 +264,7 @@ module ExactSearch =
                 definition
                 network
                 (RestrictedBall.whole input radius)
-                (effort network chain)
+                (effort network ball)
 
         let lower: Bound =
             {
@@ -255,7 +272,7 @@ module ExactSearch =
                 Rigor = attained.Rigor
             }
 
-        let goOnBranching chain =
+        let goOnBranching (ball: ReluBall) =
             // A nominal bound says nothing on a part of the ball.
             let above =
                 match definition with
@@ -263,35 +280,31 @@ module ExactSearch =
                 | Nominal -> Double.PositiveInfinity
 
             let search =
-                branch context network input radius isOver tolerance lower.Value above chain
+                branch context network input radius isOver tolerance lower.Value above ball
+
+            let found = ball.Downward search.Lower
 
             let lower =
-                if definition = Uniform && search.Lower > lower.Value then
-                    {
-                        Value = search.Lower
-                        Rigor = Numerical
-                    }
+                if definition = Uniform && found > lower.Value then
+                    { Value = found; Rigor = Numerical }
                 else
                     lower
 
             let left =
-                if search.Open.Count = 0 then
-                    "all are finished"
-                else
-                    $"{search.Open.Count} left"
+                ending search.Open.Count search.Lower (upper search) tolerance (isOver ())
 
             outcome
                 start.Result
                 lower
-                (upper search)
+                (ball.Upward(upper search))
                 search.Regions
                 $"branch and bound over {search.Regions} regions, {left}"
 
-        match chain with
+        match ball with
         | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
-        | Ok chain when definition = Nominal && areFew chain ->
+        | Ok ball when definition = Nominal && areFew ball ->
             match ExactPairs.local context network input radius with
-            | Error _ -> goOnBranching chain
+            | Error _ -> goOnBranching ball
             | Ok bracket ->
                 outcome
                     start.Result
@@ -301,4 +314,4 @@ module ExactSearch =
                     (bracket.Upper * widen)
                     bracket.Regions
                     $"the largest slope from the input to the faces of {bracket.Regions} regions"
-        | Ok chain -> goOnBranching chain
+        | Ok ball -> goOnBranching ball

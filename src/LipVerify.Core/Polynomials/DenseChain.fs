@@ -27,6 +27,9 @@ module DenseChain =
     /// No matrix has more entries.
     let largestMatrix = 1 <<< 23
 
+    let private unsuitable =
+        "it bounds networks of affine layers with a ReLU between any two, and the last one affine"
+
     let private matrix (engine: IEngine) map =
         let rows, columns = LinearMap.outputs map, LinearMap.inputs map
 
@@ -75,8 +78,35 @@ module DenseChain =
         | AffineStage(layers, map, true) :: rest ->
             layer engine layers map
             |> Result.bind (fun layer -> collect engine (layer :: hidden) rest)
-        | _ -> Error "it bounds networks of affine layers with a ReLU between any two, and the last one affine"
+        | _ -> Error unsuitable
 
     /// The matrices of a network, or why it has none of this kind.
     let ofNetwork (context: Context) (network: Network) =
         collect context.Engine [] (Stage.ofNetwork network)
+
+    /// Why a network is not of this kind.
+    let internal because reason = $"{unsuitable}: {reason}"
+
+    /// The matrices of a chain in its units, or why it is not of this kind.
+    let internal ofUnits (chain: ReluChain) =
+        let layer (step: ReluStep) =
+            {
+                Weights = array2D step.Rows
+                Bias = step.Bias
+            }
+
+        let isTooLarge (step: ReluStep) =
+            int64 step.Rows.Length * int64 step.Rows[0].Length > int64 largestMatrix
+
+        let hidden, output = Array.splitAt (chain.Steps.Length - 1) chain.Steps
+
+        if hidden.Length = 0 then
+            Error unsuitable
+        elif Array.exists isTooLarge chain.Steps then
+            Error "a layer is too large"
+        else
+            Ok
+                {
+                    Hidden = hidden |> Array.map layer |> List.ofArray
+                    Output = layer output[0]
+                }

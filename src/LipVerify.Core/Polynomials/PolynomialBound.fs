@@ -102,6 +102,25 @@ module PolynomialBound =
             SemidefiniteProgram.maximise context solvers.Semidefinite lifted.Program
             |> Result.map (fun maximum -> GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * maximum))
 
+    /// The chain and the region in units in which no product of weights leaves the range of doubles.
+    let private inUnits (context: Context) (network: Network) region =
+        let center, radius =
+            match region with
+            | Everywhere -> Array.zeroCreate (Shape.size network.InputShape), Double.PositiveInfinity
+            | BallAround(center, radius) -> center, radius.Value
+
+        ReluChain.ofNetwork context network
+        |> Result.mapError DenseChain.because
+        |> Result.bind (ReluChain.around center radius)
+        |> Result.bind (fun ball ->
+            DenseChain.ofUnits ball.Chain
+            |> Result.bind (fun chain ->
+                match region with
+                | Everywhere -> Ok(ball, chain, Everywhere)
+                | BallAround _ ->
+                    Radius.create ball.Radius
+                    |> Result.map (fun radius -> ball, chain, BallAround(ball.Center, radius))))
+
     /// The bound for output `output` over a region, or one line that says why there is none. It is an upper bound in exact
     /// arithmetic (`Numerical`), whatever the solver returned.
     let compute context solvers method norm (network: Network) output region =
@@ -109,12 +128,13 @@ module PolynomialBound =
             Error $"there is no output {output}: the network has {Shape.size network.OutputShape}"
         else
             GradientProblem.checkNorm norm
-            |> Result.bind (fun () -> DenseChain.ofNetwork context network)
-            |> Result.bind (fun chain ->
+            |> Result.bind (fun () -> inUnits context network region)
+            |> Result.bind (fun (ball, chain, region) ->
                 match method, chain.Hidden with
                 | Shor, _ :: _ :: _ -> lifted context solvers norm chain output region false
                 | Hr2, _ :: _ :: _ -> lifted context solvers norm chain output region true
-                | _ -> direct context solvers method norm chain output region)
+                | _ -> direct context solvers method norm chain output region
+                |> Result.map ball.Upward)
             |> Result.map (fun value ->
                 {
                     // Where numbers overflow there is no bound.

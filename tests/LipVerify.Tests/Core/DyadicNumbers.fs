@@ -1,73 +1,27 @@
 /// Exact arithmetic on the numbers that doubles are, and networks evaluated in it.
 module LipVerify.Tests.DyadicNumbers
 
-open System
-open System.Numerics
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Propositions.Oracles
 
-/// An exact multiple of a power of two: doubles are such numbers, and sums and products stay so.
-[<Struct>]
-type Dyadic = { Mantissa: BigInteger; Exponent: int }
-
 module Dyadic =
-    /// The value of a finite double.
-    let ofFloat (x: float) =
-        if x = 0.0 then
-            {
-                Mantissa = BigInteger.Zero
-                Exponent = 0
-            }
-        else
-            let exponent = max -1074 (Math.ILogB x - 52)
-
-            {
-                Mantissa = BigInteger(Math.ScaleB(Math.ScaleB(x, -exponent / 2), -exponent - -exponent / 2))
-                Exponent = exponent
-            }
-
-    /// `a + b`.
-    let add a b =
-        let exponent = min a.Exponent b.Exponent
-        let align d = d.Mantissa <<< (d.Exponent - exponent)
-
-        {
-            Mantissa = align a + align b
-            Exponent = exponent
-        }
-
-    /// `a·b`.
-    let multiply a b =
-        {
-            Mantissa = a.Mantissa * b.Mantissa
-            Exponent = a.Exponent + b.Exponent
-        }
-
-    /// −1, 0 or 1.
-    let sign d = d.Mantissa.Sign
-
-    /// `−d`.
-    let negate d = { d with Mantissa = -d.Mantissa }
-
-    /// `max(d, 0)`.
-    let rectify d = if sign d > 0 then d else ofFloat 0.0
 
     /// `|computed − exact| ≤ error`.
     let isWithin (error: float) (computed: float) exact =
-        let distance = add (ofFloat computed) (negate exact)
-        let distance = if sign distance < 0 then negate distance else distance
-        sign (add (ofFloat error) (negate distance)) >= 0
+        let distance = Dyadic.subtract (Dyadic.ofFloat computed) exact
 
-    /// `a − b`.
-    let subtract a b = add a (negate b)
+        let distance =
+            if Dyadic.sign distance < 0 then
+                Dyadic.negate distance
+            else
+                distance
 
-    /// Whether `a ≤ b`.
-    let isAtMost b a = sign (subtract b a) >= 0
+        Dyadic.isAtMost (Dyadic.ofFloat error) distance
 
     /// `Σ v²`.
     let squares (v: Dyadic[]) =
-        v |> Array.fold (fun sum x -> add sum (multiply x x)) (ofFloat 0.0)
+        v |> Array.fold (fun sum x -> Dyadic.add sum (Dyadic.multiply x x)) Dyadic.zero
 
 let rec private hasDyadicEntries map =
     match map with
@@ -101,7 +55,7 @@ let rec private applyExactly map (x: Dyadic[]) =
                     Dyadic.add sum (Dyadic.multiply (Dyadic.ofFloat a) xj)))
 
 /// A value and its one-sided derivative along a ray.
-[<Struct>]
+[<Struct; NoComparison>]
 type private Moving = { Value: Dyadic; Slope: Dyadic }
 
 /// Of the members with the largest value, the one that rises most.

@@ -1,0 +1,131 @@
+/// The ends of the method exact where rounding and branching are put to the test (METHODS section 11): kinks on the input and beside it,
+/// weights many powers of ten apart, slivers between kinks, and networks whose kinks all meet in the input.
+module LipVerify.Propositions.ExactEnds
+
+open System
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
+open NUnit.Framework
+
+let private chain (layers: (float list list * float list) list) =
+    let dense (rows: float list list, bias: float list) =
+        Step(
+            "dense",
+            Layer.dense
+                (Tensor.ofArray [ rows.Length; rows.Head.Length ] (rows |> Seq.concat |> Array.ofSeq))
+                (Tensor.vector (Array.ofList bias))
+        )
+
+    layers
+    |> List.collect (fun layer -> [ Step("relu", Relu); dense layer ])
+    |> List.tail
+    |> build [ (fst layers.Head).Head.Length ]
+
+/// Both ends by the method exact, in the 2-norm and in the maximum norm.
+let private ends definition network (input: float list) distance =
+    let input = Tensor.vector (Array.ofList input)
+    let goal, limit = 1e-3, Some(TimeSpan.FromSeconds 60.0)
+
+    [
+        Euclidean, ExactSearch.bound context definition network input (radius distance) goal limit
+        Maximum, ExactMaximum.bound context definition network input (radius distance) goal limit
+    ]
+
+let private assertEnds what (constant: float) (found: (Norm * ExactSearchResult) list) =
+    for norm, result in found do
+        let text = $"{what}, {norm}: {result.Explanation}"
+        Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo(constant), text)
+        Assert.That(result.Result.Bound.Value, Is.EqualTo(constant).Within(0.2).Percent, text)
+        Assert.That(result.Lower.Value, Is.EqualTo(constant).Within(0.2).Percent, text)
+
+[<Test>]
+let ``Exact ends: a ramp beside the input is crossed, however short`` () =
+    // relu(x) − relu(x − d): slope 1 from 0 to d and 0 beyond.
+    for d in [ 1e-3; 1e-9; 1e-12; 1e-15; 1e-30; 1e-60 ] do
+        let ramp = chain [ [ [ 1.0 ]; [ 1.0 ] ], [ 0.0; -d ]; [ [ 1.0; -1.0 ] ], [ 0.0 ] ]
+
+        for distance in [ d / 2.0; 1.0; 1e10 ] do
+            ends Nominal ramp [ 0.0 ] distance |> assertEnds $"a ramp of {d}" 1.0
+
+        // From a step further off the ramp is less steep.
+        ends Nominal ramp [ -d ] (8.0 * d) |> assertEnds $"before a ramp of {d}" 0.5
+
+[<Test>]
+let ``Exact ends: kinks on the input are not crossed`` () =
+    // relu(x) − relu(2x)/2 is 0; with kinks beside the input its slope would be 1.
+    let nothing =
+        chain [ [ [ 1.0 ]; [ 2.0 ] ], [ 0.0; 0.0 ]; [ [ 1.0; -0.5 ] ], [ 0.0 ] ]
+
+    for _, result in ends Nominal nothing [ 0.0 ] 1.0 do
+        Assert.That(result.Result.Bound.Value, Is.LessThan 1e-12)
+
+[<Test>]
+let ``Exact ends: neurons that are equal after rounding are not taken for one`` () =
+    // relu(x + 1 + d) − relu(x + 1), around 1: where the kinks lie, at −1 − d and −1, the sums round to the same numbers.
+    let d = 1e-17
+    let sliver = chain [ [ [ 1.0 ]; [ 1.0 ] ], [ d; 0.0 ]; [ [ 1.0; -1.0 ] ], [ 0.0 ] ]
+
+    ends Uniform sliver [ 1.0 ] 2.0
+    |> List.iter (fun (norm, result) -> Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo 1.0, $"{norm}"))
+
+[<Test>]
+let ``Exact ends: scales far from 1 change the constant by their product alone`` () =
+    let draw = Draw 5
+
+    for _ in 1..20 do
+        let rows outputs inputs =
+            List.init outputs (fun _ -> List.init inputs (fun _ -> draw.Gaussian()))
+
+        let first, second = rows 4 2, rows 2 4
+        let bias = List.init 4 (fun _ -> 0.3 * draw.Gaussian())
+        let input = [ draw.Gaussian(); draw.Gaussian() ]
+        let a, b = draw.Int(-480, 480), draw.Int(-480, 480)
+
+        let scaled exponent =
+            List.map (List.map (fun x -> Math.ScaleB(x, exponent)))
+
+        let plain = chain [ first, bias; second, [ 0.0; 0.0 ] ]
+
+        let extreme =
+            chain
+                [
+                    scaled a first, bias |> List.map (fun x -> Math.ScaleB(x, a))
+                    scaled b second, [ 0.0; 0.0 ]
+                ]
+
+        for definition in [ Nominal; Uniform ] do
+            for (norm, expected), (_, found) in
+                List.zip (ends definition plain input 0.5) (ends definition extreme input 0.5) do
+                let unit x = Math.ScaleB(x, -a - b)
+
+                Assert.That(
+                    unit found.Result.Bound.Value,
+                    Is.EqualTo(expected.Result.Bound.Value).Within(0.2).Percent,
+                    $"{norm} {definition}"
+                )
+
+                Assert.That(
+                    unit found.Result.Bound.Value,
+                    Is.GreaterThanOrEqualTo(expected.Lower.Value * (1.0 - 1e-9)),
+                    $"{norm} {definition}"
+                )
+
+[<Test>]
+let ``Exact ends: networks whose kinks all meet in the input close`` () =
+    for seed in 1..12 do
+        let draw = Draw seed
+        let inputs, widths = draw.Pick [ 2, [ 6 ]; 3, [ 7 ]; 2, [ 5; 4 ]; 3, [ 5; 3 ] ]
+
+        let rows outputs inputs =
+            List.init outputs (fun _ -> List.init inputs (fun _ -> draw.Gaussian()))
+
+        let network =
+            (inputs :: widths @ [ 2 ])
+            |> List.pairwise
+            |> List.map (fun (inputs, outputs) -> rows outputs inputs, List.replicate outputs 0.0)
+            |> chain
+
+        for definition in [ Nominal; Uniform ] do
+            for norm, result in ends definition network (List.replicate inputs 0.0) 1.0 do
+                Assert.That(result.Gap, Is.LessThan 2e-3, $"seed {seed}, {norm}, {definition}: {result.Explanation}")

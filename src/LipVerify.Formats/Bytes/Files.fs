@@ -124,10 +124,12 @@ module Files =
     let parse parser (path: string) : Result<'a, LoadError> =
         parseAtMost limit "the most that is read" parser path
 
-    // Renaming over a device or a descriptor would replace it by a plain file.
-    let private isDevice (path: string) =
-        path.StartsWith("/dev/", StringComparison.Ordinal)
-        || path.StartsWith("/proc/", StringComparison.Ordinal)
+    /// Whether the path names a device or a descriptor, which is written in place: renaming over it would replace it by a plain file.
+    let isDevice (path: string) =
+        let full = Path.GetFullPath path
+
+        full.StartsWith("/dev/", StringComparison.Ordinal)
+        || full.StartsWith("/proc/", StringComparison.Ordinal)
 
     let private finalTarget (link: string) =
         match File.ResolveLinkTarget(link, returnFinalTarget = true) with
@@ -156,7 +158,7 @@ module Files =
                 else
                     finalTarget path
 
-            if isDevice (Path.GetFullPath path) then
+            if isDevice path then
                 use stream = new FileStream(path, FileMode.Open, FileAccess.Write)
                 stream.Write bytes.Span
             else

@@ -11,6 +11,14 @@ require_dotnet() {
   fi
 }
 
+# A checkout that cannot be written to runs what is built in it, but nothing can be built.
+require_writable() {
+  if ! { mkdir -p "$state" && : >>"$state/lock" && [ -w "$root/src" ]; } 2>/dev/null; then
+    echo "lipverify: $root cannot be written to, and what is built there is missing or older than its sources; build it as a user who may write there, or in a copy" >&2
+    exit 2
+  fi
+}
+
 # OpenBLAS is optional: without it the managed engine serves. Tried once a checkout; a failure is no error.
 install_openblas() {
   [ -e "$state/openblas-tried" ] && return
@@ -75,7 +83,7 @@ build_if_needed() {
     solution) build=build_solution ;;
   esac
   if is_built "$what"; then return; fi
-  mkdir -p "$state"
+  require_writable
   exec 9>"$state/lock"
   if command -v flock >/dev/null 2>&1; then flock 9; fi
   if is_built "$what"; then # by whoever held the lock

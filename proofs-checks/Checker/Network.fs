@@ -41,6 +41,24 @@ let private outputLimit = 1 <<< 27
 /// Extents beyond which an axis is refused.
 let private extentLimit = 1 <<< 20
 
+/// How deep series and sums may lie in each other: as deep as the engine takes them.
+let private nestingLimit = 256
+
+/// Taps of windows beyond which an axis or a pooling layer is refused: all of them are written down.
+let private tapLimit = 1 <<< 24
+
+/// A product of numbers of the file, which an integer may not hold, refused beyond a limit.
+let private sizeWithin limit what (factors: int list) =
+    if List.exists (fun factor -> factor < 1) factors then
+        refuse $"{what} of the network has a size below 1"
+
+    if factors |> List.fold (fun product factor -> product * float factor) 1.0 > float limit then
+        refuse $"{what} of the network has a size beyond {limit}, the most that this checker takes"
+
+    List.fold (*) 1 factors
+
+let private size = sizeWithin outputLimit
+
 /// Input positions of the taps of each window along an axis; outside the input they lie in the padding.
 let private windows numbers =
     match numbers with
@@ -70,6 +88,7 @@ let private windows numbers =
         let tap window tap =
             window * stride - padBefore + tap * dilation
 
+        sizeWithin tapLimit "an axis" [ count; kernel ] |> ignore
         Array.init count (fun window -> Array.init kernel (tap window)), input, padBefore, padAfter
     | _ -> refuse "an axis of the network is out of range"
 
@@ -103,13 +122,12 @@ let private convolution inChannels outChannels groups rowAxis columnAxis (weight
 
     let perGroup = inChannels / groups
 
-    if int64 outChannels * int64 perGroup * int64 kh * int64 kw <> int64 weights.Length then
+    if size "a convolution" [ outChannels; perGroup; kh; kw ] <> weights.Length then
         refuse "a convolution has the wrong number of weights"
 
+    let outputs = size "a convolution" [ outChannels; rows.Length; columns.Length ]
+    let inputs = size "a convolution" [ inChannels; height; width ]
     let positions = float rows.Length * float columns.Length
-
-    if float outChannels * positions > float outputLimit then
-        refuse "a convolution has too many outputs"
 
     let rowTaps, columnTaps = insideTaps height rows, insideTaps width columns
 
@@ -132,8 +150,8 @@ let private convolution inChannels outChannels groups rowAxis columnAxis (weight
         entries
 
     {
-        Inputs = inChannels * height * width
-        Outputs = outChannels * rows.Length * columns.Length
+        Inputs = inputs
+        Outputs = outputs
         Entries = float weights.Length * positions
         Row = row
         Factor = fun _ -> one
@@ -143,6 +161,10 @@ let private convolution inChannels outChannels groups rowAxis columnAxis (weight
 let private pooling channels rowAxis columnAxis =
     let rows, height, top, bottom = windows rowAxis
     let columns, width, left, right = windows columnAxis
+    let inputs = size "a pooling layer" [ channels; height; width ]
+
+    sizeWithin tapLimit "a pooling layer" [ channels; rows.Length; columns.Length; rows[0].Length; columns[0].Length ]
+    |> ignore
 
     let counted low high (taps: int[]) =
         taps |> Array.filter (fun t -> t >= -low && t < high) |> Array.length
@@ -161,10 +183,10 @@ let private pooling channels rowAxis columnAxis =
                         counted top (height + bottom) r * counted left (width + right) c
         |]
 
-    if channels < 1 || all |> Array.exists (fun (window, _) -> window.Length = 0) then
+    if all |> Array.exists (fun (window, _) -> window.Length = 0) then
         refuse "a pooling window is empty"
 
-    channels * height * width, all
+    inputs, all
 
 let private averagePooling channels rowAxis columnAxis padded =
     let inputs, windows = pooling channels rowAxis columnAxis
@@ -243,6 +265,9 @@ let private affine (tensors: Cursor<float[]>) scalings words =
         | "diagonal" :: _ -> diagonal (tensors.Next()), true
         | _ -> refuse "the network file has a linear map that is not known"
 
+    if scalings < 0 then
+        refuse "a layer has a number of scalings below 0"
+
     let scales = List.init scalings (fun _ -> tensors.Next())
     let bias = tensors.Next()
 
@@ -261,10 +286,10 @@ let parse (lines: string list) (tensors: float[][]) : int * Node =
         index <- index + 1
         Leaf(index, layer)
 
-    let rec node () =
+    let rec node depth =
         match lines.Next().Split ' ' |> List.ofArray with
-        | [ "series"; count ] -> Series(nodes count)
-        | [ "sum"; count ] when count <> "0" -> Sum(nodes count)
+        | [ "series"; count ] -> Series(nodes depth count)
+        | [ "sum"; count ] when count <> "0" -> Sum(nodes depth count)
         | "affine" :: scalings :: words -> leaf (affine tensors (integers [ scalings ]).Head words)
         | [ "relu" ] -> leaf Relu
         | "maxpool2d" :: words ->
@@ -277,13 +302,18 @@ let parse (lines: string list) (tensors: float[][]) : int * Node =
         | [ "identity" ] -> leaf Skip
         | line -> refuse $"a layer of kind {line.Head} is not covered by this checker"
 
-    and nodes count =
-        List.init (integers [ count ]).Head (fun _ -> node ())
+    and nodes depth count =
+        let count = (integers [ count ]).Head
+
+        if count < 0 || depth >= nestingLimit then
+            refuse $"series and sums of the network are nested more than {nestingLimit} deep, or have a count below 0"
+
+        List.init count (fun _ -> node (depth + 1))
 
     match lines.Next().Split ' ' |> List.ofArray with
     | "input" :: extents ->
-        let size = integers extents |> List.fold (*) 1
-        let root = node ()
+        let size = integers extents |> size "the input"
+        let root = node 0
         lines.Finish()
         tensors.Finish()
         size, root

@@ -5,6 +5,11 @@ module LipVerify.Checker.Program
 open System
 open LipVerify.Checker.Readers
 
+let private fail (problem: string) =
+    let onOneLine = problem |> String.map (fun c -> if Char.IsControl c then '?' else c)
+    Console.Error.WriteLine $"lipverify-checker: {onOneLine}"
+    2
+
 /// Checks the files and gives the exit code.
 let run (certificateFile: string) (networkFile: string) (inputFile: string option) (write: string -> unit) =
     let mutable accepted = true
@@ -14,9 +19,9 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
         write ((if holds then "holds     " else "REJECTED  ") + text)
 
     try
-        let bytes = readFile certificateFile
-        let network = readFile networkFile |> readNetwork
-        let input = inputFile |> Option.map (readFile >> readInput)
+        let bytes = Files.readCertificate certificateFile
+        let network = Files.read networkFile |> readNetwork
+        let input = inputFile |> Option.map (Files.read >> readInput)
 
         let promise =
             if MultiplierFile.isOne bytes then
@@ -38,9 +43,9 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
         write (if accepted then $"accepted: {promise}" else "rejected")
 
         if accepted then 0 else 1
-    with Unreadable problem ->
-        Console.Error.WriteLine $"lipverify-checker: {problem}"
-        2
+    with
+    | Unreadable problem -> fail problem
+    | :? OutOfMemoryException -> fail "there is not enough memory for this network"
 
 [<EntryPoint>]
 let main argv =

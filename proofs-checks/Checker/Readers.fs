@@ -168,6 +168,7 @@ let withJson what (bytes: byte[]) read =
     with
     | :? JsonException -> refuse $"{what} is not valid JSON"
     | :? InvalidOperationException
+    | :? IndexOutOfRangeException
     | :? Collections.Generic.KeyNotFoundException -> refuse $"{what} is not as it should be"
 
 /// The certificate in the bytes of its file.
@@ -257,11 +258,3 @@ let readInput (bytes: byte[]) : float[] * string =
 
     let values = ReadOnlySpan(bytes, start, bytes.Length - start)
     doubles values, Convert.ToHexStringLower(SHA256.HashData values)
-
-/// The bytes of a file.
-let readFile (path: string) =
-    try
-        File.ReadAllBytes path
-    with
-    | :? IOException
-    | :? UnauthorizedAccessException as failure -> refuse $"{path}: {failure.Message}"

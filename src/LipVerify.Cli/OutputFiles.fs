@@ -13,15 +13,21 @@ let private full (path: string) =
 
 let private sameFile a b = a <> "" && full a = full b
 
-/// Whether a file beside `path` can be made, which is how files are replaced, and the file itself be written.
+/// Whether a file beside `path` can be made, which is how files are replaced, and the file itself be written. Opening a pipe
+/// for writing alone would wait for a reader.
 let private tryWrite (path: string) =
     try
-        if File.Exists path then
-            use _ = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)
-            ()
+        let isReplaceable =
+            if File.Exists path && not (Files.isDevice path) then
+                use file =
+                    new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
+
+                file.CanSeek
+            else
+                true
 
         // A device is written in place.
-        if not ((full path).StartsWith("/dev/", StringComparison.Ordinal)) then
+        if not (Files.isDevice path) then
             let probe = $"{full path}.{Guid.NewGuid():N}.tmp"
 
             use _ =
@@ -36,7 +42,10 @@ let private tryWrite (path: string) =
 
             ()
 
-        Ok()
+        if isReplaceable then
+            Ok()
+        else
+            Error "this is a pipe; a regular file is needed, or a device as /dev/stdout"
     with
     | :? DirectoryNotFoundException -> Error "there is no such folder"
     | :? UnauthorizedAccessException -> Error "access is denied; check the permissions"

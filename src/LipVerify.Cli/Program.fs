@@ -113,7 +113,8 @@ let private printHelp argv (text: string) =
             yield ""
             yield! examples |> List.map (fun example -> "    " + example)
             yield ""
-            yield "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input."
+            yield
+                "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input, 3 an internal error, 130 ended by Ctrl-C."
         ]
 
     lines

@@ -93,9 +93,9 @@ public readonly record struct ConvolutionGeometry(
         Rows.Validate("rows");
         Columns.Validate("columns");
         if (Rows.CeilMode || Columns.CeilMode) throw new ArgumentException("a convolution has no ceil mode");
-        const long limit = int.MaxValue;
-        if ((long)InChannels * Rows.Input * Columns.Input > limit || (long)OutChannels * Rows.Output * Columns.Output > limit
-            || (long)OutChannels * (InChannels / Groups) * Rows.Kernel * Columns.Kernel > limit)
+        const double limit = int.MaxValue; // products in doubles: those of absurd numbers would wrap around
+        if ((double)InChannels * Rows.Input * Columns.Input > limit || (double)OutChannels * Rows.Output * Columns.Output > limit
+            || (double)OutChannels * (InChannels / Groups) * Rows.Kernel * Columns.Kernel > limit)
             throw new ArgumentException("the convolution is too large: a tensor would hold more than 2^31 values");
     }
 }
@@ -124,9 +124,11 @@ public readonly record struct PoolingGeometry(int Channels, WindowAxis Rows, Win
         Columns.Validate("columns");
         RequireContent(Rows, "rows");
         RequireContent(Columns, "columns");
-        const long limit = int.MaxValue;
-        if ((long)Channels * Rows.Input * Columns.Input > limit || (long)Channels * Rows.Output * Columns.Output > limit)
+        const double limit = int.MaxValue;
+        if ((double)Channels * Rows.Input * Columns.Input > limit || (double)Channels * Rows.Output * Columns.Output > limit)
             throw new ArgumentException("the pooling layer is too large: a tensor would hold more than 2^31 values");
+        if ((double)OutputSize * Rows.Kernel * Columns.Kernel > limit)
+            throw new ArgumentException("the pooling layer is too large: its windows would cover more than 2^31 values together");
     }
 
     /// <summary>Windows start further and further right: the last must start inside the input, and one that starts in the leading padding must have a tap inside.</summary>

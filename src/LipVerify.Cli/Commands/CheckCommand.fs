@@ -12,6 +12,12 @@ open LipVerify.Formats
 let private checker =
     Path.Combine(AppContext.BaseDirectory, "lipverify-checker.dll")
 
+let private requireChecker () =
+    if File.Exists checker then
+        Ok()
+    else
+        Error(Usage $"check needs its program, which is not there: {checker}; build the project anew")
+
 let private runtime () =
     match Environment.ProcessPath with
     | null -> "dotnet"
@@ -23,9 +29,15 @@ let private runChecker (files: string list) : Result<string * int, CommandError>
     start.RedirectStandardOutput <- true
     start.RedirectStandardError <- true
 
-    match Process.Start start with
-    | null -> Error(Usage "the checker does not start")
-    | running ->
+    let started =
+        try
+            Process.Start start |> Option.ofObj
+        with :? ComponentModel.Win32Exception ->
+            None
+
+    match started with
+    | None -> Error(Usage $"check needs the program \"{start.FileName}\", which does not start")
+    | Some running ->
         use running = running
         let problem = running.StandardError.ReadToEndAsync()
         let output = running.StandardOutput.ReadToEnd()
@@ -71,7 +83,11 @@ let private loadInput (settings: Settings) network =
 let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<int, CommandError> =
     let certificate = arguments.GetResult CheckArguments.Certificate
 
-    Session.loadModel settings (arguments.GetResult CheckArguments.Model)
+    requireChecker ()
+    |> Result.bind (fun () ->
+        Files.require CertificateFile.mostBytes "the most that a certificate takes" certificate
+        |> Result.mapError CommandError.File)
+    |> Result.bind (fun () -> Session.loadModel settings (arguments.GetResult CheckArguments.Model))
     |> Result.bind (fun network ->
         loadInput settings network
         |> Result.bind (fun input ->

@@ -52,7 +52,7 @@ let private compute (request: Request) (subject: CurvePoints.Subject) =
     match request.Destinations.Csv with
     | None -> Ok(CurvePoints.run plan subject [] ignore)
     | Some csv ->
-        CurveFile.identity request.Settings plan subject.Network subject.Input
+        CurveState.identity request.Settings plan subject.Network subject.Input
         |> CurveFile.openFor csv request.Destinations.Restart plan
         |> Result.bind (fun file ->
             use file = file
@@ -159,7 +159,7 @@ let private requestOf settings (arguments: ParseResults<CurveArguments>) =
 let private filesOf (destinations: Destinations) : OutputFiles.OutputFile list =
     [
         "--csv", destinations.Csv
-        "--csv (its state)", destinations.Csv |> Option.map CurveFile.statePath
+        "--csv (its state)", destinations.Csv |> Option.map CurveState.path
         "--plot", destinations.Plot
         "--html", destinations.Html
     ]

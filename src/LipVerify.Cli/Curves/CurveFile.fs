@@ -1,64 +1,12 @@
-/// The CSV file of a curve, which grows row by row, and beside it a file `F.state` that says what it was made from: an
-/// interrupted run goes on where it ended, and never with points of another network, input or setting.
+/// The CSV file of a curve, which grows row by row. With its state (`CurveState`) an interrupted run goes on where it ended,
+/// and never with points of another network, input or setting, or with rows that were changed.
 module LipVerify.Cli.CurveFile
 
 open System
 open System.IO
+open System.Security.Cryptography
 open System.Text
-open System.Text.Json
-open LipVerify.Core
 open LipVerify.Formats
-
-/// What the values of a curve depend on, by name.
-type Identity = (string * string) list
-
-let private schema = "lipverify/curve-state/1"
-
-/// The identity of a curve. The engine is not part of it: its rounding is within what the values promise.
-let identity (settings: Settings) (plan: CurvePlan) (network: Network) (input: Tensor) : Identity =
-    let certification = settings.Certification
-
-    [
-        "network", CanonicalNetwork.hash network
-        "input", CanonicalNetwork.inputHash input
-        "definition", BoundReport.definitionName settings.Definition
-        match settings.Enclosure with
-        | None
-        | Some Ball -> ()
-        | Some kind -> "enclosure", EnclosureKind.name kind
-
-        match settings.TimeLimit with
-        | None -> ()
-        | Some limit -> "time limit", Figure.exact limit.TotalSeconds
-
-        "radii", plan.Radii |> List.map Figure.exact |> String.concat " "
-        "methods", plan.Methods |> List.map CurveMethod.name |> String.concat " "
-        "samples", string plan.Samples
-        "starts", plan.Starts |> Option.map string |> Option.defaultValue "fitting"
-        "seed", string settings.Seed
-        "failure probability", Figure.exact certification.FailureProbability
-        "tolerance",
-        certification.Tolerance
-        |> Option.map Figure.exact
-        |> Option.defaultValue "by size"
-        "rigor",
-        (if certification.Deterministic then
-             "certified"
-         else
-             "probabilistic")
-    ]
-
-/// The file beside a CSV file that holds its identity.
-let statePath (csv: string) = csv + ".state"
-
-let private writeState csv (identity: Identity) =
-    JsonText.document (fun writer ->
-        JsonText.object writer (fun () ->
-            writer.WriteString("schema", schema)
-
-            for name, value in identity do
-                writer.WriteString(name, value)))
-    |> OutputFiles.write (statePath csv)
 
 let private guard path (action: unit -> Result<'a, CommandError>) =
     try
@@ -67,132 +15,131 @@ let private guard path (action: unit -> Result<'a, CommandError>) =
     | :? IOException
     | :? UnauthorizedAccessException as failure -> Error(CommandError.File(LoadError.file path failure.Message))
 
-let private restartHint = "name another file, or begin anew with --restart"
+/// What is kept of a file: its first rows, the bytes that they take up with the header, and the hash of these.
+[<NoComparison; NoEquality>]
+type private Kept =
+    {
+        Rows: CurveRow list
+        Length: int64
+        Hash: IncrementalHash
+    }
 
-let private foreign csv =
-    Error(
-        CommandError.File(
-            LoadError.file csv $"the file exists, and no interrupted curve is known to have written it; {restartHint}"
-        )
-    )
+let private nothing () =
+    {
+        Rows = []
+        Length = 0L
+        Hash = IncrementalHash.CreateHash HashAlgorithmName.SHA256
+    }
 
-let private readState csv : Result<Map<string, string>, CommandError> =
-    try
-        use document = JsonDocument.Parse(File.ReadAllText(statePath csv))
+/// The rows that have a digest, if it is theirs.
+let private keep csv (plan: CurvePlan) (digests: string[]) (bytes: byte[]) =
+    match CurveState.wholeLines bytes |> Array.truncate (1 + digests.Length) with
+    | [||] -> Ok(nothing ())
+    | lines when lines[0] + "\n" <> CurveRow.header -> CurveState.foreign csv
+    | lines ->
+        let rows = lines[1..]
+        let written = lines |> Array.map (fun line -> line + "\n") |> String.concat ""
+        let kept = nothing ()
+        kept.Hash.AppendData(Encoding.UTF8.GetBytes written)
+        let points = rows |> List.ofArray |> List.choose CurveRow.tryParse
 
-        [
-            for property in document.RootElement.EnumerateObject() -> property.Name, property.Value.ToString()
-        ]
-        |> Map.ofList
-        |> Ok
-    with
-    | :? JsonException
-    | :? InvalidOperationException -> foreign csv
-
-let private compare csv (identity: Identity) (state: Map<string, string>) =
-    let shown (value: string) =
-        if value.Length > 24 || value = "" then
-            ""
+        if rows.Length > 0 && digests[rows.Length - 1] <> CurveState.digest kept.Hash then
+            CurveState.changed csv
+        elif (points |> List.map _.Point) <> List.truncate rows.Length plan.Points then
+            CurveState.foreign csv
         else
-            $" ({value})"
+            Ok
+                { kept with
+                    Rows = points
+                    Length = int64 (Encoding.UTF8.GetByteCount written)
+                }
 
-    let difference =
-        identity
-        |> List.tryFind (fun (name, value) -> Map.tryFind name state <> Some value)
-        |> Option.orElse (
-            Map.toList state
-            |> List.tryFind (fun (name, _) -> name <> "schema" && not (List.exists (fst >> (=) name) identity))
-            |> Option.map (fun (name, _) -> name, "")
-        )
+/// A CSV file and its state that are open for more rows.
+type Growing private (csv: FileStream, state: FileStream, kept: CurveRow list, hash: IncrementalHash) =
 
-    match difference with
-    | None when Map.tryFind "schema" state = Some schema -> Ok()
-    | None -> foreign csv
-    | Some(name, value) ->
-        let old = Map.tryFind name state |> Option.defaultValue ""
-
-        Error(
-            CommandError.File(
-                LoadError.file
-                    csv
-                    $"the file was made with another {name}{shown old}, not that of this command{shown value}; {restartHint}"
-            )
-        )
-
-/// The rows in a text, and the length in bytes of what they take up: a line that was cut off is left out.
-let private parse csv (plan: CurvePlan) (text: string) =
-    let whole = text.Substring(0, text.LastIndexOf '\n' + 1)
-    let lines = whole.Split('\n', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
-
-    let rec take (points: CurvePoint list) (lines: string list) rows =
-        match points, lines with
-        | _, [] -> Some(List.rev rows)
-        | point :: points, line :: lines ->
-            match CurveRow.tryParse line with
-            | Some row when row.Point = point -> take points lines (row :: rows)
-            | _ -> None
-        | [], _ -> None
-
-    match lines with
-    | [] -> Ok([], 0L)
-    | header :: lines when header + "\n" = CurveRow.header ->
-        match take plan.Points lines [] with
-        | Some rows -> Ok(rows, int64 (Encoding.UTF8.GetByteCount whole))
-        | None ->
-            Error(
-                CommandError.File(LoadError.file csv $"the rows are not those that this command writes; {restartHint}")
-            )
-    | _ -> foreign csv
-
-/// A CSV file that is open for more rows.
-type Growing private (stream: FileStream, rows: CurveRow list) =
+    let append (text: string) =
+        let bytes = Encoding.UTF8.GetBytes text
+        csv.Write bytes
+        csv.Flush()
+        hash.AppendData bytes
 
     /// The rows that were there.
-    member _.Rows = rows
+    member _.Rows = kept
 
-    /// Adds a row: one write, so that the file ends with a whole line at any time.
+    /// Adds a row: one write, so that the file ends with a whole line at any time, and then its digest.
     member _.Add(row: CurveRow) =
-        stream.Write(Encoding.UTF8.GetBytes(CurveRow.line row))
-        stream.Flush()
+        append (CurveRow.line row)
+        state.Write(Encoding.ASCII.GetBytes(CurveState.digest hash + "\n"))
+        state.Flush()
 
-    /// Opens the file at the end of `rows`, which take up `length` bytes, and writes the header where nothing is there.
-    static member internal Open(csv: string, rows, length: int64) =
-        let stream =
-            new FileStream(csv, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read)
+    /// Opens the files behind what is kept of them, and writes the header where nothing is there.
+    static member internal Open(path: string, stateLength: int64, rows, length: int64, hash) =
+        let openAt path (length: int64) =
+            let stream =
+                new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read)
 
-        stream.SetLength length
-        stream.Seek(0L, SeekOrigin.End) |> ignore
+            stream.SetLength length
+            stream.Seek(0L, SeekOrigin.End) |> ignore
+            stream.Flush(flushToDisk = true)
+            stream
+
+        let csv = openAt path length
+
+        // Digests of rows that are computed again must be gone for good before those rows come.
+        let state =
+            try
+                openAt (CurveState.path path) stateLength
+            with _ ->
+                csv.Dispose()
+                reraise ()
+
+        let file = new Growing(csv, state, rows, hash)
 
         if length = 0L then
-            stream.Write(Encoding.UTF8.GetBytes CurveRow.header)
-            stream.Flush()
+            file.Begin()
 
-        new Growing(stream, rows)
+        file
+
+    member private _.Begin() = append CurveRow.header
 
     interface IDisposable with
-        member _.Dispose() = stream.Dispose()
+        member _.Dispose() =
+            csv.Dispose()
+            state.Dispose()
+            hash.Dispose()
+
+let private openBehind csv identity (kept: Kept) =
+    guard csv (fun () ->
+        Ok(Growing.Open(csv, CurveState.length identity kept.Rows.Length, kept.Rows, kept.Length, kept.Hash)))
 
 /// Old rows go before the new state comes, so that no crash can leave them under it.
 let private fresh csv identity =
     guard csv (fun () ->
         use _ = new FileStream(csv, FileMode.Create, FileAccess.Write, FileShare.Read)
         Ok())
-    |> Result.bind (fun () -> writeState csv identity)
-    |> Result.bind (fun () -> guard csv (fun () -> Ok(Growing.Open(csv, [], 0L))))
+    |> Result.bind (fun () -> CurveState.write csv identity)
+    |> Result.bind (fun () -> openBehind csv identity (nothing ()))
 
-let private resume csv plan identity =
-    readState csv
-    |> Result.bind (compare csv identity)
-    |> Result.bind (fun () -> guard csv (fun () -> parse csv plan (File.ReadAllText csv)))
-    |> Result.bind (fun (rows, length) -> guard csv (fun () -> Ok(Growing.Open(csv, rows, length))))
+/// Several times what a row takes.
+let private mostBytes (plan: CurvePlan) = 512L * (2L + int64 plan.Points.Length)
+
+let private resume csv (plan: CurvePlan) identity =
+    CurveState.read csv plan.Points.Length identity
+    |> Result.bind (fun digests ->
+        Files.readAtMost (mostBytes plan) "more than the rows of this curve take" csv
+        |> Result.mapError CommandError.File
+        |> Result.bind (keep csv plan digests))
+    |> Result.bind (openBehind csv identity)
 
 /// Opens the file of a curve: a new one, or with `restart` in place of an old one, or the one that the same command left behind.
-let openFor csv restart (plan: CurvePlan) (identity: Identity) : Result<Growing, CommandError> =
+let openFor csv restart (plan: CurvePlan) (identity: CurveState.Identity) : Result<Growing, CommandError> =
     let hasRows = File.Exists csv && FileInfo(csv).Length > 0L
 
-    if restart || not hasRows then
+    if Files.isDevice csv then
+        Error(CommandError.File(LoadError.file csv "a curve goes on from its rows; --csv needs a regular file"))
+    elif restart || not hasRows then
         fresh csv identity
-    elif File.Exists(statePath csv) then
+    elif File.Exists(CurveState.path csv) then
         resume csv plan identity
     else
-        foreign csv
+        CurveState.foreign csv

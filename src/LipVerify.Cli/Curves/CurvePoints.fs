@@ -71,6 +71,17 @@ let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
             Seconds = clock.Elapsed.TotalSeconds
         }
 
+/// A slope that is attained in a ball is attained in every larger one around the same centre: where the search of a lower bound
+/// finds less than its row at the radius before, that row's value holds here too, with its rigor.
+let private carriedFrom (before: CurveRow option) (row: CurveRow) =
+    match before with
+    | Some before when CurveMethod.side row.Point.Method = Lower && before.Value > row.Value ->
+        { row with
+            Value = before.Value
+            Rigor = before.Rigor
+        }
+    | _ -> row
+
 /// Seconds that points will take, from the mean of those of the same method so far; the global bound is computed once.
 let private remaining (finished: CurveRow seq) (points: CurvePoint list) =
     let means =
@@ -104,13 +115,16 @@ let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoi
     $"{Progress.bar rows.Count total} {rows.Count} of {total} points{rest}  radius {point.Radius:G4}, {CurveMethod.name point.Method}"
 
 /// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
-/// it is finished. The draws of a point depend on the point alone, so that it does not matter where a run was interrupted.
+/// it is finished. A row depends on its point and the rows before alone, so that it does not matter where a run was interrupted.
 /// Gives all rows.
 let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> unit) : CurveRow list =
     let rows = ResizeArray finished
 
-    let known method =
-        rows |> Seq.tryFind (fun row -> row.Point.Method = method)
+    /// The row of a method at the largest radius so far, which is at most those to come.
+    let latest method =
+        match rows.FindLastIndex(fun row -> row.Point.Method = method) with
+        | -1 -> None
+        | index -> Some rows[index]
 
     let rec go points =
         match points with
@@ -128,9 +142,9 @@ let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> u
                 }
 
             let row =
-                match point.Method, known GlobalBound with
+                match point.Method, latest point.Method with
                 | GlobalBound, Some row -> { row with Point = point }
-                | _ -> rowOf plan subject point
+                | _, before -> rowOf plan subject point |> carriedFrom before
 
             emit row
             rows.Add row

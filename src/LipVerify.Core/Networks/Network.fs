@@ -59,11 +59,20 @@ type Network =
 
 module Network =
 
+    /// The most layers of a network, many times those of the deepest that are trained. Walks over a network take a time and
+    /// a depth of calls that grow with it.
+    let mostLayers = 10_000
+
+    /// How deep series and sums may lie in each other, so that no walk over the tree runs out of stack.
+    let mostNesting = 256
+
     let private describe index (name: string) problem = $"layer {index} ({name}) {problem}"
 
-    /// Places `block` from position `index` on: the node, its output shape and the next position.
-    let rec private place input index block =
+    /// Places `block`, which lies in `depth` others, from position `index` on: the node, its output shape and the next position.
+    let rec private place depth input index block =
         match block with
+        | _ when depth > mostNesting -> Error $"series and sums are nested more than {mostNesting} deep"
+        | Step _ when index >= mostLayers -> Error $"there are more than {mostLayers} layers, the most that is taken"
         | Step(name, layer) ->
             match Layer.nonFinite layer, Layer.outputShape input layer with
             | Some place, _ -> Error(describe index name $"has {place} that are NaN or infinite")
@@ -81,23 +90,23 @@ module Network =
                 Ok(Leaf placed, output, index + 1)
         | Series blocks ->
             (Ok([], input, index), blocks)
-            ||> List.fold placeNext
+            ||> List.fold (placeNext (depth + 1))
             |> Result.map (fun (nodes, shape, next) -> Chain(List.rev nodes), shape, next)
         | Sum [] -> Error $"the sum at position {index} has no branch"
-        | Sum(first :: rest) -> placeSum input index first rest
+        | Sum(first :: rest) -> placeSum (depth + 1) input index first rest
 
     /// Places a block behind those already placed (last first).
-    and private placeNext placed block =
+    and private placeNext depth placed block =
         placed
         |> Result.bind (fun (nodes, shape, index) ->
-            place shape index block
+            place depth shape index block
             |> Result.map (fun (node, output, next) -> node :: nodes, output, next))
 
-    and private placeSum input index first rest =
+    and private placeSum depth input index first rest =
         let add state block =
             state
             |> Result.bind (fun (nodes, shape, next) ->
-                place input next block
+                place depth input next block
                 |> Result.bind (fun (node, output, next) ->
                     if output = shape then
                         Ok(node :: nodes, shape, next)
@@ -106,7 +115,7 @@ module Network =
                             $"the branches of the sum at position {index} give {Shape.text shape} and {Shape.text output}"))
 
         let start =
-            place input index first
+            place depth input index first
             |> Result.map (fun (node, output, next) -> [ node ], output, next)
 
         (start, rest)
@@ -118,7 +127,7 @@ module Network =
         if List.isEmpty inputShape || List.exists (fun extent -> extent < 1) inputShape then
             Error $"the input shape must have positive extents, not {Shape.text inputShape}"
         else
-            place inputShape 0 block
+            place 0 inputShape 0 block
             |> Result.map (fun (node, output, _) ->
                 {
                     Root = node

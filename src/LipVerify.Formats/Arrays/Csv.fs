@@ -5,6 +5,15 @@ open System.Globalization
 open System.Text
 open LipVerify.Core
 
+/// How many values there is use for, and why no more.
+type Capacity =
+    {
+        /// The most values.
+        Most: int
+        /// What follows "more than N values, " in a message.
+        Reason: string
+    }
+
 /// Reads tables of numbers as text: fields apart by commas, semicolons or white space, decimals with a point.
 module Csv =
 
@@ -67,14 +76,20 @@ module Csv =
         | None when field.IsEmpty -> Error "the field is empty; a number is needed"
         | None -> Error $"'{shown field}' is not a number; decimals take a point, as in 0.5"
 
-    /// The numbers of a line, or the column that is none.
-    let private readLine (line: ReadOnlyMemory<byte>) =
-        let readField i field =
-            number field |> Result.mapError (fun problem -> i + 1, problem)
+    /// Appends the numbers of a line to `values`, which `capacity` bounds, and gives their count, or the column that is wrong.
+    let private readLine capacity (values: ResizeArray<float>) (line: ReadOnlyMemory<byte>) =
+        let readField (i, field) =
+            if values.Count = capacity.Most then
+                Error(i + 1, $"the table has more than {capacity.Most} values, {capacity.Reason}")
+            else
+                number field
+                |> Result.map values.Add
+                |> Result.mapError (fun problem -> i + 1, problem)
 
         separatorOf line
         |> Result.mapError (fun problem -> 1, problem)
-        |> Result.bind (fun separator -> fields separator line |> Seq.mapi readField |> traverse id)
+        |> Result.bind (fun separator -> fields separator line |> Seq.indexed |> traverse readField)
+        |> Result.map Array.length
 
     // A first line in which no field is a number names the columns.
     let private isHeader (line: ReadOnlyMemory<byte>) =
@@ -101,24 +116,24 @@ module Csv =
 
         (bytes, 1) |> Seq.unfold next |> Seq.filter (snd >> isSkipped >> not)
 
-    /// The rows of a table whose lines all have the same number of fields.
-    let private readRows source (lines: (int * ReadOnlyMemory<byte>) seq) =
-        let columns = ref 0
+    /// The values of a table whose lines all have the same number of fields, row by row, and that number.
+    let private readRows capacity source (lines: (int * ReadOnlyMemory<byte>) seq) =
+        let values = ResizeArray()
+        let mutable columns = 0
 
         lines
         |> traverse (fun (lineNumber, line) ->
             let fail (column: int) problem =
                 Error(LoadError.at source $"line {lineNumber}, column {column}" problem)
 
-            match readLine line with
+            match readLine capacity values line with
             | Error(column, problem) -> fail column problem
-            | Ok row when columns.Value > 0 && row.Length <> columns.Value ->
-                fail
-                    (min row.Length columns.Value + 1)
-                    $"a row of length {row.Length} after rows of length {columns.Value}"
-            | Ok row ->
-                columns.Value <- row.Length
-                Ok row)
+            | Ok length when columns > 0 && length <> columns ->
+                fail (min length columns + 1) $"a row of length {length} after rows of length {columns}"
+            | Ok length ->
+                columns <- length
+                Ok())
+        |> Result.map (fun _ -> values.ToArray(), columns)
 
     let private withoutMark (bytes: ReadOnlyMemory<byte>) =
         if bytes.Span.StartsWith(ReadOnlySpan [| 0xEFuy; 0xBBuy; 0xBFuy |]) then
@@ -126,9 +141,7 @@ module Csv =
         else
             bytes
 
-    /// The table in the bytes of a text: a vector where it has one row or one column, otherwise rows × columns. Empty lines,
-    /// lines that start with `#`, and a first line without any number are skipped. `source` names the file in messages.
-    let parse (source: string) (bytes: ReadOnlyMemory<byte>) : Result<Tensor, LoadError> =
+    let private readTable capacity (source: string) (bytes: ReadOnlyMemory<byte>) : Result<Tensor, LoadError> =
         let lines = linesOf (withoutMark bytes)
 
         let numbers =
@@ -136,13 +149,31 @@ module Csv =
             | Some(_, first) when isHeader first -> Seq.tail lines
             | _ -> lines
 
-        readRows source numbers
-        |> Result.bind (fun rows ->
-            match rows with
-            | [||] -> Error(LoadError.file source "the file has no numbers")
-            | [| row |] -> Ok(Tensor.vector row)
-            | rows when rows[0].Length = 1 -> Ok(Tensor.vector (Array.concat rows))
-            | rows -> Ok(Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows)))
+        readRows capacity source numbers
+        |> Result.bind (fun (values, columns) ->
+            match values.Length with
+            | 0 -> Error(LoadError.file source "the file has no numbers")
+            | count when columns = 1 || columns = count -> Ok(Tensor.vector values)
+            | count -> Ok(Tensor.ofArray [ count / columns; columns ] values))
 
-    /// The table in a text file.
-    let load (path: string) : Result<Tensor, LoadError> = Files.parse parse path
+    /// The table in the bytes of a text: a vector where it has one row or one column, otherwise rows × columns. Empty lines,
+    /// lines that start with `#`, and a first line without any number are skipped. `source` names the file in messages.
+    let parse source bytes : Result<Tensor, LoadError> =
+        readTable
+            {
+                Most = Array.MaxLength
+                Reason = "the most that is read"
+            }
+            source
+            bytes
+
+    /// More than a number, its separator and a fair share of comments take as text.
+    let private bytesPerValue = 64L
+
+    /// The table in a text file of at most as many values as there is capacity for. What is larger is not read to its end.
+    let load (capacity: Capacity) (path: string) : Result<Tensor, LoadError> =
+        Files.parseAtMost
+            (min Files.limit ((1L <<< 20) + bytesPerValue * int64 capacity.Most))
+            $"more than a table of {capacity.Most} values takes, {capacity.Reason}"
+            (readTable capacity)
+            path

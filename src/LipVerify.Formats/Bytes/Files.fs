@@ -1,6 +1,7 @@
 namespace LipVerify.Formats
 
 open System
+open System.Globalization
 open System.IO
 open LipVerify.Compute
 
@@ -9,6 +10,16 @@ module Files =
 
     /// The largest file that is read, in bytes: 2 GiB less 57 bytes, the longest array of the runtime.
     let limit = int64 Array.MaxLength
+
+    let private sizeText (bytes: int64) =
+        let unit, name =
+            if bytes < (1L <<< 30) then
+                1L <<< 20, "MiB"
+            else
+                1L <<< 30, "GiB"
+
+        let number = float bytes / float unit
+        number.ToString("0.#", CultureInfo.InvariantCulture) + $" {name}"
 
     let private describe (failure: exn) =
         match failure with
@@ -34,65 +45,91 @@ module Files =
         with failure when isExpected failure ->
             Error(LoadError.file path (describe failure))
 
-    let private tooLarge path =
-        Error(LoadError.file path "the file is larger than 2 GiB, the most that is read")
+    // What `git lfs` leaves in the place of a file until it is fetched.
+    let private isPointer (bytes: byte[]) =
+        ReadOnlySpan(bytes).StartsWith "version https://git-lfs.github.com/spec/v1"B
 
-    let private readSeekable path (stream: FileStream) =
-        if stream.Length > limit then
-            tooLarge path
+    let private nothingToRead (file: FileInfo) =
+        if isNull file.LinkTarget then
+            "the file is empty, or it is a device, pipe or socket; a regular file with content is needed"
         else
-            let bytes = LargeArrays.Allocate<byte>(int stream.Length)
-            stream.ReadExactly bytes
+            "the link leads to an empty file, a device or a pipe, or there is no such file; a regular file with content is needed"
+
+    /// The size of what a path leads to. Opening a pipe waits for a writer, and a device may never end: neither they nor sockets
+    /// have a size, so that they are refused unopened, as empty files are.
+    let private sizeOf path =
+        let file = FileInfo path
+
+        let target =
+            match file.ResolveLinkTarget(returnFinalTarget = true) with
+            | null -> file
+            | target -> FileInfo target.FullName
+
+        if not file.Exists then
+            Error(LoadError.file path "there is no such file")
+        elif not target.Exists || target.Length = 0L then
+            Error(LoadError.file path (nothingToRead file))
+        else
+            Ok target.Length
+
+    let private bytesOf path =
+        use stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1)
+        let bytes = LargeArrays.Allocate<byte>(int stream.Length)
+        stream.ReadExactly bytes
+
+        if isPointer bytes then
+            Error(
+                LoadError.file
+                    path
+                    "this is a Git LFS pointer in the place of the file; `git lfs pull` fetches the file"
+            )
+        else
             Ok bytes
 
-    // A pipe has no length: it is read block by block up to the limit.
-    let private readPipe path (stream: FileStream) =
-        use gathered = new MemoryStream()
-        let block = Array.zeroCreate<byte> 65536
-        let mutable count = stream.Read(block, 0, block.Length)
-
-        while count > 0 && gathered.Length + int64 count <= limit do
-            gathered.Write(block, 0, count)
-            count <- stream.Read(block, 0, block.Length)
-
-        if count > 0 then tooLarge path else Ok(gathered.ToArray())
-
-    /// All bytes of a file. Fails for a missing, unreadable, empty or too large file and for a folder.
-    let read (path: string) : Result<byte[], LoadError> =
-        let readAll () =
-            use stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1)
-
-            if stream.CanSeek then
-                readSeekable path stream
-            else
-                readPipe path stream
-
+    /// Fails unless the path leads to a regular file with content of at most `most` bytes; `reason` says why there are no more.
+    let require (most: int64) (reason: string) (path: string) : Result<unit, LoadError> =
         if String.IsNullOrEmpty path then
             Error(LoadError.file "\"\"" "a file name is needed")
         elif Directory.Exists path then
             Error(LoadError.file path "this is a folder; a file is needed")
         else
-            guard path readAll
-            |> Result.bind (fun bytes ->
-                if bytes.Length = 0 then
-                    Error(LoadError.file path "the file is empty")
+            guard path (fun () -> sizeOf path)
+            |> Result.bind (fun size ->
+                if size > most then
+                    Error(LoadError.file path $"the file is larger than {sizeText most}, {reason}")
                 else
-                    Ok bytes)
+                    Ok())
 
-    /// Reads a file and hands its bytes to a parser, which also learns the path for its messages.
-    let parse (parser: string -> ReadOnlyMemory<byte> -> Result<'a, LoadError>) (path: string) : Result<'a, LoadError> =
+    /// All bytes of a file that `require` lets pass.
+    let readAtMost most reason path : Result<byte[], LoadError> =
+        require most reason path
+        |> Result.bind (fun () -> guard path (fun () -> bytesOf path))
+
+    /// Reads a file of at most `most` bytes and hands its bytes to a parser, which also learns the path for its messages.
+    let parseAtMost
+        most
+        reason
+        (parser: string -> ReadOnlyMemory<byte> -> Result<'a, LoadError>)
+        (path: string)
+        : Result<'a, LoadError> =
         let parseAll bytes =
             try
                 parser path (ReadOnlyMemory<byte> bytes)
             with :? OutOfMemoryException as failure ->
                 Error(LoadError.file path (describe failure))
 
-        read path |> Result.bind parseAll
+        readAtMost most reason path |> Result.bind parseAll
 
-    // Renaming over a device or a descriptor would replace it by a plain file.
-    let private isDevice (path: string) =
-        path.StartsWith("/dev/", StringComparison.Ordinal)
-        || path.StartsWith("/proc/", StringComparison.Ordinal)
+    /// Reads a whole file and hands its bytes to a parser.
+    let parse parser (path: string) : Result<'a, LoadError> =
+        parseAtMost limit "the most that is read" parser path
+
+    /// Whether the path names a device or a descriptor, which is written in place: renaming over it would replace it by a plain file.
+    let isDevice (path: string) =
+        let full = Path.GetFullPath path
+
+        full.StartsWith("/dev/", StringComparison.Ordinal)
+        || full.StartsWith("/proc/", StringComparison.Ordinal)
 
     let private finalTarget (link: string) =
         match File.ResolveLinkTarget(link, returnFinalTarget = true) with
@@ -121,7 +158,7 @@ module Files =
                 else
                     finalTarget path
 
-            if isDevice (Path.GetFullPath path) then
+            if isDevice path then
                 use stream = new FileStream(path, FileMode.Open, FileAccess.Write)
                 stream.Write bytes.Span
             else

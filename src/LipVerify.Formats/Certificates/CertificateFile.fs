@@ -8,6 +8,15 @@ open LipVerify.Core
 
 let private options = JsonWriterOptions(Indented = true, NewLine = "\n")
 
+/// The most bytes of a certificate, as the checker takes them (docs/certificates.md).
+let mostBytes = 32L <<< 20
+
+let private ofCheckableSize (buffer: MemoryStream) =
+    if buffer.Length > mostBytes then
+        Error $"the certificate would have {buffer.Length} bytes, and the checker reads {mostBytes} at most"
+    else
+        Ok(buffer.ToArray())
+
 let private optionalNumber (writer: Utf8JsonWriter) (name: string) (value: float option) =
     match value with
     | Some value -> writer.WriteNumber(name, value)
@@ -74,7 +83,7 @@ let write (network: Network) (input: Tensor) (certificate: Certificate) : Result
         writeDocument writer network input certificate
         writer.Flush()
         buffer.WriteByte(byte '\n')
-        Ok(buffer.ToArray())
+        ofCheckableSize buffer
     else
         Error "the bound is not finite, so there is nothing to certify"
 
@@ -154,6 +163,6 @@ let writeMultipliers
         writeMultiplierDocument writer network input definition radius bound.Value witness
         writer.Flush()
         buffer.WriteByte(byte '\n')
-        Ok(buffer.ToArray())
+        ofCheckableSize buffer
     else
         Error "a multiplier is not finite, so there is nothing to certify"

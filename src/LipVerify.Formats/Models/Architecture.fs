@@ -3,40 +3,6 @@ namespace LipVerify.Formats
 open LipVerify.Core
 open LipVerify.Compute
 
-/// Extents of a square or rectangular window and how it moves, in elements: (vertical, horizontal).
-type WindowSpec =
-    {
-        /// Taps.
-        Kernel: int * int
-        /// Distance between neighbouring windows.
-        Stride: int * int
-        /// Virtual elements on each side.
-        Padding: int * int
-        /// Distance between neighbouring taps.
-        Dilation: int * int
-    }
-
-/// One layer of a known architecture. Names are prefixes of parameters in the state dict: `conv1` has `conv1.weight`.
-type LayerSpec =
-    /// A convolution with weights `name.weight`, shape `outputs × inputs/groups × kernel`, and, with `bias`, `name.bias`.
-    | Conv2d of name: string * inputs: int * outputs: int * window: WindowSpec * groups: int * bias: bool
-    /// A fully connected layer with weights `name.weight`, shape `outputs × inputs`, and, with `bias`, `name.bias`.
-    | Linear of name: string * inputs: int * outputs: int * bias: bool
-    /// Batch normalisation at inference: `weight`, `bias`, `running_mean`, `running_var` under `name`.
-    | BatchNorm2d of name: string * channels: int * epsilon: float
-    /// `max(x, 0)`.
-    | ReluLayer
-    /// Max pooling.
-    | MaxPool2d of window: WindowSpec * ceilMode: bool
-    /// Average pooling.
-    | AvgPool2d of window: WindowSpec * ceilMode: bool * countPadding: bool
-    /// Average pooling to the given output, whose extents must divide those of the input.
-    | AdaptiveAvgPool2d of height: int * width: int
-    /// All values in one row.
-    | Flatten
-    /// The identity at inference.
-    | Dropout
-
 /// A sequential architecture, to be filled with the tensors of a state dict.
 type Architecture =
     {
@@ -53,10 +19,14 @@ type ParameterSource = string -> Shape -> Result<Tensor, string>
 
 module Architecture =
 
+    /// The most values that the outputs of all layers have together: ten times those of VGG-16. A description of a few bytes
+    /// must not ask for more memory than there is.
+    let private mostValues = 1L <<< 28
+
     let private axis input (kernel, stride, padding, dilation, ceilMode) =
         WindowAxis(input, kernel, stride, padding, padding, dilation, ceilMode)
 
-    let private axes (height, width) window ceilMode =
+    let private axes (height, width) (window: WindowSpec) ceilMode =
         let part pick extent =
             axis extent (pick window.Kernel, pick window.Stride, pick window.Padding, pick window.Dilation, ceilMode)
 
@@ -86,17 +56,25 @@ module Architecture =
         | [ channels; height; width ] -> Ok struct (channels, height, width)
         | _ -> Error $"{name} needs an input channels × height × width, but gets {Shape.text shape}"
 
-    let private pooling name shape window ceilMode make =
+    /// An output of `values` values where there is room for as many: before it is allocated.
+    let private requireRoom room (values: int) =
+        require (int64 values <= room) (fun () ->
+            $"with its output of {values} values the layers have more than {mostValues} together, the most that is taken")
+
+    let private pooling room name shape window ceilMode make =
         result {
             let! struct (channels, height, width) = image name shape
             let struct (rows, columns) = axes (height, width) window ceilMode
-            return make (PoolingGeometry(channels, rows, columns))
+            let geometry = PoolingGeometry(channels, rows, columns)
+            geometry.Validate()
+            do! requireRoom room geometry.OutputSize
+            return make geometry
         }
 
     let private averagePooling countPadding geometry =
         Layer.linear (AveragePooling(AveragePooling.create geometry countPadding))
 
-    let private adaptivePooling shape (height, width) =
+    let private adaptivePooling room shape (height, width) =
         result {
             let! struct (channels, inHeight, inWidth) = image "adaptive average pooling" shape
 
@@ -110,34 +88,42 @@ module Architecture =
                 let part extent out =
                     WindowAxis(extent, extent / out, extent / out)
 
+                do! requireRoom room (channels * height * width)
                 return averagePooling false (PoolingGeometry(channels, part inHeight height, part inWidth width))
         }
 
-    let private layer (parameters: ParameterSource) (shape: Shape) spec =
+    /// The layer of `spec`, whose output has at most `room` values where they are allocated with it.
+    let private layer (parameters: ParameterSource) room (shape: Shape) spec =
         match spec with
         | Conv2d(name, inputs, outputs, window, groups, hasBias) ->
             result {
                 let! struct (_, height, width) = image name shape
                 let struct (rows, columns) = axes (height, width) window false
+                let geometry = ConvolutionGeometry(inputs, outputs, rows, columns, groups)
+                geometry.Validate()
+                do! requireRoom room geometry.OutputSize
 
                 let! weights =
                     parameters $"{name}.weight" [ outputs; inputs / groups; fst window.Kernel; snd window.Kernel ]
 
                 let! bias = bias parameters name outputs hasBias
-                return Layer.convolution (ConvolutionGeometry(inputs, outputs, rows, columns, groups)) weights bias
+                return Layer.convolution geometry weights bias
             }
         | Linear(name, inputs, outputs, hasBias) ->
             result {
+                do! requireRoom room outputs
                 let! weights = parameters $"{name}.weight" [ outputs; inputs ]
                 let! bias = bias parameters name outputs hasBias
                 return Layer.dense weights bias
             }
-        | BatchNorm2d(name, channels, epsilon) -> batchNorm parameters name channels epsilon shape
+        | BatchNorm2d(name, channels, epsilon) ->
+            requireRoom room (Shape.size shape)
+            |> Result.bind (fun () -> batchNorm parameters name channels epsilon shape)
         | ReluLayer -> Ok Relu
-        | MaxPool2d(window, ceilMode) -> pooling "max pooling" shape window ceilMode Layer.maxPooling
+        | MaxPool2d(window, ceilMode) -> pooling room "max pooling" shape window ceilMode Layer.maxPooling
         | AvgPool2d(window, ceilMode, countPadding) ->
-            pooling "average pooling" shape window ceilMode (averagePooling countPadding)
-        | AdaptiveAvgPool2d(height, width) -> adaptivePooling shape (height, width)
+            pooling room "average pooling" shape window ceilMode (averagePooling countPadding)
+        | AdaptiveAvgPool2d(height, width) -> adaptivePooling room shape (height, width)
         | Flatten -> Ok(Reshape [ Shape.size shape ])
         | Dropout -> Ok Identity
 
@@ -168,11 +154,13 @@ module Architecture =
         specs |> List.mapFold step Map.empty |> fst
 
     /// The layer of `spec`, with failed constructor checks turned into one line that names it.
-    let private tryLayer parameters shape index (name, spec) =
+    let private tryLayer parameters room shape index (name, spec) =
         let place problem = $"layer {index} ({name}): {problem}"
 
         try
-            layer parameters shape spec |> Result.mapError place
+            LayerSpec.validate spec
+            |> Result.bind (fun () -> layer parameters room shape spec)
+            |> Result.mapError place
         with
         | :? System.ArgumentException as failure -> Error(place failure.Message)
         | :? System.OverflowException -> Error(place "its tensors would hold more than 2^31 values")
@@ -181,21 +169,26 @@ module Architecture =
     let build (parameters: ParameterSource) (architecture: Architecture) : Result<Network, string> =
         let add state (index, (name, spec)) =
             result {
-                let! (steps, shape) = state
-                let! layer = tryLayer parameters shape index (name, spec)
+                let! (steps, shape, room) = state
+                let! layer = tryLayer parameters room shape index (name, spec)
 
                 let! output =
                     Layer.outputShape shape layer
                     |> Result.mapError (fun problem -> $"layer {index} ({name}) {problem}")
 
-                return Step(name, layer) :: steps, output
+                return Step(name, layer) :: steps, output, room - int64 (Shape.size output)
             }
 
-        result {
-            let! (steps, _) =
-                List.zip (names architecture.Layers) architecture.Layers
-                |> List.indexed
-                |> List.fold add (Ok([], architecture.Input))
+        let count = architecture.Layers.Length
 
-            return! Network.create architecture.Input (Series(List.rev steps))
-        }
+        if count > Network.mostLayers then
+            Error $"an architecture of {count} layers; at most {Network.mostLayers} are taken"
+        else
+            result {
+                let! (steps, _, _) =
+                    List.zip (names architecture.Layers) architecture.Layers
+                    |> List.indexed
+                    |> List.fold add (Ok([], architecture.Input, mostValues))
+
+                return! Network.create architecture.Input (Series(List.rev steps))
+            }

@@ -4,6 +4,7 @@ module LipVerify.Formats.ArchitectureFile
 open System
 open System.IO
 open System.Text.Json
+open LipVerify.Core
 
 /// Nesting that a description needs, with room to spare.
 let private options =
@@ -99,11 +100,7 @@ let private conv2d element =
         let! window = window false element
         let! groups = optional "groups" 1 asInt element
         let! bias = optional "bias" true asBool element
-
-        if groups < 1 || inputs % groups <> 0 then
-            return! Error $"\"groups\" ({groups}) must divide \"in\" ({inputs})"
-        else
-            return Conv2d(name, inputs, outputs, window, groups, bias)
+        return Conv2d(name, inputs, outputs, window, groups, bias)
     }
 
 let private linear element =
@@ -202,20 +199,29 @@ let private layer (element: JsonElement) =
                 return! Error $"\"type\" is \"{kind}\"; known are {known}"
             | Some known ->
                 do! requireKnownKeys kind ("type" :: known) element
-                return! layerOf kind element
+                let! spec = layerOf kind element
+                do! LayerSpec.validate spec
+                return spec
         }
 
-let private positive (extents: int list) =
-    if not extents.IsEmpty && List.forall (fun extent -> extent > 0) extents then
-        Ok()
-    else
+/// The most values of one input.
+let private mostInputs = 1 <<< 27
+
+let private inputShape (extents: int list) =
+    if extents.IsEmpty || List.exists (fun extent -> extent < 1) extents then
         Error "the extents must be positive"
+    else
+        match Extents.shape (List.map int64 extents) with
+        | Ok shape when Shape.size shape <= mostInputs -> Ok shape
+        | _ -> Error $"an input of {Shape.text extents} is too large; at most {mostInputs} values are taken"
 
 let private layersOf name (value: JsonElement) =
-    if value.ValueKind = JsonValueKind.Array && value.GetArrayLength() > 0 then
-        Ok(value.EnumerateArray() |> Seq.indexed)
-    else
+    if value.ValueKind <> JsonValueKind.Array || value.GetArrayLength() = 0 then
         Error $"\"{name}\" must be an array of at least one layer"
+    elif value.GetArrayLength() > Network.mostLayers then
+        Error $"there are {value.GetArrayLength()} layers; at most {Network.mostLayers} are taken"
+    else
+        Ok(value.EnumerateArray() |> Seq.indexed)
 
 let private parse path (root: JsonElement) : Result<Architecture, LoadError> =
     let at place outcome =
@@ -226,8 +232,8 @@ let private parse path (root: JsonElement) : Result<Architecture, LoadError> =
     else
         result {
             do! requireKnownKeys "an architecture" [ "input"; "layers" ] root |> at ""
-            let! input = required "input" asInts root |> at "input"
-            do! positive input |> at "input"
+            let! extents = required "input" asInts root |> at "input"
+            let! input = inputShape extents |> at "input"
             let! elements = required "layers" layersOf root |> at "layers"
 
             let! layers =
@@ -242,12 +248,20 @@ let private parse path (root: JsonElement) : Result<Architecture, LoadError> =
                 }
         }
 
+/// Room for as many layers as are taken, with more than a thousand bytes for each.
+let private mostBytes = 16L <<< 20
+
 /// Reads an architecture from a JSON file.
 let load (path: string) : Result<Architecture, LoadError> =
-    Files.read path
+    Files.readAtMost mostBytes "the most that a description takes" path
     |> Result.bind (fun bytes ->
         try
             use document = JsonDocument.Parse(ReadOnlyMemory bytes, options)
             parse path document.RootElement
         with :? JsonException as failure ->
-            Error(LoadError.at path $"line {failure.LineNumber.GetValueOrDefault() + 1L}" "this is not valid JSON"))
+            Error(
+                LoadError.at
+                    path
+                    $"line {failure.LineNumber.GetValueOrDefault() + 1L}"
+                    $"this is not valid JSON, or is nested more than {options.MaxDepth} deep"
+            ))

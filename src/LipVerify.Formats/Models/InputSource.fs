@@ -24,15 +24,44 @@ let private readNpz path =
                 LoadError.file path $"an input archive must hold one array, but this one holds {arrays.Length}: {names}"
             ))
 
-let private readers =
-    Map [ ".png", readPng; ".npy", Npy.load; ".npz", readNpz; ".csv", Csv.load ]
+/// The readers of formats. Text takes long to read, so that its reader learns how many values there is use for.
+let private readers: Map<string, Capacity -> string -> Result<Tensor, LoadError>> =
+    Map
+        [
+            ".png", (fun _ -> readPng)
+            ".npy", (fun _ -> Npy.load)
+            ".npz", (fun _ -> readNpz)
+            ".csv", Csv.load
+        ]
 
-let private read (path: string) =
+let private read capacity (path: string) =
     let extension = (string (Path.GetExtension path)).ToLowerInvariant()
 
     match Map.tryFind extension readers with
-    | Some reader -> reader path
+    | Some reader -> reader capacity path
     | None -> Error(LoadError.file path "an input is a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]")
+
+/// One input.
+let private single (expected: Shape) =
+    {
+        Most = Shape.size expected
+        Reason = $"and the network takes an input of {Shape.text expected}"
+    }
+
+/// The most inputs of a batch: half as many again as the usual sets for validation hold.
+let private mostInputs = 100_000
+
+/// The most values of a batch: one GiB of doubles.
+let private mostValues = 1 <<< 27
+
+let private batch (expected: Shape) =
+    let size = Shape.size expected
+
+    {
+        Most = max size (int (min (int64 mostInputs * int64 size) (int64 mostValues)))
+        Reason =
+            $"the most for a batch: {mostInputs} inputs, each of {Shape.text expected} for this network, and {mostValues} values"
+    }
 
 /// Equal shapes, or equal up to extents of 1, or one of them flat.
 let private fits (expected: Shape) (shape: Shape) =
@@ -69,7 +98,7 @@ let load (expected: Shape) preprocessing (source: string) : Result<Tensor, LoadE
     | Error problem when isGenerated source -> Error(LoadError.file source problem)
     | _ ->
         result {
-            let! tensor = read source
+            let! tensor = read (single expected) source
 
             let! normalised =
                 Preprocessing.apply preprocessing tensor
@@ -108,6 +137,14 @@ let private unbatch expected preprocessing path name (tensor: Tensor) : NamedInp
         }
 
     match tensor.Shape with
+    | count :: rest when count > mostInputs && not (fits expected tensor.Shape) && fits expected rest ->
+        [
+            {
+                Name = name
+                Values =
+                    Error(LoadError.file path $"a batch of {count} inputs; at most {mostInputs} are taken, so split it")
+            }
+        ]
     | count :: rest when not (fits expected tensor.Shape) && fits expected rest ->
         let values, size = Tensor.values tensor, Shape.size rest
 
@@ -123,7 +160,7 @@ let private inFile expected preprocessing (path: string) : NamedInput list =
                 | [| _, tensor |] -> [| path, tensor |]
                 | arrays -> arrays |> Array.map (fun (name, tensor) -> $"{path}:{name}", tensor))
         else
-            read path |> Result.map (fun tensor -> [| path, tensor |])
+            read (batch expected) path |> Result.map (fun tensor -> [| path, tensor |])
 
     match arrays with
     | Error error -> [ { Name = path; Values = Error error } ]

@@ -67,12 +67,14 @@ let ``An interrupted curve goes on where it ended, with the same values`` () =
         command whole |> succeeds |> ignore
         command parts |> succeeds |> ignore
         let lines = File.ReadAllLines parts
+        let state = File.ReadAllBytes(parts + ".state")
 
         // Any number of whole rows, and a row that a crash of the machine cut off.
         for kept in [ 0; 1; 2; 5; 12 ] do
             for tail in [ ""; lines[1].Substring(0, 7) ] do
                 let text = String.concat "" [ for line in lines[..kept] -> line + "\n" ]
                 File.WriteAllText(parts, text + (if kept < 12 then tail else ""))
+                File.WriteAllBytes(parts + ".state", state)
                 command parts |> succeeds |> ignore
                 Assert.That((rows parts = rows whole), $"{kept} rows")
                 // What was there is not computed anew: its times stay.
@@ -103,7 +105,11 @@ let ``A killed process leaves whole rows, and the same command goes on`` () =
         Assert.That(left, Does.EndWith "\n")
         run (command parts) |> succeeds |> ignore
         run (command whole) |> succeeds |> ignore
-        Assert.That(File.ReadAllText parts, Does.StartWith left)
+        // The last row may have been killed before its digest was written; it is computed again.
+        let finished =
+            String.concat "" [ for line in (lines left)[.. (lines left).Length - 2] -> line + "\n" ]
+
+        Assert.That(File.ReadAllText parts, Does.StartWith finished)
         Assert.That((rows parts = rows whole)))
 
 [<Test>]

@@ -200,6 +200,8 @@ let ``--output writes the document to a fresh file and over an old one`` () =
         File.Delete path
 
 [<TestCase("--help", "EXAMPLES")>]
+[<TestCase("--help", "3 an internal error, 130 ended by Ctrl-C")>]
+[<TestCase("curve --help", "3 an internal error, 130 ended by Ctrl-C")>]
 [<TestCase("info --help", "lipverify info ")>]
 [<TestCase("bound --help", "--radius")>]
 [<TestCase("bound --help", "lipverify bound ")>]

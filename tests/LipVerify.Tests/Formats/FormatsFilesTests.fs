@@ -32,6 +32,42 @@ let ``files that cannot be read say why`` () =
         StateDict.load "" |> shouldFail [ "a file name is needed" ]
         StateDict.load "a\000b" |> shouldFail [ "a?b" ])
 
+let private content = Files.parse (fun _ bytes -> Ok(bytes.ToArray()))
+
+[<Test>]
+let ``only regular files with content are read, and no other is opened`` () =
+    SpecialFiles.each ".pt" (fun path ->
+        match content path with
+        | Ok _ -> Assert.Fail path
+        | Error error ->
+            Assert.That(error.File, Is.EqualTo path)
+            Assert.That(error.Problem, Does.Contain("regular file with content").Or.Contain "folder"))
+
+[<Test>]
+let ``a link to a regular file is read`` () =
+    inFolder (fun folder ->
+        let target, link = Path.Combine(folder, "target"), Path.Combine(folder, "link")
+        File.WriteAllText(target, "content")
+        File.CreateSymbolicLink(link, "target") |> ignore
+        Assert.That((content link |> valueOf) = "content"B))
+
+[<Test>]
+let ``a Git LFS pointer is told apart in every format`` () =
+    inFolder (fun folder ->
+        let told name (load: string -> Result<unit, LoadError>) =
+            let path = Path.Combine(folder, name)
+            File.WriteAllText(path, SpecialFiles.pointer)
+            load path |> shouldFail [ name; "Git LFS pointer"; "git lfs pull" ]
+
+        for name in [ "m.onnx"; "m.pt"; "m.safetensors" ] do
+            let architecture = if name = "m.onnx" then None else Some "mnist-net"
+            told name (fun path -> ModelSource.load path architecture |> Result.map ignore)
+
+        for name in [ "x.png"; "x.npy"; "x.npz"; "x.csv" ] do
+            told name (InputSource.load [ 4 ] Preprocessing.none >> Result.map ignore)
+
+        told "a.json" (ArchitectureFile.load >> Result.map ignore))
+
 [<Test>]
 let ``a file over the limit is refused without reading it`` () =
     inFolder (fun folder ->

@@ -1,0 +1,208 @@
+/// What the checker's program does with files that are none, too large, or describe an absurd network.
+module LipVerify.Tests.CheckerLimitTests
+
+open System
+open System.IO
+open System.Text.RegularExpressions
+open NUnit.Framework
+open LipVerify.Core
+open LipVerify.Checker
+open LipVerify.Compute
+open LipVerify.Formats
+open LipVerify.Propositions
+open LipVerify.Tests.CheckerRuns
+
+let private inFolder (work: string -> unit) =
+    let folder = Directory.CreateTempSubdirectory "lipverify-checker-"
+
+    try
+        work folder.FullName
+    finally
+        folder.Delete true
+
+/// Runs the program's work in this process: exit code and lines on standard error.
+let private run certificate network input =
+    let error = Console.Error
+    use told = new StringWriter()
+
+    try
+        Console.SetError told
+        let code = Program.run certificate network input ignore
+
+        code,
+        told.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        |> List.ofArray
+    finally
+        Console.SetError error
+
+let private isRefused (parts: string list) outcome =
+    match outcome with
+    | 2, [ line: string ] ->
+        for part in parts do
+            Assert.That(line, Does.Contain part)
+    | code, lines -> Assert.Fail $"exit code {code}, {lines}"
+
+let private small =
+    Network.create [ 2 ] (Step("relu", Relu)) |> Result.toOption |> Option.get
+
+/// A certificate that is accepted, its network and its input.
+let private goodFiles folder =
+    let at name = Path.Combine(folder, name)
+    let input = Tensor.create [ 2 ] 1.0
+    let radius = Radius.create 0.5 |> Result.toOption |> Option.get
+
+    let certificate =
+        analytic Nominal small input radius
+        |> CertificateFile.write small input
+        |> Result.toOption
+        |> Option.get
+
+    File.WriteAllBytes(at "certificate.json", certificate)
+    File.WriteAllBytes(at "network.safetensors", CanonicalNetwork.write small)
+    File.WriteAllBytes(at "input.npy", Npy.write input)
+    at "certificate.json", at "network.safetensors", at "input.npy"
+
+[<Test>]
+let ``devices, pipes, sockets, folders and empty files are refused in each place`` () =
+    inFolder (fun folder ->
+        let certificate, network, input = goodFiles folder
+        let code, _ = run certificate network (Some input)
+        Assert.That(code, Is.Zero)
+
+        SpecialFiles.each ".npy" (fun path ->
+            run path network (Some input) |> isRefused [ path ]
+            run certificate path (Some input) |> isRefused [ path ]
+            run certificate network (Some path) |> isRefused [ path ]))
+
+[<Test>]
+let ``a link to a regular file is read, and a Git LFS pointer is told`` () =
+    inFolder (fun folder ->
+        let certificate, network, input = goodFiles folder
+        let link = Path.Combine(folder, "link")
+        File.CreateSymbolicLink(link, network) |> ignore
+        let code, _ = run certificate link (Some input)
+        Assert.That(code, Is.Zero)
+        File.WriteAllText(certificate, SpecialFiles.pointer)
+
+        run certificate network (Some input)
+        |> isRefused [ certificate; "git lfs pull" ])
+
+[<Test>]
+let ``a certificate of a hundred megabytes is not read`` () =
+    inFolder (fun folder ->
+        let certificate, network, input = goodFiles folder
+
+        // Sparse: it takes no space.
+        using (File.OpenWrite certificate) (fun stream -> stream.SetLength 100_000_000L)
+        let before = GC.GetAllocatedBytesForCurrentThread()
+
+        run certificate network (Some input)
+        |> isRefused [ certificate; "at most 33554432" ]
+
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(8L <<< 20)))
+
+[<Test>]
+let ``the engine writes no certificate that the checker does not read`` () =
+    Assert.That(CertificateFile.mostBytes, Is.EqualTo Files.mostOfCertificate)
+
+// -- networks -----------------------------------------------------------------------------------------------------
+
+/// Every kind of line with integers.
+let private lines =
+    [
+        "input 2 6 6"
+        "series 6"
+        "affine 1 conv2d 2 4 2 6 3 1 1 0 1 0 6 2 2 0 0 1 0"
+        "relu"
+        "maxpool2d 4 5 2 2 1 0 1 1 3 1 1 0 0 1 0"
+        "affine 0 avgpool2d 4 3 1 1 0 0 1 0 3 3 1 0 0 1 0 1"
+        "sum 2"
+        "affine 0 diagonal 12"
+        "identity"
+        "affine 0 dense 3 12"
+    ]
+
+let private tensors =
+    [| 24; 60; 60; 12; 12; 12; 36; 3 |]
+    |> Array.map (fun length -> Array.create length 0.5)
+
+let private parse lines =
+    LipVerify.Checker.Network.parse lines tensors
+
+let private telling =
+    [|
+        "-2147483648"
+        "-1"
+        "0"
+        "1"
+        "3"
+        "2097152"
+        "134217728"
+        "2147483647"
+        "99999999999"
+    |]
+
+[<Test>]
+let ``the network with every kind of line is read`` () = parse lines |> ignore
+
+[<Test>]
+let ``a network with absurd integers is read or refused`` () =
+    let text = String.Join("\n", lines)
+    let integers = Regex.Matches(text, @"(?<= )\d+") |> Array.ofSeq
+    let random = Random 7
+
+    let check (changes: (int * string) list) =
+        let changed =
+            (text, changes |> List.distinctBy fst |> List.sortByDescending fst)
+            ||> List.fold (fun text (at, number) ->
+                text.Remove(integers[at].Index, integers[at].Length).Insert(integers[at].Index, number))
+
+        let before = GC.GetAllocatedBytesForCurrentThread()
+
+        try
+            parse (List.ofArray (changed.Split '\n')) |> ignore
+        with Readers.Unreadable problem ->
+            Assert.That(problem, Is.Not.Empty)
+
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64L <<< 20), changed)
+
+    for at in 0 .. integers.Length - 1 do
+        for number in telling do
+            check [ at, number ]
+
+    for _ in 1..2000 do
+        check
+            [
+                for _ in 1 .. random.Next(2, 5) -> random.Next integers.Length, telling[random.Next telling.Length]
+            ]
+
+[<TestCase "series 1">]
+[<TestCase "sum 1">]
+let ``a network that is nested a million deep is refused`` (line: string) =
+    let lines = "input 2" :: List.replicate 1_000_000 line @ [ "relu" ]
+
+    match
+        try
+            LipVerify.Checker.Network.parse lines [||] |> Ok
+        with Readers.Unreadable problem ->
+            Error problem
+    with
+    | Ok _ -> Assert.Fail "expected a refusal"
+    | Error problem -> Assert.That(problem, Does.Contain "nested more than 256 deep")
+
+let private ofDepth depth =
+    (Step("relu", Relu), seq { 1..depth })
+    ||> Seq.fold (fun block _ -> Series [ block ])
+
+[<Test>]
+let ``the largest networks that the engine takes are checked`` () =
+    for block in
+        [
+            ofDepth Network.mostNesting
+            Series(List.replicate Network.mostLayers (Step("relu", Relu)))
+        ] do
+        let network = Network.create [ 2 ] block |> Result.toOption |> Option.get
+        let input = Tensor.create [ 2 ] 1.0
+
+        for certificate in certificates network input (Radius.create 0.5 |> Result.toOption |> Option.get) do
+            shouldBeAccepted network input certificate

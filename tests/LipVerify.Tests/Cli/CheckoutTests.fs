@@ -1,0 +1,44 @@
+/// The scripts at the root of a checkout.
+module LipVerify.Tests.CheckoutTests
+
+open System
+open System.Diagnostics
+open System.IO
+open NUnit.Framework
+open LipVerify.Tests.CliRun
+
+let private root = Path.GetFullPath(Path.Combine(samples, "..", ".."))
+
+let private runScript folder name =
+    let start = ProcessStartInfo("/bin/bash", [ Path.Combine(folder, name) ])
+    start.RedirectStandardOutput <- true
+    start.RedirectStandardError <- true
+    use running = Process.Start start |> nonNull
+    let error = running.StandardError.ReadToEndAsync()
+    let output = running.StandardOutput.ReadToEnd()
+    running.WaitForExit()
+
+    {
+        ExitCode = running.ExitCode
+        Output = output
+        Error = error.Result
+    }
+
+[<TestCase "lipverify">]
+[<TestCase "test">]
+let ``a checkout that cannot be written to, and is not built, says so`` (script: string) =
+    if OperatingSystem.IsWindows() then
+        Assert.Ignore "needs a POSIX shell"
+
+    inFolder (fun folder ->
+        for name in [ "lipverify"; "test"; "setup.sh" ] do
+            File.Copy(Path.Combine(root, name), Path.Combine(folder, name))
+
+        Directory.CreateDirectory(Path.Combine(folder, "src")) |> ignore
+        // Where the build would go nothing can be made, even by a user who may do anything.
+        File.WriteAllText(Path.Combine(folder, ".lipverify"), "")
+        let outcome = runScript folder script
+        Assert.That(outcome.ExitCode, Is.EqualTo 2, outcome.Error)
+        Assert.That(outcome.Output, Is.Empty)
+        Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+        Assert.That(outcome.Error, Does.Contain(folder).And.Contain "cannot be written to"))

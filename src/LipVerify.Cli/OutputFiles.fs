@@ -13,6 +13,10 @@ let private full (path: string) =
 
 let private sameFile a b = a <> "" && full a = full b
 
+/// Whether a path stands for a device, which is written in place: what it was given once cannot be taken back.
+let isDevice (path: string) =
+    (full path).StartsWith("/dev/", StringComparison.Ordinal)
+
 /// Whether a file beside `path` can be made, which is how files are replaced, and the file itself be written.
 let private tryWrite (path: string) =
     try
@@ -20,8 +24,7 @@ let private tryWrite (path: string) =
             use _ = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite)
             ()
 
-        // A device is written in place.
-        if not ((full path).StartsWith("/dev/", StringComparison.Ordinal)) then
+        if not (isDevice path) then
             let probe = $"{full path}.{Guid.NewGuid():N}.tmp"
 
             use _ =

@@ -21,6 +21,7 @@ module internal ExactBoxPairs =
         {
             Points: BoxPoints
             Radius: float
+            IsOver: unit -> bool
             mutable Lower: float
             mutable Best: float[] option
             mutable Upper: float
@@ -115,11 +116,16 @@ module internal ExactBoxPairs =
             | Some exceeds -> ExactRegion.decide UnitBox (Array.append cone.Cuts [| exceeds |])
 
         let rec bisect attained above =
-            if above <= attained * (1.0 + precision) then
+            let middle = 0.5 * (attained + above)
+
+            // Where numbers overflow the ends never meet; without a number between them there is nothing left to halve.
+            let isClosed =
+                above <= attained * (1.0 + precision)
+                || not (attained < middle && middle < above)
+
+            if isClosed || search.IsOver() then
                 above
             else
-                let middle = 0.5 * (attained + above)
-
                 match decide middle with
                 | Apart -> bisect attained middle
                 | Unknown -> bisect middle above
@@ -170,6 +176,7 @@ module internal ExactBoxPairs =
             {
                 Points = BoxPoints(chain, center, radius)
                 Radius = radius
+                IsOver = isOver
                 Lower = 0.0
                 Best = None
                 Upper = 0.0

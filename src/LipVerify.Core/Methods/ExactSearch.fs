@@ -2,7 +2,6 @@ namespace LipVerify.Core
 
 open System
 open System.Collections.Generic
-open System.Diagnostics
 
 /// What branch and bound found.
 [<NoComparison>]
@@ -41,6 +40,12 @@ module ExactSearch =
         match chain with
         | Ok _ -> { Starts = 24; Rounds = 4; Steps = 20 }
         | Error _ -> Effort.fitting network
+
+    /// The part of the time for the bound that branching starts from, which is all there will be where nothing is branched.
+    let internal partBefore (chain: Result<ReluChain, string>) =
+        match chain with
+        | Ok _ -> 1.0 / 3.0
+        | Error _ -> 2.0 / 3.0
 
     /// The enclosures of the pre-activations of a chain over the ball.
     let private enclose context (network: Network) input radius (chain: ReluChain) =
@@ -230,19 +235,17 @@ module ExactSearch =
         tolerance
         (limit: TimeSpan option)
         : ExactSearchResult =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-        let third = limit |> Option.map (fun limit -> limit / 3.0)
-        let start = LocalLipSdp.bound context definition network input radius third
+        let context = Context.within limit context
+        let isOver () = Context.isOver context
 
         let chain = ReluChain.branched context network radius
 
+        let start =
+            LocalLipSdp.bound (Context.withPart (partBefore chain) context) definition network input radius None
+
         let attained =
             LowerBounds.best
-                context
+                (Context.withPart 0.5 context)
                 Euclidean
                 definition
                 network
@@ -290,9 +293,10 @@ module ExactSearch =
         match chain with
         | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
         | Ok chain when definition = Nominal && areFew chain ->
-            match ExactPairs.local context network input radius with
-            | Error _ -> goOnBranching chain
-            | Ok bracket ->
+            match Context.attempt context (fun context -> ExactPairs.local context network input radius) with
+            | None
+            | Some(Error _) -> goOnBranching chain
+            | Some(Ok bracket) ->
                 outcome
                     start.Result
                     { lower with

@@ -19,7 +19,7 @@ type private Bracket =
     }
 
 /// Ends the search: the relative distance of both ends, and a number of trials.
-let private gap = 1e-5
+let private gap = 1e-3
 
 let private mostTrials = 48
 
@@ -77,27 +77,28 @@ let private next bracket =
         | _ -> None
 
 /// Searches for the largest radius over whose ball `margin` stays positive, from `start` on. `output` are the nominal outputs,
-/// and `margin` bounds the least margin of the given class from below. What it gives promises `rigor`. Fails for a single output.
+/// and `margin` bounds the least margin of the given class from below, or says that the time is over: then the largest radius so far has
+/// to do. What it gives promises `rigor`. Fails for a single output.
 let search
     (output: EnclosedTensor)
     (start: Radius)
     rigor
-    (margin: Radius -> int -> float)
+    (margin: Radius -> int -> float option)
     : Result<CertifiedRadius, string> =
     CertifiedRadius.withClasses output (fun () ->
         let label = CertifiedRadius.labelOf output
 
-        let rec run bracket =
-            match next bracket with
+        let rec run bracket at =
+            match
+                at
+                |> Option.bind (fun at ->
+                    margin (CertifiedRadius.asRadius at) label
+                    |> Option.map (fun margin -> { At = at; Margin = margin }))
+            with
             | None -> bracket
-            | Some at ->
-                add
-                    bracket
-                    {
-                        At = at
-                        Margin = margin (CertifiedRadius.asRadius at) label
-                    }
-                |> run
+            | Some trial ->
+                let bracket = add bracket trial
+                run bracket (next bracket)
 
         let nominal =
             {
@@ -105,21 +106,15 @@ let search
                 Margin = Propositions.topTwoGap output
             }
 
-        let first =
-            {
-                At = start.Value
-                Margin = margin start label
-            }
-
         let found =
-            {
-                Low = nominal
-                High = None
-                LowMoved = true
-                Trials = 0
-            }
-            |> fun bracket -> add bracket first
-            |> run
+            run
+                {
+                    Low = nominal
+                    High = None
+                    LowMoved = true
+                    Trials = 0
+                }
+                (Some start.Value)
 
         {
             Label = Some label
@@ -133,7 +128,7 @@ let search
     |> Result.map (fun found -> { found with Lipschitz = None })
 
 /// The radius that bounds on the margins by linear functions (`Margins`) certify around `input`: certified, whatever the size of
-/// the layers. Fails for a network with a single output.
+/// the layers. The time of the context ends the search with the largest radius shown so far. Fails for a network with a single output.
 let crown (context: Context) (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
     let output = EnclosedTensor.evaluate context network input
 
@@ -141,4 +136,5 @@ let crown (context: Context) (network: Network) (input: Tensor) : Result<Certifi
         let report (text: string) =
             context.Report $"radius {radius.Value:G6}: {text}"
 
-        Margins.worst { context with Report = report } network input radius label)
+        Context.attempt { context with Report = report } (fun context ->
+            Margins.worst context network input radius label))

@@ -203,7 +203,7 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Time_Limit _ ->
-                "seconds after which local-lipsdp, lipsdp-neuron and lipsdp-layer take the best bound proved by the multipliers so far (no limit; 120 for certify), seqlip those of each layer, exact the ends found so far (300), and recurjac the entries of the Jacobian bounded so far (no limit, and networks declined that would take minutes)."
+                "seconds after which a method gives the best that it has proved: bound (no limit; 300 for exact), certify (an input: no limit; 120 for crown and local-lipsdp), compare (60 a row), and local-lipsdp in a curve (no limit)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ ->

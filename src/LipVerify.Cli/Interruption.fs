@@ -12,12 +12,26 @@ let private grace = TimeSpan.FromSeconds 1.0
 
 let private source = new CancellationTokenSource()
 
-let mutable private told = 0
+let private gate = obj ()
 
-/// Says once that the work was cancelled.
+let mutable private isTold = false
+
+let mutable private lastWords: unit -> unit = ignore
+
+/// Runs `work`; where Ctrl-C ends it, `words` hand out what is finished by then, once, on whichever thread ends the process.
+let withLastWords (words: unit -> unit) (work: unit -> 'a) : 'a =
+    lock gate (fun () -> lastWords <- words)
+    let result = work ()
+    lock gate (fun () -> lastWords <- ignore)
+    result
+
+/// Says once that the work was cancelled, behind the last words of the work. Whoever comes second waits for them.
 let tell () =
-    if Interlocked.Exchange(&told, 1) = 0 then
-        Progress.say "cancelled"
+    lock gate (fun () ->
+        if not isTold then
+            isTold <- true
+            lastWords ()
+            Progress.say "cancelled")
 
 // The runtime calls this on a thread of its own, which may wait. Files are written whole or not at all, so that the
 // process may end anywhere. A second Ctrl-C does not wait.

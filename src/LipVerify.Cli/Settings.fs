@@ -76,10 +76,6 @@ module Settings =
     let enclosureWithoutSlopes =
         "--enclosure gives the method analytic its slopes; no other method has a use for it"
 
-    /// Why a time limit and methods that do not search exclude each other.
-    let timeLimitWithoutSearch =
-        "--time-limit ends the search for multipliers of the methods local-lipsdp, lipsdp-neuron, lipsdp-layer and seqlip, exact and the recursion of recurjac; no other method has a use for it"
-
     let private timeLimit text =
         match number "--time-limit" text with
         | Ok seconds when seconds >= 0.0 && seconds <= 1e9 -> Ok(Some(TimeSpan.FromSeconds seconds))

@@ -8,6 +8,10 @@ namespace LipVerify.Compute;
 /// </summary>
 public abstract unsafe class CpuEngine : IEngine
 {
+    private CancellationToken _cancellation;
+
+    private CpuEngine? _origin;
+
     private protected CpuEngine(int threads)
     {
         if (threads < 0) throw new ArgumentException($"the number of threads must not be negative, not {threads}", nameof(threads));
@@ -24,6 +28,18 @@ public abstract unsafe class CpuEngine : IEngine
     public int Threads { get; }
 
     private protected string ThreadsText => $"{Threads} {(Threads == 1 ? "thread" : "threads")}";
+
+    /// <inheritdoc/>
+    public IEngine Origin => _origin ?? this;
+
+    /// <inheritdoc/>
+    public IEngine EndedBy(CancellationToken cancellation)
+    {
+        var engine = (CpuEngine)MemberwiseClone();
+        engine._cancellation = cancellation;
+        engine._origin = _origin ?? this;
+        return engine;
+    }
 
     /// <inheritdoc/>
     public Storage Allocate(int length)
@@ -43,6 +59,7 @@ public abstract unsafe class CpuEngine : IEngine
         double[] result = Arguments.Matrix(c, m, n, nameof(c));
         Arguments.Apart(a, transposeA ? k : m, transposeA ? m : k, c, m, n, nameof(a), nameof(c));
         Arguments.Apart(b, transposeB ? n : k, transposeB ? k : n, c, m, n, nameof(b), nameof(c));
+        _cancellation.ThrowIfCancellationRequested();
         fixed (double* pa = left, pb = right, pc = result)
             MatrixProduct.Run(this, transposeA, transposeB, m, n, k, alpha, pa + a.Offset, a.Stride, pb + b.Offset, b.Stride, beta, pc + c.Offset, c.Stride);
     }
@@ -90,8 +107,8 @@ public abstract unsafe class CpuEngine : IEngine
 
     private bool TryFactor(SymmetricEnvelope envelope, BlockRows a, double sign, double shift, BlockRows l) =>
         Vector512.IsHardwareAccelerated
-            ? new EnvelopeCholesky<MicroKernel512>(envelope, a, sign, shift, l).TryFactor(Threads)
-            : new EnvelopeCholesky<MicroKernel256>(envelope, a, sign, shift, l).TryFactor(Threads);
+            ? new EnvelopeCholesky<MicroKernel512>(envelope, a, sign, shift, l).TryFactor(Threads, _cancellation)
+            : new EnvelopeCholesky<MicroKernel256>(envelope, a, sign, shift, l).TryFactor(Threads, _cancellation);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The lower triangle holds a value that is not finite.</exception>
@@ -104,6 +121,7 @@ public abstract unsafe class CpuEngine : IEngine
             for (int j = 0; j <= i; j++)
                 if (!double.IsFinite(values[i * n + j]))
                     throw new ArgumentException($"the matrix holds {values[i * n + j]} at ({i}, {j}); eigenvalues need finite values", nameof(a));
+        _cancellation.ThrowIfCancellationRequested();
         return n == 0 ? [] : Eigen(n, values, vectors);
     }
 
@@ -116,6 +134,7 @@ public abstract unsafe class CpuEngine : IEngine
         double[] input = Arguments.Host(x, (long)batch * geometry.InputSize), output = Arguments.Host(y, (long)batch * geometry.OutputSize);
         Arguments.Distinct(input, output, nameof(x), nameof(y));
         Arguments.Distinct(w, output, nameof(weights), nameof(y));
+        _cancellation.ThrowIfCancellationRequested();
         if (batch == 0) return;
         fixed (double* pw = w, px = input, py = output) new Convolution(geometry, batch).Run(this, pw, px, py);
     }
@@ -129,6 +148,7 @@ public abstract unsafe class CpuEngine : IEngine
         double[] output = Arguments.Host(y, (long)batch * geometry.OutputSize), input = Arguments.Host(x, (long)batch * geometry.InputSize);
         Arguments.Distinct(output, input, nameof(y), nameof(x));
         Arguments.Distinct(w, input, nameof(weights), nameof(x));
+        _cancellation.ThrowIfCancellationRequested();
         if (batch == 0) return;
         fixed (double* pw = w, px = input, py = output) new ConvolutionAdjoint(geometry, batch).Run(this, pw, py, px);
     }
@@ -144,6 +164,7 @@ public abstract unsafe class CpuEngine : IEngine
         if (places.Length != size) throw new ArgumentException($"places must hold {size} values, but holds {places.Length}", nameof(places));
         foreach (int place in places)
             if (place < -1 || place >= envelope.Order) throw new ArgumentException($"the Gram matrix has {envelope.Order} rows, but a place is {place}", nameof(places));
+        _cancellation.ThrowIfCancellationRequested();
         fixed (double* pw = w, pr = rows, pc = columns, pg = gram)
             new ConvolutionGram(geometry, overOutputs, places, envelope).Run(this, pw, pr, pc, pg);
     }
@@ -261,6 +282,7 @@ public abstract unsafe class CpuEngine : IEngine
         Arguments.Distinct(matrix, output, nameof(a), nameof(y));
         Arguments.Distinct(factors, output, nameof(s), nameof(y));
         Arguments.Distinct(input, output, nameof(x), nameof(y));
+        _cancellation.ThrowIfCancellationRequested();
         fixed (double* pa = matrix, ps = factors, px = input, py = output) GramProduct.Run(Threads, rows, columns, pa, ps, batch, px, py);
     }
 

@@ -26,13 +26,15 @@ internal sealed unsafe class EnvelopeCholesky<TKernel>(SymmetricEnvelope envelop
     /// False as soon as a pivot is not a positive finite number. The next diagonal block is factored as soon as its row is done, while
     /// other threads are still at the rows below.
     /// </summary>
-    public bool TryFactor(int threads)
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    public bool TryFactor(int threads, CancellationToken cancellation)
     {
         using var factor = new PackedFactor(envelope, TKernel.Rows);
         bool isDefinite = true;
         int[] below = new int[envelope.Blocks];
         for (int column = -1; column < envelope.Blocks - 1 && isDefinite; column++)
         {
+            cancellation.ThrowIfCancellationRequested();
             int current = column, next = column + 1, count = 0;
             for (int row = next; row < envelope.Blocks; row++)
                 if (row == next || IsCoupled(row, current))

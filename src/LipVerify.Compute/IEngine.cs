@@ -27,6 +27,15 @@ public interface IEngine
     /// <summary>The number of threads used inside an operation.</summary>
     int Threads { get; }
 
+    /// <summary>
+    /// The same engine, whose long operations end with <see cref="OperationCanceledException"/> once cancellation is asked for: before they
+    /// begin, and a factorisation also between two block columns. What they were to write is unspecified then.
+    /// </summary>
+    IEngine EndedBy(CancellationToken cancellation);
+
+    /// <summary>The engine that <see cref="EndedBy"/> was asked of, or this one: the same for all that share its memory.</summary>
+    IEngine Origin { get; }
+
     /// <summary>A block of zeros where this engine computes.</summary>
     Storage Allocate(int length);
 

@@ -39,6 +39,9 @@ module private Native =
     )
 
     [<DllImport(Library)>]
+    extern void Clp_setMaximumSeconds(nativeint model, double seconds)
+
+    [<DllImport(Library)>]
     extern int Clp_initialSolve(nativeint model)
 
     [<DllImport(Library)>]
@@ -65,26 +68,33 @@ let private load model (linear: LinearProgram) =
         linear.Right
     )
 
-let private solveWith model (linear: LinearProgram) =
+/// What `Clp_status` says of a run that found an optimum, and of one that was stopped.
+let private optimal, stopped = 0, 3
+
+let private solveWith model (limit: TimeSpan option) (linear: LinearProgram) =
     Native.Clp_setLogLevel(model, 0)
     load model linear
+
+    limit
+    |> Option.iter (fun limit -> Native.Clp_setMaximumSeconds(model, limit.TotalSeconds))
+
     Native.Clp_initialSolve model |> ignore
     let solution = Native.Clp_primalColumnSolution model
 
-    if Native.Clp_status model <> 0 then
-        Error "Clp found no optimal solution of the linear program"
-    else
+    match Native.Clp_status model with
+    | status when status = optimal || (status = stopped && limit.IsSome) ->
         Ok(Array.init linear.Columns.Length (NativePtr.get solution))
+    | _ -> Error "Clp found no optimal solution of the linear program"
 
-/// Solves a linear program.
-let solve (cancellation: CancellationToken) (linear: LinearProgram) : Result<float[], string> =
+/// Solves a linear program; gives what it has after `limit`.
+let solve (cancellation: CancellationToken) (limit: TimeSpan option) (linear: LinearProgram) : Result<float[], string> =
     cancellation.ThrowIfCancellationRequested()
 
     try
         let model = Native.Clp_newModel()
 
         try
-            solveWith model linear
+            solveWith model limit linear
         finally
             Native.Clp_deleteModel model
     with

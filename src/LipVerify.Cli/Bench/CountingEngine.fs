@@ -98,6 +98,9 @@ type CountingEngine(inner: IEngine) =
         member _.Name = inner.Name
         member _.Description = inner.Description
         member _.Threads = inner.Threads
+        // What such an engine does is not counted: nothing that is counted has a deadline.
+        member _.EndedBy cancellation = inner.EndedBy cancellation
+        member _.Origin = inner.Origin
         member _.Allocate length = inner.Allocate length
 
         member _.MatrixMultiply(transposeA, transposeB, m, n, k, alpha, a, b, beta, c) =

@@ -33,6 +33,13 @@ let private find (method: BoundMethod) query place =
         |> run query output
         |> Result.mapError (fun problem -> Usage $"--method {method.Name}: {problem}")
 
+/// What was bounded how, and that the time did not suffice where it did not.
+let private explain (query: BoundQuery) (found: BoundFound) =
+    match found.Explanation with
+    | how when not (Context.isOver query.Context) -> how
+    | Some how -> Some $"{how}; the time limit ended it"
+    | None -> Some "the time limit ended it: what was left is bounded coarsely"
+
 /// Computes a bound and times it; the output at the nominal input comes with it.
 let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) place =
     let clock = Stopwatch.StartNew()
@@ -52,7 +59,7 @@ let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) p
             Method = method.Name
             Enclosure = query.Enclosure
             Result = found.Result
-            Explanation = found.Explanation
+            Explanation = explain query found
             Lower = found.Lower
             Output =
                 place.Input
@@ -106,8 +113,6 @@ let private checkOptions (settings: Settings) (method: BoundMethod) certificate 
 
     if settings.Enclosure.IsSome && not method.TakesEnclosure then
         Error Settings.enclosureWithoutSlopes
-    elif settings.TimeLimit.IsSome && not method.Searches then
-        Error Settings.timeLimitWithoutSearch
     elif certificate && not method.HasCertificate then
         Error
             $"--certificate is there for the methods {BoundMethods.namesOf _.HasCertificate} only, not for {method.Name}"
@@ -169,12 +174,11 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
                         model
                         method
                         {
-                            Context = context
+                            Context = Context.within (settings.TimeLimit |> Option.orElse method.Patience) context
                             Network = network
                             Norm = settings.Norm
                             Definition = settings.Definition
                             Enclosure = settings.Enclosure |> Option.defaultValue Ball
-                            TimeLimit = settings.TimeLimit
                             NeedsWitness = certificate.IsSome
                         }
                         place

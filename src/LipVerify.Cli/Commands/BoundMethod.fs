@@ -3,7 +3,7 @@ namespace LipVerify.Cli
 open System
 open LipVerify.Core
 
-/// What a method is asked for, besides where.
+/// What a method is asked for, besides where. The context says when it has to end.
 [<NoComparison; NoEquality>]
 type BoundQuery =
     {
@@ -12,7 +12,6 @@ type BoundQuery =
         Norm: Norm
         Definition: Definition
         Enclosure: EnclosureKind
-        TimeLimit: TimeSpan option
         /// Whether a certificate will be written.
         NeedsWitness: bool
     }
@@ -55,8 +54,8 @@ type BoundMethod =
         Declines: Context -> Network -> Radius -> string option
         /// Whether `--enclosure` gives it its slopes.
         TakesEnclosure: bool
-        /// Whether `--time-limit` ends its search.
-        Searches: bool
+        /// What its search may take where no time limit is given; none for as long as it needs.
+        Patience: TimeSpan option
         /// Whether `--certificate` can write down what proves its bound.
         HasCertificate: bool
         /// Why `--rigor certified` is out of reach, where it is.

@@ -24,7 +24,7 @@ let private plain name scope =
         Compared = [ Nominal; Uniform ]
         Declines = fun _ _ _ -> None
         TakesEnclosure = false
-        Searches = false
+        Patience = None
         HasCertificate = false
         Uncertified = None
     }
@@ -43,7 +43,7 @@ let globalProduct =
 /// SeqLip of Scaman & Virmaux (2018).
 let private seqLip name maximum =
     forAllInputs name (fun query ->
-        SeqLip.bound query.Context maximum query.Network query.TimeLimit
+        SeqLip.bound query.Context maximum query.Network None
         |> Result.map (fun result ->
             { ofBound result.Bound with
                 Explanation = Some result.Explanation
@@ -51,15 +51,13 @@ let private seqLip name maximum =
 
 /// LipSDP of Fazlyab et al. (2019).
 let private lipSdp name mode =
-    { forAllInputs name (fun query ->
-          let result = LipSdp.bound query.Context mode query.Network query.TimeLimit
+    forAllInputs name (fun query ->
+        let result = LipSdp.bound query.Context mode query.Network None
 
-          Ok
-              { found result.Result with
-                  Explanation = Some result.Explanation
-              }) with
-        Searches = true
-    }
+        Ok
+            { found result.Result with
+                Explanation = Some result.Explanation
+            })
 
 /// Algorithm 1 of Avant & Morgansen.
 let analytic =
@@ -76,9 +74,9 @@ let analytic =
 let private multipliers (query: BoundQuery) input radius =
     let struct (result, witness) =
         if query.NeedsWitness then
-            LocalLipSdp.boundWithWitness query.Context query.Definition query.Network input radius query.TimeLimit
+            LocalLipSdp.boundWithWitness query.Context query.Definition query.Network input radius None
         else
-            LocalLipSdp.bound query.Context query.Definition query.Network input radius query.TimeLimit, None
+            LocalLipSdp.bound query.Context query.Definition query.Network input radius None, None
 
     Ok
         { found result.Result with
@@ -88,19 +86,13 @@ let private multipliers (query: BoundQuery) input radius =
 
 let private localLipSdp =
     { plain "local-lipsdp" (InBall multipliers) with
-        Searches = true
         HasCertificate = true
     }
 
 /// The gap at which branch and bound ends, relative to the lower end.
 let private goal = 1e-3
 
-/// After which it ends where no time limit is given.
-let private patience = TimeSpan.FromMinutes 5.0
-
 let private branchAndBound (query: BoundQuery) input radius =
-    let limit = query.TimeLimit |> Option.defaultValue patience
-
     let search =
         match query.Norm with
         | Euclidean -> Ok ExactSearch.bound
@@ -110,7 +102,7 @@ let private branchAndBound (query: BoundQuery) input radius =
     search
     |> Result.map (fun search ->
         let result =
-            search query.Context query.Definition query.Network input radius goal (Some limit)
+            search query.Context query.Definition query.Network input radius goal None
 
         { found result.Result with
             Explanation = Some result.Explanation
@@ -126,10 +118,9 @@ let private branchAndBound (query: BoundQuery) input radius =
 let private exact =
     { plain "exact" (InBall branchAndBound) with
         Norms = [ Euclidean; Maximum ]
-        Compared = [ Uniform ]
         // What bounds a network that is not branched has a row of its own.
         Declines = ExactSearch.declines
-        Searches = true
+        Patience = Some(TimeSpan.FromMinutes 5.0)
         Uncertified = Some "bounds of the method exact are numerical"
     }
 
@@ -147,13 +138,12 @@ let private recurJac =
     { plain
           "recurjac"
           (InBall(fun query input radius ->
-              RecurJac.bound query.Context query.Norm query.Definition query.Network input radius query.TimeLimit
+              RecurJac.bound query.Context query.Norm query.Definition query.Network input radius None
               |> Result.map (fun result ->
                   { ofBound result.Bound with
                       Explanation = Some result.Explanation
                   }))) with
         Norms = Norm.all
-        Searches = true
     }
 
 let private polynomial name method =
@@ -174,9 +164,7 @@ let private polynomial name method =
 let all: BoundMethod list =
     [
         globalProduct
-        { seqLip "seqlip" Relaxed with
-            Searches = true
-        }
+        seqLip "seqlip" Relaxed
         seqLip "seqlip-exact" Enumerated
         { seqLip "seqlip-greedy" Greedy with
             // What is found greedily is no upper bound.

@@ -26,6 +26,17 @@ type Job =
 let private enclosureOf (settings: Settings) =
     settings.Enclosure |> Option.defaultValue Ball
 
+/// What a search for multipliers or linear functions may take where no time limit is given. Its last trials are the longest and raise the radius
+/// least.
+let private patience = TimeSpan.FromMinutes 2.0
+
+/// What the radius of one input, or the constant that serves all of them, may take.
+let private limitOf (settings: Settings) method =
+    match method with
+    | "crown"
+    | "local-lipsdp" -> settings.TimeLimit |> Option.orElse (Some patience)
+    | _ -> settings.TimeLimit
+
 /// A job for a network; nothing is computed yet.
 let job (settings: Settings) (context: Context) model method network =
     {
@@ -36,7 +47,7 @@ let job (settings: Settings) (context: Context) model method network =
         Clip = None
         Context = context
         Network = network
-        Global = lazy ((Global.bound context network).Bound)
+        Global = lazy ((Global.bound (Context.within (limitOf settings method) context) network).Bound)
     }
 
 let private attack (job: Job) (input: Tensor) =
@@ -48,29 +59,18 @@ let private attack (job: Job) (input: Tensor) =
         Attack.all
         |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
-/// Where no time limit is given. The last trials of a search are the longest and raise the radius least.
-let private patience = TimeSpan.FromMinutes 2.0
-
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
     let clock = Stopwatch.StartNew()
+    let context = Context.within (limitOf job.Settings job.Method) job.Context
 
     let result =
         match job.Method with
         | "global" ->
             CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-        | "crown" -> MarginRadius.crown job.Context job.Network input
-        | "local-lipsdp" ->
-            job.Settings.TimeLimit
-            |> Option.orElse (Some patience)
-            |> LocalLipSdpRadius.certify job.Context job.Network input
-        | _ ->
-            CertifiedRadius.analyticWith
-                job.Context
-                (enclosureOf job.Settings)
-                job.Settings.Definition
-                job.Network
-                input
+        | "crown" -> MarginRadius.crown context job.Network input
+        | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
+        | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
 
     let attacks =
         if job.Attacks then
@@ -200,9 +200,6 @@ let private methodOf (settings: Settings) (arguments: ParseResults<CertifyArgume
     | "global"
     | "local-lipsdp"
     | "crown" when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
-    | "analytic"
-    | "global"
-    | "crown" when settings.TimeLimit.IsSome -> Error(Usage Settings.timeLimitWithoutSearch)
     | "analytic"
     | "global"
     | "local-lipsdp"

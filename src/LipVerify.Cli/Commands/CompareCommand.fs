@@ -5,93 +5,153 @@ open System
 open System.Diagnostics
 open Argu
 open LipVerify.Core
+open LipVerify.Formats
 
-let private timed work =
-    let clock = Stopwatch.StartNew()
-    let result = work ()
-    result, clock.Elapsed.TotalSeconds
+/// What a row may take where no time limit is given.
+let private patience = TimeSpan.FromMinutes 1.0
 
-let private lowerRow norm definition ((lower: LowerBound), seconds) =
+/// A row that is still to be computed, from those of lower bounds before it.
+[<NoComparison; NoEquality>]
+type private Task =
+    {
+        Method: string
+        Definition: Definition
+        Norm: Norm
+        Scope: string
+        Run: Context -> ComparedRow list -> Result<struct (Bound * Bound option), string>
+    }
+
+/// The best slopes that gradient ascent attains in the ball. What bounds the nominal constant from below bounds the uniform one too.
+let private lowerTask (network: Network) (ball: RestrictedBall) (norm, definition) =
+    let run context (lower: ComparedRow list) =
+        let found =
+            LowerBounds.gradientAscent context norm definition network ball (Effort.fitting network)
+
+        let own: Bound =
+            {
+                Value = found.Value
+                Rigor = found.Rigor
+            }
+
+        let best =
+            lower
+            |> List.filter (fun row -> row.Norm = norm)
+            |> List.choose (_.Outcome >> Result.toOption)
+            |> List.fold (fun best next -> if next.Value > best.Value then next else best) own
+
+        Ok(struct (best, None))
+
     {
         Method = "gradient"
         Definition = definition
         Norm = norm
         Scope = "local"
-        Outcome =
-            Ok
-                {
-                    Value = lower.Value
-                    Rigor = lower.Rigor
-                }
-        Seconds = seconds
-        Ratio = None
+        Run = run
     }
 
-/// The best slopes that gradient ascent attains in the ball. What bounds the nominal constant from below bounds the uniform one too.
-let private lowerRows (context: Context) network (ball: RestrictedBall) norm =
-    let ascend definition =
-        context.Report $"lower bound, {BoundReport.definitionName definition}, {Norm.label norm}-norm"
-        timed (fun () -> LowerBounds.gradientAscent context norm definition network ball (Effort.fitting network))
-
-    let nominal, nominalSeconds = ascend Nominal
-    let uniform, uniformSeconds = ascend Uniform
-
-    [
-        lowerRow norm Nominal (nominal, nominalSeconds)
-        lowerRow norm Uniform (LowerBound.max nominal uniform, uniformSeconds)
-    ]
-
-let private upperRow (context: Context) network input radius (lower: ComparedRow list) (method: ComparedMethod) =
-    context.Report $"{method.Name}, {BoundReport.definitionName method.Definition}"
-
-    let outcome, seconds =
-        timed (fun () ->
-            try
-                method.Run context network input radius
-            with
-            | :? Spectral.NotCertifiableException as failure ->
-                Error $"--rigor certified is out of reach: {failure.Message}"
-            | :? OutOfMemoryException -> Error "the memory of this machine does not suffice")
-
-    let attained =
-        lower
-        |> List.filter (fun row -> row.Definition = method.Definition && row.Norm = method.Norm)
-        |> List.choose (fun row -> row.Outcome |> Result.map _.Value |> Result.toOption)
-        |> List.tryHead
+let private upperTask network input radius (method: ComparedMethod) =
+    let run context _ =
+        try
+            method.Run context network input radius
+            |> Result.map (fun found -> struct (found.Result.Bound, found.Lower |> Option.map _.Bound))
+        with
+        | :? Spectral.NotCertifiableException as failure ->
+            Error $"--rigor certified is out of reach: {failure.Message}"
+        | :? OutOfMemoryException -> Error "the memory of this machine does not suffice"
 
     {
         Method = method.Name
         Definition = method.Definition
         Norm = method.Norm
         Scope = method.Scope
-        Outcome = outcome
-        Seconds = seconds
-        Ratio =
-            match outcome, attained with
-            | Ok bound, Some attained when attained > 0.0 && Double.IsFinite bound.Value -> Some(bound.Value / attained)
-            | _ -> None
+        Run = run
     }
 
-let private compare (context: Context) model limit (network: Network) input (radius: Radius) : CompareReport =
-    let ball = RestrictedBall.whole (Tensor.reshape network.InputShape input) radius
+/// The row of a task, which is the `number`th of `count`.
+let private row (context: Context) limit count lower number (task: Task) : ComparedRow =
+    let place =
+        $"row {number} of {count}: {task.Method}, {BoundReport.definitionName task.Definition}, {Norm.label task.Norm}-norm"
 
-    let lower = Norm.all |> List.collect (lowerRows context network ball)
+    context.Report place
+    let clock = Stopwatch.StartNew()
+    let report (text: string) = context.Report $"{place}: {text}"
+
+    let outcome =
+        task.Run (Context.within (Some limit) { context with Report = report }) lower
 
     {
-        Model = model
-        Radius = radius.Value
-        Lower = lower
-        Upper =
-            ComparedMethods.all limit
-            |> List.map (upperRow context network input radius lower)
-        Engine = context.Engine.Name
+        Method = task.Method
+        Definition = task.Definition
+        Norm = task.Norm
+        Scope = task.Scope
+        Outcome = outcome |> Result.map (fun (struct (bound, _)) -> bound)
+        LowerEnd = outcome |> Result.toOption |> Option.bind (fun (struct (_, lower)) -> lower)
+        Seconds = clock.Elapsed.TotalSeconds
+        Ratio = None
     }
+
+/// Computes row after row, and hands the report so far to `keep` after each.
+let private compare (context: Context) model limit (network: Network) input (radius: Radius) keep : CompareReport =
+    let ball = RestrictedBall.whole (Tensor.reshape network.InputShape input) radius
+
+    let lower =
+        List.allPairs Norm.all [ Nominal; Uniform ] |> List.map (lowerTask network ball)
+
+    let upper = ComparedMethods.all |> List.map (upperTask network input radius)
+    let limit = limit |> Option.defaultValue patience
+
+    let add put (report: CompareReport) task =
+        let finished = report.Lower.Length + report.Upper.Length
+
+        let row =
+            row context limit (lower.Length + upper.Length) report.Lower (finished + 1) task
+
+        let report = CompareReport.withRatios (put report row)
+        keep report
+        report
+
+    let addLower (report: CompareReport) row =
+        { report with
+            Lower = report.Lower @ [ row ]
+        }
+
+    let addUpper (report: CompareReport) row =
+        { report with
+            Upper = report.Upper @ [ row ]
+        }
+
+    let start =
+        {
+            Model = model
+            Radius = radius.Value
+            Lower = []
+            Upper = []
+            IsComplete = false
+            Engine = context.Engine.Name
+        }
+
+    let withLower = lower |> List.fold (add addLower) start
+    let complete = upper |> List.fold (add addUpper) withLower
+    { complete with IsComplete = true }
 
 let private render (settings: Settings) report =
     if settings.Json then
         JsonText.document (fun writer -> CompareReport.write writer report)
     else
         CompareReport.text report
+
+/// Delivers the report that `work` gives; where Ctrl-C ends that, the last one that it kept.
+let private handingOut deliver (work: (CompareReport -> unit) -> CompareReport) =
+    let kept = ref None
+
+    let words () =
+        match Option.map deliver kept.Value with
+        | Some(Error failure) -> Progress.say (CommandError.text failure)
+        | Some(Ok())
+        | None -> ()
+
+    Interruption.withLastWords words (fun () -> work (fun report -> kept.Value <- Some report))
+    |> deliver
 
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Result<unit, CommandError> =
@@ -126,13 +186,23 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
             |> Result.bind (fun network ->
                 Session.loadInput settings network
                 |> Result.bind (fun input ->
-                    let report = compare context model settings.TimeLimit network input radius
-
-                    let writeTo path render =
+                    let writeTo path render report =
                         path
                         |> Option.map (fun path -> OutputFiles.write path (render report))
                         |> Option.defaultValue (Ok())
 
-                    writeTo csv CompareReport.csv
-                    |> Result.bind (fun () -> writeTo plot CompareReport.plot)
-                    |> Result.bind (fun () -> render settings report |> Session.deliver settings)))))
+                    let deliver report =
+                        writeTo csv CompareReport.csv report
+                        |> Result.bind (fun () -> writeTo plot CompareReport.plot report)
+                        |> Result.bind (fun () -> render settings report |> Session.deliver settings)
+
+                    // Should a row not be written, the report at the end says so.
+                    let keepInFile report =
+                        csv
+                        |> Option.filter (Files.isDevice >> not)
+                        |> Option.iter (fun path -> OutputFiles.write path (CompareReport.csv report) |> ignore)
+
+                    handingOut deliver (fun keep ->
+                        compare context model settings.TimeLimit network input radius (fun report ->
+                            keep report
+                            keepInFile report))))))

@@ -15,15 +15,12 @@ type ComparedMethod =
         Norm: Norm
         /// Over which pairs of inputs the bound holds: `local` or `global`.
         Scope: string
-        /// The bound, or why the method does not apply.
-        Run: Context -> Network -> Tensor -> Radius -> Result<Bound, string>
+        /// What the method finds, or why it does not apply.
+        Run: Context -> Network -> Tensor -> Radius -> Result<BoundFound, string>
     }
 
 /// The methods that `compare` runs, in the order of its rows.
 module ComparedMethods =
-
-    /// What a search may take where no time limit is given.
-    let private patience = TimeSpan.FromMinutes 1.0
 
     /// The constant of one output among several is another quantity than that of all.
     let private ofOneOutput run (query: BoundQuery) name input radius =
@@ -31,7 +28,7 @@ module ComparedMethods =
         | 1 -> BallAround(Tensor.values input, radius) |> run query 0
         | outputs -> Error $"bounds one output, and the network has {outputs}: see bound --method {name} --class K"
 
-    let private row limit enclosure name (method: BoundMethod) norm definition =
+    let private row enclosure name (method: BoundMethod) norm definition =
         let run context network input radius =
             let query =
                 {
@@ -40,7 +37,6 @@ module ComparedMethods =
                     Norm = norm
                     Definition = definition
                     Enclosure = enclosure
-                    TimeLimit = if method.Searches then Some limit else None
                     NeedsWitness = false
                 }
 
@@ -49,7 +45,6 @@ module ComparedMethods =
             | None, ForAllInputs run -> run query
             | None, InBall run -> run query input radius
             | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
-            |> Result.map _.Result.Bound
 
         {
             Name = name
@@ -63,9 +58,9 @@ module ComparedMethods =
             Run = run
         }
 
-    let private rows limit norm (method: BoundMethod) =
+    let private rows norm (method: BoundMethod) =
         let named enclosure name =
-            method.Compared |> List.map (row limit enclosure name method norm)
+            method.Compared |> List.map (row enclosure name method norm)
 
         if not (List.contains norm method.Norms) then
             []
@@ -74,9 +69,7 @@ module ComparedMethods =
         else
             named Ball method.Name
 
-    /// All of them; `limit` is what each search may take.
-    let all (limit: TimeSpan option) : ComparedMethod list =
-        let limit = limit |> Option.defaultValue patience
-
+    /// All of them.
+    let all: ComparedMethod list =
         Norm.all
-        |> List.collect (fun norm -> BoundMethods.all |> List.collect (rows limit norm))
+        |> List.collect (fun norm -> BoundMethods.all |> List.collect (rows norm))

@@ -200,7 +200,6 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
                     Norm = Euclidean
                     Definition = settings.Definition
                     Enclosure = Ball
-                    TimeLimit = None
                     NeedsWitness = false
                 }
                 {

@@ -90,6 +90,7 @@ module CertifyReport =
     let private upperEnd (result: CertifiedRadius) =
         match result.NotShownAt with
         | Some radius -> $"    not shown at radius {Figure.exact radius}"
+        | None when result.Evaluations = 0 -> "    the time was over before a larger radius was tried"
         | None -> "    every radius that was tried keeps the class"
 
     let private findings (result: CertifiedRadius) =

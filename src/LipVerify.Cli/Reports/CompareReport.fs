@@ -15,8 +15,10 @@ type ComparedRow =
         Scope: string
         /// The bound, or why there is none.
         Outcome: Result<Bound, string>
+        /// What a method that bounds from both sides attained.
+        LowerEnd: Bound option
         Seconds: float
-        /// The bound over the best lower bound of the same norm and definition, where there is a positive one.
+        /// The bound over the best that any row attained of the same norm and definition, where that is positive.
         Ratio: float option
     }
 
@@ -29,10 +31,40 @@ type CompareReport =
         /// Slopes that are attained, by norm and definition.
         Lower: ComparedRow list
         Upper: ComparedRow list
+        /// False where Ctrl-C left rows out.
+        IsComplete: bool
         Engine: string
     }
 
 module CompareReport =
+
+    /// The largest that is attained of a constant. What bounds the nominal constant from below bounds the uniform one too, but not the other
+    /// way round.
+    let private attained (report: CompareReport) norm definition =
+        let values (rows: ComparedRow list) value =
+            rows
+            |> List.filter (fun row -> row.Norm = norm && (row.Definition = Nominal || row.Definition = definition))
+            |> List.choose value
+
+        values report.Lower (fun row -> row.Outcome |> Result.map _.Value |> Result.toOption)
+        @ values report.Upper (fun row -> row.LowerEnd |> Option.map _.Value)
+        |> List.fold max 0.0
+
+    /// The report with the ratios of its upper bounds to what all its rows attained.
+    let withRatios (report: CompareReport) =
+        let rate row =
+            let best = attained report row.Norm row.Definition
+
+            { row with
+                Ratio =
+                    match row.Outcome with
+                    | Ok bound when best > 0.0 && Double.IsFinite bound.Value -> Some(bound.Value / best)
+                    | _ -> None
+            }
+
+        { report with
+            Upper = List.map rate report.Upper
+        }
 
     let private writeRow (writer: Utf8JsonWriter) row =
         JsonText.object writer (fun () ->
@@ -53,6 +85,11 @@ module CompareReport =
                 writer.WriteNull "failureProbability"
                 writer.WriteString("reason", reason)
 
+            row.LowerEnd
+            |> Option.iter (fun lower ->
+                JsonText.number writer "lower" lower.Value
+                writer.WriteString("lowerRigor", Rigor.label lower.Rigor))
+
             JsonText.number writer "seconds" row.Seconds
             JsonText.optionalNumber writer "ratio" row.Ratio)
 
@@ -64,6 +101,7 @@ module CompareReport =
             JsonText.number writer "radius" report.Radius
             JsonText.array writer "lower" report.Lower (writeRow writer)
             JsonText.array writer "upper" report.Upper (writeRow writer)
+            writer.WriteBoolean("complete", report.IsComplete)
             writer.WriteString("engine", report.Engine))
 
     let private seconds (value: float) =
@@ -182,7 +220,9 @@ module CompareReport =
                 ]
                 ((report.Lower |> List.map (tableRow "≥"))
                  @ (report.Upper |> List.map (tableRow "≤")))
-            "ratio: to the best lower bound of the definition in the norm"
+            "ratio: to the best that any method attained of the definition in the norm"
+            if not report.IsComplete then
+                "incomplete: cancelled before the last row"
             $"engine {report.Engine}"
             ""
         ]

@@ -227,7 +227,7 @@ let private dualUp norm (row: ReadOnlySpan<float>) =
 
 /// Upper bounds on `count` linear functions of the deviations behind `steps` (the last first) over a ball around the input.
 /// `fill` writes the coefficients of a function, `size` of them, over zeros. A bound that left the range of doubles is infinite
-/// or not a number.
+/// or not a number; those that are not reached before the time of the context is over are infinite.
 let upperBounds
     (context: Context)
     steps
@@ -238,9 +238,14 @@ let upperBounds
     (fill: int -> Memory<float> -> unit)
     : float[] =
     let rowsAtOnce = budget / max size (widest steps) |> max 1 |> min mostRows
-    let bounds = Array.zeroCreate count
+    let bounds = Array.create count Double.PositiveInfinity
 
-    for first in 0..rowsAtOnce .. count - 1 do
+    let carry rows =
+        Context.attempt context (fun context -> (rows, steps) ||> List.fold (through context))
+
+    for first in
+        seq { 0..rowsAtOnce .. count - 1 }
+        |> Seq.takeWhile (fun _ -> not (Context.isOver context)) do
         let rows =
             {
                 Count = min rowsAtOnce (count - first)
@@ -252,12 +257,15 @@ let upperBounds
             fill (first + r) (Memory(rows.Coefficients, r * size, size))
 
         context.Report $"{first} of {count} rows carried to the input"
-        let rows = (rows, steps) ||> List.fold (through context)
-        let inputs = rows.Coefficients.Length / rows.Count
 
-        for r in 0 .. rows.Count - 1 do
-            let largest = dualUp norm (ReadOnlySpan(rows.Coefficients, r * inputs, inputs))
+        match carry rows with
+        | None -> ()
+        | Some rows ->
+            let inputs = rows.Coefficients.Length / rows.Count
 
-            bounds[first + r] <- Rounding.addUp rows.Offsets[r] (Rounding.mulUp radius largest)
+            for r in 0 .. rows.Count - 1 do
+                let largest = dualUp norm (ReadOnlySpan(rows.Coefficients, r * inputs, inputs))
+
+                bounds[first + r] <- Rounding.addUp rows.Offsets[r] (Rounding.mulUp radius largest)
 
     bounds

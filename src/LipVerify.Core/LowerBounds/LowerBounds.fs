@@ -10,6 +10,9 @@ open System
 let private smallestSearch (center: float[]) =
     1e-8 * max 1.0 (center |> Array.fold (fun best c -> max best (abs c)) 0.0)
 
+/// The part of the time that the search may take.
+let private forSearch = 0.6
+
 /// How many of the best candidates are certified.
 let private finalists = 3
 
@@ -83,21 +86,30 @@ let private shortPairs
         })
 
 /// Slopes that gradient ascent reaches: against the centre for the nominal definition, between any two inputs of the ball for the
-/// uniform one. The same seed gives the same bound.
+/// uniform one. The same seed gives the same bound, unless the time of the context ends the search earlier; most of it is for the search, the
+/// rest for certifying what that found.
 let gradientAscent (context: Context) norm definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
     if ball.Radius.Value = 0.0 || Tensor.countNonZero ball.Mask = 0 then
         LowerBound.none
     else
         let search = search norm definition network ball
 
-        let best = SlopeAscent.run context search effort |> Array.truncate finalists
+        let best =
+            SlopeAscent.run (Context.withPart forSearch context) search effort
+            |> Array.truncate finalists
+
+        let shortPairs candidate =
+            Context.attempt context (fun context -> shortPairs context search candidate)
+            |> Option.defaultValue [||]
 
         let candidates =
             match definition with
-            | Nominal -> best
-            | Uniform -> Array.append best (best |> Array.collect (shortPairs context search))
+            | Nominal -> Seq.ofArray best
+            | Uniform -> Seq.append best (best |> Seq.collect shortPairs)
 
-        candidates |> Seq.map (certify context search ball) |> largest
+        candidates
+        |> Seq.choose (fun candidate -> Context.attempt context (fun context -> certify context search ball candidate))
+        |> largest
 
 /// Samples that are drawn together.
 let private samplesAtOnce = 256
@@ -161,12 +173,21 @@ let sampling (context: Context) norm definition (network: Network) (ball: Restri
 /// The best of gradient ascent and of the Jacobian at the centre, where the network is differentiable there. What bounds the nominal constant bounds the uniform one too.
 let best (context: Context) norm definition (network: Network) (ball: RestrictedBall) effort : LowerBound =
     let jacobian =
-        NominalJacobian.lowerBound context norm network ball
-        |> Result.defaultValue LowerBound.none
+        let part = Context.withPart 0.3 context
+
+        match Context.attempt part (fun context -> NominalJacobian.lowerBound context norm network ball) with
+        | Some(Ok bound) -> bound
+        | Some(Error _)
+        | None -> LowerBound.none
+
+    let nominal =
+        match definition with
+        | Nominal -> context
+        | Uniform -> Context.withPart 0.5 context
 
     [
         yield jacobian
-        yield gradientAscent context norm Nominal network ball effort
+        yield gradientAscent nominal norm Nominal network ball effort
 
         if definition = Uniform then
             yield gradientAscent context norm Uniform network ball effort

@@ -138,15 +138,20 @@ let private elite search similarity count (candidates: Candidate[]) =
 let private similarity effort index =
     if index < effort.Rounds - 2 then 0.95 else 1.0 - 1e-6
 
-/// The best members of the search, best first.
+/// The best members of the search, best first; those of the rounds before the time of the context was over.
 let run (context: Context) (search: Search) (effort: Effort) : Candidate[] =
     let draws = Draws context.Seed
-    let nominal = Points.outputs context search.Network search.Center
     let kept = max 1 (effort.Starts / 4)
 
-    let round (best: Candidate[]) index =
+    let nominal = lazy (Points.outputs context search.Network search.Center)
+
+    // A round that has begun shall come to an end.
+    let steps = Context.withPart 0.9 context
+    let isOver () = Context.isOver steps
+
+    let round context (best: Candidate[]) index =
         let population =
-            if index = 0 then
+            if best.Length = 0 then
                 starts context search draws effort.Starts
             else
                 let disturbance = 0.5 * Math.Pow(0.6, float (index - 1))
@@ -166,11 +171,14 @@ let run (context: Context) (search: Search) (effort: Effort) : Candidate[] =
         project search population
 
         let best =
-            SlopeSteps.climb context search nominal effort.Steps population
+            SlopeSteps.climb context isOver search (nominal.Force()) effort.Steps population
             |> Array.append best
             |> elite search (similarity effort index) kept
 
         context.Report $"slope ascent, round {index + 1} of {effort.Rounds}: {best[0].Slope:G6}"
         best
 
-    ([||], seq { 0 .. effort.Rounds - 1 }) ||> Seq.fold round
+    ([||], seq { 0 .. effort.Rounds - 1 })
+    ||> Seq.fold (fun best index ->
+        Context.attempt context (fun context -> round context best index)
+        |> Option.defaultValue best)

@@ -66,15 +66,16 @@ let private stepFurthest search (gradient: ReadOnlySpan<float>) (velocity: Span<
                 ending[k] <- middle + 0.5 * next[k]
                 ending[n + k] <- middle - 0.5 * next[k]
 
-/// Steps of normalised length along the gradient with momentum, growing smaller; the best point of each member is kept.
-let climb context search nominal steps (start: float[]) =
+/// Steps of normalised length along the gradient with momentum, growing smaller; the best point of each member is kept. Once `isOver` no
+/// more steps than the first are taken.
+let climb context isOver search nominal steps (start: float[]) =
     let width = search.Ends * search.Center.Length
     let population = Array.copy start
     let velocity = Array.zeroCreate population.Length
     let best = Array.zeroCreate (population.Length / width)
     let reached = Array.copy population
 
-    for step in 0..steps do
+    for step in seq { 0..steps } |> Seq.takeWhile (fun step -> step = 0 || not (isOver ())) do
         let struct (slopes, gradient) = look context search nominal population
 
         let length =

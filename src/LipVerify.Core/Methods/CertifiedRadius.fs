@@ -253,7 +253,8 @@ module CertifiedRadius =
         }
 
     /// Searches for the largest radius by trials of `bound`, which gives a Lipschitz bound over the ball of a radius, from `start`
-    /// on. Every trial has draws and a share of the failure probability of its own: their sum is at most that of `context`.
+    /// on, until the time of the context is over: the first trial has to make do with what it has by then, and others do not count where they
+    /// are not finished. Every trial has draws and a share of the failure probability of its own: their sum is at most that of `context`.
     /// Fails for a single output.
     let search
         (context: Context)
@@ -270,7 +271,12 @@ module CertifiedRadius =
                 context.Report $"radius {at:G6}: {text}"
 
             let context = Context.forComputation index { shared with Report = report }
-            tryRadius output (bound context (asRadius at)) at
+
+            if index = 0 then
+                Some(bound context (asRadius at))
+            else
+                Context.attempt context (fun context -> bound context (asRadius at))
+            |> Option.map (fun bound -> tryRadius output bound at)
 
         let rec run trials (widths: float list) =
             let at = next threshold plan.Gap trials (stalls widths)
@@ -282,11 +288,14 @@ module CertifiedRadius =
             then
                 answer context output trials
             else
-                let trials = attempt trials.Length at :: trials
-                run trials (width trials :: widths)
+                match attempt trials.Length at with
+                | None -> answer context output trials
+                | Some trial ->
+                    let trials = trial :: trials
+                    run trials (width trials :: widths)
 
         withClasses output (fun () ->
-            let first = [ attempt 0 start.Value ]
+            let first = attempt 0 start.Value |> Option.toList
             run first [ width first ])
 
     /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.
@@ -300,6 +309,25 @@ module CertifiedRadius =
             else
                 1.0
         )
+
+    /// The part of the time for `quick`.
+    let private forQuick = 0.2
+
+    /// What one bound of Algorithm 1, over the ball of the start, shows of a decided class: found soon, and a start for searches whose trials take longer
+    /// as the radius grows. Where it shows nothing, the radius is that of the start, and promises nothing.
+    let internal quick (context: Context) (network: Network) (input: Tensor) output =
+        let start = startFor input
+
+        let bound =
+            (Analytic.bound (Context.withPart forQuick context) Nominal network input start).Bound
+
+        match (tryRadius output bound start.Value).Kept with
+        | kept when kept > 0.0 -> {| Radius = kept; Rigor = bound.Rigor |}
+        | _ ->
+            {|
+                Radius = start.Value
+                Rigor = Estimate
+            |}
 
     /// The radius that Algorithm 1, with slopes from enclosures of this kind, certifies around `input`, by search. Fails for a network with a
     /// single output.

@@ -25,6 +25,7 @@ module internal ExactBoxPairs =
             Points: BoxPoints
             Inputs: int
             Radius: float
+            IsOver: unit -> bool
             mutable Lower: float
             mutable Best: float[] option
             mutable Upper: float
@@ -133,11 +134,17 @@ module internal ExactBoxPairs =
         let negligible = Math.ScaleB(crude, -60)
 
         let rec bisect attained above =
-            if above <= attained * (1.0 + precision) || above <= negligible then
+            let middle = 0.5 * (attained + above)
+
+            // Where numbers overflow the ends never meet; without a number between them there is nothing left to halve.
+            let isClosed =
+                above <= attained * (1.0 + precision)
+                || above <= negligible
+                || not (attained < middle && middle < above)
+
+            if isClosed || search.IsOver() then
                 above
             else
-                let middle = 0.5 * (attained + above)
-
                 match decide middle with
                 | Apart -> bisect attained middle
                 | Unknown -> bisect middle above
@@ -189,6 +196,7 @@ module internal ExactBoxPairs =
                 Points = BoxPoints ball
                 Inputs = ball.Center.Length
                 Radius = ball.Radius
+                IsOver = isOver
                 Lower = 0.0
                 Best = None
                 Upper = 0.0

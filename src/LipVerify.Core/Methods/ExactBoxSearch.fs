@@ -209,7 +209,10 @@ module internal ExactBoxSearch =
         |> search.Forms.Settle
         |> Option.iter (fun whole ->
             for row in 0 .. (Array.last chain.Steps).Rows.Length - 1 do
-                place search row above (Array.zeroCreate inputs) false whole)
+                if isOver () then
+                    close search above
+                else
+                    place search row above (Array.zeroCreate inputs) false whole)
 
         run search
 

@@ -1,7 +1,6 @@
 namespace LipVerify.Core
 
 open System
-open System.Diagnostics
 
 /// The local Lipschitz constant in the maximum norm, `‖f(x) − f(x′)‖∞ ≤ L·‖x − x′‖∞` over the box `‖x − x0‖∞ ≤ ε`, from both sides
 /// (METHODS section 11).
@@ -25,21 +24,21 @@ module ExactMaximum =
         tolerance
         (limit: TimeSpan option)
         : ExactSearchResult =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-        let start =
-            match FastLip.bound context Maximum definition network input radius with
-            | Ok bound -> bound
-            | Error _ -> numerical Double.PositiveInfinity
+        let context = Context.within limit context
+        let isOver () = Context.isOver context
 
         let ball = ReluChain.branched context network (Tensor.values input) radius
 
+        let start =
+            let part = Context.withPart (ExactSearch.partBefore ball) context
+
+            match FastLip.bound part Maximum definition network input radius with
+            | Ok bound -> bound
+            | Error _ -> numerical Double.PositiveInfinity
+
         let attained =
             LowerBounds.best
-                context
+                (Context.withPart 0.5 context)
                 Maximum
                 definition
                 network

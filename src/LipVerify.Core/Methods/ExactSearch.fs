@@ -2,7 +2,6 @@ namespace LipVerify.Core
 
 open System
 open System.Collections.Generic
-open System.Diagnostics
 
 /// What branch and bound found.
 [<NoComparison>]
@@ -41,6 +40,12 @@ module ExactSearch =
         match ball with
         | Ok _ -> { Starts = 24; Rounds = 4; Steps = 20 }
         | Error _ -> Effort.fitting network
+
+    /// The part of the time for the bound that branching starts from, which is all there will be where nothing is branched.
+    let internal partBefore (ball: Result<ReluBall, string>) =
+        match ball with
+        | Ok _ -> 1.0 / 3.0
+        | Error _ -> 2.0 / 3.0
 
     /// The enclosures of the pre-activations of a chain over the ball, in its units.
     let private enclose context (network: Network) input radius (chain: ReluChain) =
@@ -247,19 +252,17 @@ module ExactSearch =
         tolerance
         (limit: TimeSpan option)
         : ExactSearchResult =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-        let third = limit |> Option.map (fun limit -> limit / 3.0)
-        let start = LocalLipSdp.bound context definition network input radius third
+        let context = Context.within limit context
+        let isOver () = Context.isOver context
 
         let ball = ReluChain.branched context network (Tensor.values input) radius
 
+        let start =
+            LocalLipSdp.bound (Context.withPart (partBefore ball) context) definition network input radius None
+
         let attained =
             LowerBounds.best
-                context
+                (Context.withPart 0.5 context)
                 Euclidean
                 definition
                 network
@@ -303,9 +306,10 @@ module ExactSearch =
         match ball with
         | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
         | Ok ball when definition = Nominal && areFew ball ->
-            match ExactPairs.local context network input radius with
-            | Error _ -> goOnBranching ball
-            | Ok bracket ->
+            match Context.attempt context (fun context -> ExactPairs.local context network input radius) with
+            | None
+            | Some(Error _) -> goOnBranching ball
+            | Some(Ok bracket) ->
                 outcome
                     start.Result
                     { lower with

@@ -24,8 +24,16 @@ let internal checkSize network =
     else
         Ok()
 
+/// What stands in where the time is over before the columns are known: Algorithm 1, which then takes sums of magnitudes for the norms of
+/// layers that are left, or the product of such sums over all inputs.
+let internal outOfTime context norm definition network input radius =
+    match norm with
+    | Euclidean -> (Analytic.bound context definition network input radius).Bound
+    | Maximum
+    | Taxicab -> AbsoluteNorms.bound context norm network
+
 /// Bounds the local Lipschitz constant over the ball of this norm and radius around `input`, the outputs measured in the same norm.
-/// An error says that the network is too large for one column an input.
+/// Once the time of the context is over, the bound is a coarser one. An error says that the network is too large for one column an input.
 let bound
     (context: Context)
     norm
@@ -36,5 +44,7 @@ let bound
     : Result<Bound, string> =
     checkSize network
     |> Result.map (fun () ->
-        JacobianIntervals.columns context norm definition network input radius
-        |> JacobianNorms.bound context norm)
+        Context.attempt context (fun context ->
+            JacobianIntervals.columns context norm definition network input radius
+            |> JacobianNorms.bound context norm)
+        |> Option.defaultWith (fun () -> outOfTime context norm definition network input radius))

@@ -1,8 +1,5 @@
 namespace LipVerify.Core
 
-open System
-open System.Diagnostics
-
 /// Which slopes share a multiplier in LipSDP. The mode with multipliers between neurons (LipSDP-Network) is left out: its
 /// bound does not hold (Pauli et al. 2021).
 type LipSdpMode =
@@ -50,16 +47,16 @@ module LipSdp =
             Problem: Result<struct (LinearFractional * int[]), string>
         }
 
+    let private overBefore = "the time was over before multipliers were sought"
+
     let private representStages context inputs stages =
         try
-            let struct (lfr, layers) = GlobalRepresentation.ofStages context inputs stages
-
-            if lfr.Height > tallest then
+            match Context.attempt context (fun context -> GlobalRepresentation.ofStages context inputs stages) with
+            | None -> Error overBefore
+            | Some(struct (lfr, _)) when lfr.Height > tallest ->
                 Error $"{lfr.Uncertain} slopes and {lfr.Outputs} outputs"
-            elif LinearFractional.isFinite lfr then
-                Ok(struct (lfr, layers))
-            else
-                Error "coefficients left the range of doubles"
+            | Some(struct (lfr, layers)) when LinearFractional.isFinite lfr -> Ok(struct (lfr, layers))
+            | Some _ -> Error "coefficients left the range of doubles"
         with :? TooLargeException as reason ->
             Error reason.Message
 
@@ -91,20 +88,21 @@ module LipSdp =
             piece :: pieces context inputs (List.rev before)
 
     /// What multipliers prove of a piece, with the number of slopes, where that is less than the product of norms.
-    let private prove context mode isOver piece =
+    let private prove context mode piece =
         match piece.Problem with
         | Error reason -> Error reason
-        | Ok _ when isOver () -> Error "the time was over before multipliers were sought"
+        | Ok _ when Context.isOver context -> Error overBefore
         | Ok(struct (lfr, layers)) ->
             let ties =
                 match mode with
                 | PerNeuron -> None
                 | PerLayer -> Some layers
 
-            match MultiplierSearch.prove context lfr ties None (fun _ -> isOver ()) with
+            match MultiplierSearch.prove context lfr ties None (fun _ -> false) with
             | Some(struct (_, Some proved)) when proved.Value < piece.Product.Bound.Value ->
                 Ok(struct (lfr.Uncertain, proved))
             | Some(struct (_, Some _)) -> Error "multipliers prove no less"
+            | None when Context.isOver context -> Error "the time was over before multipliers proved a bound"
             | Some(struct (_, None))
             | None -> Error "no multipliers were found that prove a bound"
 
@@ -126,18 +124,18 @@ module LipSdp =
         | _ -> List.map2 describe pieces outcomes |> List.rev |> String.concat "; "
 
     /// Bounds the global Lipschitz constant: the least of the product of norms and of what multipliers prove. A network that is too
-    /// large is cut into pieces, whose constants are multiplied. After `limit` the best multipliers so far have to do; preparations
-    /// and proof come on top of it.
-    let bound (context: Context) mode (network: Network) (limit: TimeSpan option) : LipSdpBound =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
+    /// large is cut into pieces, whose constants are multiplied. By the end of `limit` the best multipliers so far have to do.
+    let bound (context: Context) mode (network: Network) limit : LipSdpBound =
+        let context = Context.within limit context
         let parts = Global.stages context network
         let product = Global.compose parts
         let pieces = pieces context (Shape.size network.InputShape) parts
-        let outcomes = pieces |> List.map (prove context mode isOver)
+
+        // Each piece may take its part of the time that is left.
+        let outcomes =
+            pieces
+            |> List.mapi (fun index piece ->
+                prove (Context.withPart (1.0 / float (pieces.Length - index)) context) mode piece)
 
         let total =
             (Bound.one, List.rev pieces, List.rev outcomes)

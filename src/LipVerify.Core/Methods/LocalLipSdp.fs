@@ -1,7 +1,6 @@
 namespace LipVerify.Core
 
 open System
-open System.Diagnostics
 
 /// A bound by local LipSDP, and how it came about.
 [<NoComparison>]
@@ -81,9 +80,15 @@ module LocalLipSdp =
         else
             fitting (fun _ signal -> signal) start |> Result.bind (fst >> narrowed)
 
-    /// Algorithm 1 and the representation of `read` of the outputs; after `isOver` no reaches are narrowed by multipliers any more.
-    let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) isOver read =
+    /// Whether half of the time that is left now is over: narrower reaches are of no use without time for the multipliers of the outputs.
+    let private halfOf context =
+        let half = Context.withPart 0.5 context
+        fun () -> Context.isOver half
+
+    /// Algorithm 1 and the representation of `read` of the outputs; after half of the time no reaches are narrowed by multipliers any more.
+    let internal prepare context definition (network: Network) (input: Tensor) (radius: Radius) read =
         let kind = enclosureKind network
+        let isHalfOver = halfOf context
 
         let struct (analytic, enclosure) =
             Analytic.boundAndEnclosure context kind definition network input radius
@@ -92,8 +97,10 @@ module LocalLipSdp =
             if radius.Value = 0.0 then
                 Error "the ball is a point"
             else
-                Representation.startOf network input radius
-                |> represent context definition kind enclosure.Stages analytic.Layers isOver read
+                Context.attempt context (fun context ->
+                    Representation.startOf network input radius
+                    |> represent context definition kind enclosure.Stages analytic.Layers isHalfOver read)
+                |> Option.defaultValue (Error "the time was over before multipliers were sought")
                 |> Result.bind (fun (suffix, lfr) ->
                     if LinearFractional.isFinite lfr then
                         Ok(struct (suffix.Lipschitz, lfr, Representation.describe suffix))
@@ -109,12 +116,11 @@ module LocalLipSdp =
     /// The representation of the network, or of what Algorithm 1 leaves of it, over the ball around `input`, or why there is
     /// none: the problem whose multipliers local LipSDP seeks.
     let representation context definition network input radius : Result<LinearFractional, string> =
-        (prepare context definition network input radius (fun () -> false) id).Problem
+        (prepare context definition network input radius id).Problem
         |> Result.map (fun (struct (_, lfr, _)) -> lfr)
 
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
-    /// Algorithm 1 and the multipliers prove. After `limit` the best multipliers so far have to do; preparations and proof
-    /// come on top of it.
+    /// Algorithm 1 and the multipliers prove. By the end of `limit` the best multipliers so far have to do.
     let bound
         (context: Context)
         definition
@@ -123,23 +129,16 @@ module LocalLipSdp =
         (radius: Radius)
         (limit: TimeSpan option)
         : LocalLipSdpBound =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-        // Narrower reaches are of no use without time for the multipliers of the outputs.
-        let isHalfOver () =
-            limit |> Option.exists (fun limit -> 2.0 * clock.Elapsed > limit)
-
-        let prepared = prepare context definition network input radius isHalfOver id
+        let context = Context.within limit context
+        let prepared = prepare context definition network input radius id
         let alone reason = analyticAlone prepared.Analytic reason
 
         match prepared.Problem with
         | Error reason -> alone reason
-        | Ok _ when isOver () -> alone "the time was over before multipliers were sought"
+        | Ok _ when Context.isOver context -> alone "the time was over before multipliers were sought"
         | Ok(before, lfr, place) ->
-            match MultiplierSearch.prove context lfr None None (fun _ -> isOver ()) with
+            match MultiplierSearch.prove context lfr None None (fun _ -> false) with
+            | None when Context.isOver context -> alone "the time was over before multipliers proved a bound"
             | None
             | Some(struct (_, None)) -> alone "no multipliers were found that prove a bound"
             | Some(struct (_, Some proved)) ->
@@ -183,14 +182,8 @@ module LocalLipSdp =
         (radius: Radius)
         (limit: TimeSpan option)
         : struct (LocalLipSdpBound * MultiplierWitness option) =
-        let clock = Stopwatch.StartNew()
-
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-        let isHalfOver () =
-            limit |> Option.exists (fun limit -> 2.0 * clock.Elapsed > limit)
-
+        let context = Context.within limit context
+        let isHalfOver = halfOf context
         let analytic = Analytic.bound context definition network input radius
 
         let alone reason : struct (LocalLipSdpBound * MultiplierWitness option) =
@@ -200,25 +193,27 @@ module LocalLipSdp =
             alone "the ball is a point"
         else
             try
-                let struct (slopes, lfr) =
-                    Representation.startOf network input radius
-                    |> Representation.represent
-                        {
-                            Context = context
-                            Definition = definition
-                            Enclosures = Map.empty
-                            Tighten = Bootstrap.tighten context isHalfOver
-                        }
-                        id
+                let represented =
+                    Context.attempt context (fun context ->
+                        Representation.startOf network input radius
+                        |> Representation.represent
+                            {
+                                Context = context
+                                Definition = definition
+                                Enclosures = Map.empty
+                                Tighten = Bootstrap.tighten context isHalfOver
+                            }
+                            id)
 
                 let proved =
-                    if LinearFractional.isFinite lfr then
-                        MultiplierSearch.prove context lfr None None (fun _ -> isOver ())
-                    else
-                        None
+                    represented
+                    |> Option.filter (fun (struct (_, lfr)) -> LinearFractional.isFinite lfr)
+                    |> Option.bind (fun (struct (slopes, lfr)) ->
+                        MultiplierSearch.prove context lfr None None (fun _ -> false)
+                        |> Option.map (fun (struct (multipliers, proved)) -> struct (slopes, lfr, multipliers, proved)))
 
                 match proved with
-                | Some(struct (multipliers, Some proved)) when
+                | Some(struct (slopes, lfr, multipliers, Some proved)) when
                     proved.Value < analytic.Bound.Value && Double.IsFinite proved.Value
                     ->
                     struct ({
@@ -228,7 +223,8 @@ module LocalLipSdp =
                                     $"multipliers for {lfr.Uncertain} slopes that are not known bound the whole network"
                             },
                             Some(witnessOf slopes multipliers))
-                | Some(struct (_, Some _)) -> alone "multipliers prove no less"
+                | Some(struct (_, _, _, Some _)) -> alone "multipliers prove no less"
+                | _ when Context.isOver context -> alone "the time was over before multipliers proved a bound"
                 | _ -> alone "no multipliers were found that prove a bound"
             with :? TooLargeException as reason ->
                 alone $"the network is too large for multipliers ({reason.Message})"

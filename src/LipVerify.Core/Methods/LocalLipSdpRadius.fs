@@ -3,7 +3,6 @@
 module LipVerify.Core.LocalLipSdpRadius
 
 open System
-open System.Diagnostics
 open LipVerify.Compute
 
 /// `f_c − f_j` at the nominal input, rounded downward.
@@ -51,7 +50,7 @@ let private raiseAll (margins: float[]) (raise: int -> float) =
 
 /// A lower bound on the least margin between class `label` and the others over the ball: for each class the better one of linear
 /// functions carried backward and of multipliers.
-let private worst (context: Context) network input output (isOver: unit -> bool) (radius: Radius) label =
+let private worst (context: Context) network input output (radius: Radius) label =
     let linear = Margins.lowerBounds context network input radius label
 
     let rivals =
@@ -63,13 +62,13 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
 
     let margins = rivals |> Array.map (fun j -> linear[j])
 
-    if isOver () || Array.min margins > 0.0 then
+    if Context.isOver context || Array.min margins > 0.0 then
         Array.min margins
     else
         let differences forms =
             AffineForms.combine forms (rivals |> Array.map (fun j -> struct (label, 1.0, j, -1.0)))
 
-        match (LocalLipSdp.prepare context Nominal network input radius isOver differences).Problem with
+        match (LocalLipSdp.prepare context Nominal network input radius differences).Problem with
         | Error _ -> Array.min margins
         | Ok(before, lfr, _) ->
             let warm = ref None
@@ -80,7 +79,7 @@ let private worst (context: Context) network input output (isOver: unit -> bool)
 
                 let decided = decision (gap * (1.0 - least) / (radius.Value * before.Value))
 
-                match MultiplierSearch.prove context row None warm.Value (fun gamma -> isOver () || decided gamma) with
+                match MultiplierSearch.prove context row None warm.Value decided with
                 | Some(struct (multipliers, proved)) ->
                     warm.Value <- Some multipliers
 
@@ -98,11 +97,11 @@ let private growth = 1.25
 let private mostTrials = 24
 
 /// The largest radius shown from `low` on, the smallest that failed, and the number of trials.
-let private search isOver (shows: float -> bool) low =
+let private search (context: Context) (shows: float -> bool) low =
     let rec go low high trials =
         let isClose = high |> Option.exists (fun high -> high <= low * (1.0 + gap))
 
-        if isClose || trials >= mostTrials || isOver () then
+        if isClose || trials >= mostTrials || Context.isOver context then
             struct (low, high, trials)
         else
             let at =
@@ -112,13 +111,19 @@ let private search isOver (shows: float -> bool) low =
 
             if shows at then
                 go at high (trials + 1)
+            elif Context.isOver context then
+                // It may have failed for want of time.
+                struct (low, high, trials + 1)
             else
                 go low (Some at) (trials + 1)
 
     go low None 0
 
-/// The radius that multipliers certify around `input`, at least that of linear functions alone. After `limit` no more multipliers
-/// are sought. Networks with layers so large that their spectral norms need random vectors get the radius of linear functions. Fails
+/// The part of the time that linear functions alone may take.
+let private forLinear = 0.5
+
+/// The radius that multipliers certify around `input`, at least that of linear functions alone. By the end of `limit` the largest radius shown
+/// so far has to do. Networks with layers so large that their spectral norms need random vectors get the radius of linear functions. Fails
 /// for a network with a single output.
 let certify
     (context: Context)
@@ -126,12 +131,9 @@ let certify
     (input: Tensor)
     (limit: TimeSpan option)
     : Result<CertifiedRadius, string> =
-    let clock = Stopwatch.StartNew()
+    let context = Context.within limit context
 
-    let isOver () =
-        limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
-    MarginRadius.crown context network input
+    MarginRadius.crown (Context.withPart forLinear context) network input
     |> Result.map (fun linear ->
         match linear.Label with
         | Some label when
@@ -148,9 +150,9 @@ let certify
                     let report (text: string) =
                         context.Report $"radius {at:G6}: {text}"
 
-                    worst { context with Report = report } network input output isOver radius label > 0.0
+                    worst { context with Report = report } network input output radius label > 0.0
 
-            let struct (radius, failed, trials) = search isOver shows linear.Radius
+            let struct (radius, failed, trials) = search context shows linear.Radius
 
             { linear with
                 Radius = radius

@@ -12,57 +12,87 @@ type private Trial = { At: float; Margin: float }
 [<ReferenceEquality>]
 type private Bracket =
     {
+        /// The margin at the input.
+        Nominal: float
         Low: Trial
+        /// The largest radius shown before that.
+        Before: Trial
         High: Trial option
         LowMoved: bool
         Trials: int
     }
 
 /// Ends the search: the relative distance of both ends, and a number of trials.
-let private gap = 1e-5
+let private gap = 1e-3
 
 let private mostTrials = 48
 
-/// Halves what is known of the end that stays: the next zero is then aimed beyond it (the Illinois method).
-let private halved trial =
-    { trial with
-        Margin = trial.Margin / 2.0
-    }
+/// The first trial, in parts of what one bound of Algorithm 1 shows: linear functions usually show more than that.
+let private beyondQuick = 2.0
 
 let private add bracket trial =
     let holds = trial.Margin > 0.0
-    let stalls = bracket.Trials > 1 && bracket.LowMoved = holds
 
     { bracket with
-        Low =
-            if holds then trial
-            elif stalls then halved bracket.Low
-            else bracket.Low
-        High =
-            if not holds then Some trial
-            elif stalls then Option.map halved bracket.High
-            else bracket.High
+        Before = if holds then bracket.Low else bracket.Before
+        Low = if holds then trial else bracket.Low
+        High = if holds then bracket.High else Some trial
         LowMoved = holds
         Trials = bracket.Trials + 1
     }
 
-/// The zero of the line through both ends, kept off them. The middle where that says little: margins fall faster and faster, so
-/// that far above the zero the line meets it much too early.
-let private between (low: Trial) (high: Trial) =
-    let share = low.Margin / (low.Margin - high.Margin)
-    let isStraight = high.Margin > -8.0 * low.Margin && share >= 0.0 && share <= 1.0
+/// Where the line through two trials meets 0.
+let private zeroOf (a: Trial) (b: Trial) =
+    a.At + (b.At - a.At) * (a.Margin / (a.Margin - b.Margin))
 
-    if isStraight then
-        low.At + (high.At - low.At) * Math.Clamp(share, 0.02, 0.98)
-    elif high.At > 4.0 * low.At && low.At > 0.0 then
+/// The middle, on the scale of the ends.
+let private middle (low: Trial) (high: Trial) =
+    if high.At > 4.0 * low.At && low.At > 0.0 then
         sqrt low.At * sqrt high.At
     else
         low.At / 2.0 + high.At / 2.0
 
-/// A radius above all that hold: doubled at first, and then faster and faster.
+/// Margins fall faster and faster: the line through the last two that hold meets 0 a little above the radius sought, that through both ends below
+/// it. One after the other they draw the ends together; each is aimed a little further, so that the last two trials close the gap.
+let private between bracket (high: Trial) =
+    let low = bracket.Low
+    let aside = 0.3 * gap
+
+    let beyond =
+        if bracket.LowMoved then
+            zeroOf bracket.Before low * (1.0 + aside)
+        else
+            Double.PositiveInfinity
+
+    let aim =
+        if beyond < high.At then
+            beyond
+        else
+            zeroOf low high * (1.0 - aside)
+
+    let width = high.At - low.At
+
+    if Double.IsFinite aim then
+        Math.Clamp(aim, low.At + 0.02 * width, high.At - 0.02 * width)
+    else
+        middle low high
+
+/// A radius above all that hold: doubled at first, and then faster and faster, but not beyond where the line from the input through the last margin
+/// meets 0. Margins fall faster and faster, so that this lies above the radius sought, and trials far above it take the longest.
 let private above bracket =
+    let low = bracket.Low
     let steps = max 1.0 (Math.Pow(2.0, float bracket.Trials - 6.0))
-    min CertifiedRadius.largest (bracket.Low.At * Math.Pow(2.0, steps))
+    let furthest = low.At * Math.Pow(2.0, steps)
+    let zero = low.At * bracket.Nominal / (bracket.Nominal - low.Margin)
+
+    // Where nothing was lost yet there is no such line.
+    let at =
+        if zero < furthest then
+            max zero (low.At * (1.0 + gap))
+        else
+            furthest
+
+    min CertifiedRadius.largest at
 
 /// The next radius; none at the end of the search.
 let private next bracket =
@@ -72,73 +102,68 @@ let private next bracket =
     | None -> Some(above bracket)
     | Some high when high.At <= bracket.Low.At * (1.0 + gap) -> None
     | Some high ->
-        match between bracket.Low high with
+        match between bracket high with
         | at when at > bracket.Low.At && at < high.At -> Some at
         | _ -> None
 
-/// Searches for the largest radius over whose ball `margin` stays positive, from `start` on. `output` are the nominal outputs,
-/// and `margin` bounds the least margin of the given class from below. What it gives promises `rigor`. Fails for a single output.
-let search
-    (output: EnclosedTensor)
-    (start: Radius)
-    rigor
-    (margin: Radius -> int -> float)
-    : Result<CertifiedRadius, string> =
-    CertifiedRadius.withClasses output (fun () ->
-        let label = CertifiedRadius.labelOf output
+/// The largest radius over whose ball `margin` stays positive, by a search that begins at `start`. `margin` bounds the least margin of a class from
+/// below, or says that the time is over: then the largest radius so far has to do.
+let private search nominal (start: float) (margin: Radius -> float option) =
+    let rec run bracket at =
+        let trial =
+            at
+            |> Option.bind (fun at ->
+                margin (CertifiedRadius.asRadius at)
+                |> Option.map (fun margin -> { At = at; Margin = margin }))
 
-        let rec run bracket =
-            match next bracket with
-            | None -> bracket
-            | Some at ->
-                add
-                    bracket
-                    {
-                        At = at
-                        Margin = margin (CertifiedRadius.asRadius at) label
-                    }
-                |> run
+        match trial with
+        | None -> bracket
+        | Some trial ->
+            let bracket = add bracket trial
+            run bracket (next bracket)
 
-        let nominal =
-            {
-                At = 0.0
-                Margin = Propositions.topTwoGap output
-            }
-
-        let first =
-            {
-                At = start.Value
-                Margin = margin start label
-            }
-
-        let found =
-            {
-                Low = nominal
-                High = None
-                LowMoved = true
-                Trials = 0
-            }
-            |> fun bracket -> add bracket first
-            |> run
-
+    run
         {
-            Label = Some label
-            TopTwoGap = Propositions.topTwoGap output
-            Radius = found.Low.At
-            Rigor = rigor
-            Lipschitz = None
-            NotShownAt = found.High |> Option.map _.At
-            Evaluations = found.Trials
-        })
-    |> Result.map (fun found -> { found with Lipschitz = None })
+            Nominal = nominal
+            Low = { At = 0.0; Margin = nominal }
+            Before = { At = 0.0; Margin = nominal }
+            High = None
+            LowMoved = true
+            Trials = 0
+        }
+        (Some start)
 
 /// The radius that bounds on the margins by linear functions (`Margins`) certify around `input`: certified, whatever the size of
-/// the layers. Fails for a network with a single output.
+/// the layers. The time of the context ends the search with the largest radius shown so far, which is no less than what one bound of
+/// Algorithm 1 shows, where that is certified. Fails for a network with a single output.
 let crown (context: Context) (network: Network) (input: Tensor) : Result<CertifiedRadius, string> =
     let output = EnclosedTensor.evaluate context network input
 
-    search output (CertifiedRadius.startFor input) Certified (fun radius label ->
-        let report (text: string) =
-            context.Report $"radius {radius.Value:G6}: {text}"
+    CertifiedRadius.withClasses output (fun () ->
+        let label = CertifiedRadius.labelOf output
+        let nominal = Propositions.topTwoGap output
 
-        Margins.worst { context with Report = report } network input radius label)
+        let margin (radius: Radius) =
+            let report (text: string) =
+                context.Report $"radius {radius.Value:G6}: {text}"
+
+            Context.attempt { context with Report = report } (fun context ->
+                Margins.worst context network input radius label)
+
+        let quick = CertifiedRadius.quick context network input output
+
+        let found =
+            search nominal (min CertifiedRadius.largest (beyondQuick * quick.Radius)) margin
+
+        let known = if quick.Rigor = Certified then quick.Radius else 0.0
+
+        {
+            Label = Some label
+            TopTwoGap = nominal
+            Radius = max found.Low.At known
+            Rigor = Certified
+            Lipschitz = None
+            NotShownAt = found.High |> Option.map _.At |> Option.filter (fun failed -> failed > known)
+            Evaluations = found.Trials
+        })
+    |> Result.map (fun found -> { found with Lipschitz = None })

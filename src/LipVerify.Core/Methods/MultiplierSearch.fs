@@ -10,8 +10,21 @@ let private tolerance (lfr: LinearFractional) =
 /// Steps that improve the bound by less than this, relatively, end the search for multipliers.
 let private worthwhile = 1e-4
 
-/// Solves until the best is near, progress fades or `isOver` says of the constant so far that it is good enough.
-let private solve (context: Context) (lfr: LinearFractional) ties warm (isOver: float -> bool) =
+/// Whether what is left of the time suffices for one more step and for the proof, which takes about as long as the longest step.
+type private Pace(deadline: Deadline) =
+    let clock = Diagnostics.Stopwatch.StartNew()
+    let mutable longest = TimeSpan.Zero
+
+    member _.AllowsAnotherStep() =
+        longest <- max longest clock.Elapsed
+        clock.Restart()
+
+        match Deadline.left deadline with
+        | None -> true
+        | Some left -> left > 2.0 * longest
+
+/// Solves until the best is near, progress fades, `isOver` says of the constant so far that it is good enough, or there is no time for more.
+let private solve (context: Context) (pace: Pace) (lfr: LinearFractional) ties warm (isOver: float -> bool) =
     let recent = Collections.Generic.Queue<float>()
 
     MultiplierSolver.solveTied context lfr ties warm (fun progress ->
@@ -24,11 +37,16 @@ let private solve (context: Context) (lfr: LinearFractional) ties warm (isOver: 
         let isNear =
             progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
 
-        not (isOver gamma)
+        pace.AllowsAnotherStep()
+        && not (isOver gamma)
         && progress.Steps < 200
         && not (isNear && (fades || progress.Gap <= tolerance lfr)))
 
-/// Multipliers, shared where `ties` says so, and what they prove.
-let prove context lfr ties warm isOver =
-    solve context lfr ties warm isOver
-    |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers))
+/// Multipliers, shared where `ties` says so, and what they prove; none where nothing moves the outputs, or the time is over before a proof.
+let prove (context: Context) lfr ties warm isOver =
+    let pace = Pace context.Deadline
+
+    Context.attempt context (fun context ->
+        solve context pace lfr ties warm isOver
+        |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers)))
+    |> Option.flatten

@@ -1,7 +1,6 @@
 namespace LipVerify.Core
 
 open System
-open System.Diagnostics
 open LipVerify.Core.JacobianRows
 
 /// A bound by RecurJac, and how far the recursion went.
@@ -59,7 +58,7 @@ module RecurJac =
 
     /// The recursion from the outputs and that from the inputs, which is the same one on the transposed product: their bounds, and a line on
     /// them.
-    let private recursion (context: Context) (limit: TimeSpan option) isOver inputs factors =
+    let private recursion (context: Context) isOver inputs factors =
         let outputs = JacobianFactor.outputs inputs factors
         let transposed = JacobianFactor.transpose factors
         let size = int64 (JacobianRecursion.sizes inputs factors)
@@ -75,7 +74,8 @@ module RecurJac =
             work |> ofKept (work <= mostWork || int64 outputs * size <= mostDerivatives)
 
         let other = transposedWork |> ofKept (int64 inputs * size <= mostDerivatives)
-        let most = if limit.IsSome then Double.MaxValue else mostWork
+        let isLimited = (Deadline.left context.Deadline).IsSome
+        let most = if isLimited then Double.MaxValue else mostWork
 
         let fromOutputs () =
             JacobianRecursion.bounds context isOver inputs factors
@@ -96,7 +96,7 @@ module RecurJac =
             Ok(struct (fromOutputs (), "a recursion from the outputs"))
         elif other <= most then
             Ok(struct (fromInputs (), "a recursion from the inputs"))
-        elif limit.IsSome then
+        elif isLimited then
             Error $"the recursion would keep bounds on more than {mostDerivatives:N0} derivatives of layers"
         else
             Error
@@ -124,18 +124,23 @@ module RecurJac =
             Explanation: string
         }
 
-    let private compute context norm definition (network: Network) input radius (limit: TimeSpan option) =
-        let clock = Stopwatch.StartNew()
+    /// The part of the time that columns and recursion may take; the rest is for norms.
+    let private forEntries = 0.8
 
-        let isOver () =
-            limit |> Option.exists (fun limit -> clock.Elapsed > limit)
+    /// The columns, or none where the time of the context is over before those of FastLip are known.
+    let private compute
+        (context: Context)
+        norm
+        definition
+        (network: Network)
+        input
+        radius
+        : Result<Columns option, string> =
+        let limited = Context.withPart forEntries context
+        let isOver () = Context.isOver limited
 
-        FastLip.checkSize network
-        |> Result.bind (fun () ->
-            let struct (columns, factors) =
-                JacobianIntervals.columnsAndFactors context norm definition network input radius
-
-            recursion context limit isOver columns.Length factors
+        let refine (struct (columns: EnclosedTensor[], factors)) =
+            recursion context isOver columns.Length factors
             |> Result.map (fun (struct (bounds, way)) ->
                 let endedEarly = isOver ()
 
@@ -148,36 +153,66 @@ module RecurJac =
                             $"{way}, ended by the time limit: it reached {reached bounds:N0} of {bounds.Lower.Length:N0} entries of the Jacobian, the others are FastLip's"
                         else
                             way
-                }))
+                })
+
+        FastLip.checkSize network
+        |> Result.bind (fun () ->
+            Context.attempt context (fun context ->
+                JacobianIntervals.columnsAndFactors context norm definition network input radius)
+            |> Option.map (refine >> Result.map Some)
+            |> Option.defaultValue (Ok None))
 
     /// Encloses the columns of every `J` with `f(x) − f(x') = J (x − x')`, as `JacobianIntervals.columns` does and never less tightly but
     /// for a rounding. An error says that the network is too large.
     let columns context norm definition network input radius : Result<EnclosedTensor[], string> =
-        compute context norm definition network input radius None
-        |> Result.map _.Recursive
+        compute
+            { context with
+                Deadline = Deadline.never
+            }
+            norm
+            definition
+            network
+            input
+            radius
+        |> Result.bind (fun found ->
+            match found with
+            | Some found -> Ok found.Recursive
+            | None -> Error "the time was over before the columns were known")
+
+    let private ofColumns context norm (found: Columns) =
+        let context = Context.share 2 context
+        let tighter = JacobianNorms.bound context norm found.Recursive
+
+        {
+            Bound =
+                match norm with
+                | Maximum
+                | Taxicab -> tighter
+                | Euclidean ->
+                    // Of the two norms behind the 2-norm, that of centers and errors is not monotonous.
+                    let other = JacobianNorms.bound context norm found.Forward
+
+                    {
+                        Value = min tighter.Value other.Value
+                        Rigor = Rigor.combine tighter.Rigor other.Rigor
+                    }
+            EndedEarly = found.EndedEarly
+            Explanation = found.Explanation
+        }
 
     /// Bounds the local Lipschitz constant over the ball of this norm and radius around `input`, the outputs measured in the same norm; never
-    /// above `FastLip.bound`. After `limit` what the recursion has not reached keeps the bounds of FastLip, which are computed first whatever
-    /// they take. An error says that the network is too large.
+    /// above `FastLip.bound`. By the end of `limit` what the recursion has not reached keeps the bounds of FastLip, and where those are not known
+    /// either, the bound is what `FastLip.bound` gives then. An error says that the network is too large.
     let bound context norm definition network input radius (limit: TimeSpan option) : Result<RecurJacBound, string> =
-        compute context norm definition network input radius limit
+        let context = Context.within limit context
+
+        compute context norm definition network input radius
         |> Result.map (fun found ->
-            let context = Context.share 2 context
-            let tighter = JacobianNorms.bound context norm found.Recursive
-
-            {
-                Bound =
-                    match norm with
-                    | Maximum
-                    | Taxicab -> tighter
-                    | Euclidean ->
-                        // Of the two norms behind the 2-norm, that of centers and errors is not monotonous.
-                        let other = JacobianNorms.bound context norm found.Forward
-
-                        {
-                            Value = min tighter.Value other.Value
-                            Rigor = Rigor.combine tighter.Rigor other.Rigor
-                        }
-                EndedEarly = found.EndedEarly
-                Explanation = found.Explanation
-            })
+            match found with
+            | Some found -> ofColumns context norm found
+            | None ->
+                {
+                    Bound = FastLip.outOfTime context norm definition network input radius
+                    EndedEarly = true
+                    Explanation = "the time was over before the entries of the Jacobian were bounded"
+                })

@@ -42,15 +42,17 @@ module SeqLip =
     let private place (link: Link) =
         $"layer {link.Layer.Index} ({link.Layer.Name})"
 
+    let private outOfTime = "the product of norms, as the time was over"
+
     /// The maximum over the ReLUs between the maps below and above, for the norms of `R` above and `L` below.
-    let private inner context maximum limit (link: Link) product aboveNorm belowNorm =
+    let private inner context maximum (link: Link) product aboveNorm belowNorm =
         context.Report $"{place link}: {product.Neurons} ReLUs"
         let simple = Rounding.mulUp aboveNorm belowNorm
 
         match maximum with
         | Relaxed ->
             let struct (value, means) =
-                SlopeRelaxation.bound context product aboveNorm belowNorm limit
+                SlopeRelaxation.bound context product aboveNorm belowNorm
 
             let how =
                 match means with
@@ -63,21 +65,26 @@ module SeqLip =
             Error
                 $"{place link} has {product.Neurons} ReLUs, and the vertices of at most {SlopeEnumeration.most} are enumerated; seqlip bounds wider layers"
         | Enumerated ->
-            let value =
+            let largest context =
                 SlopeEnumeration.largest context product (SlopeFlips.attained context product)
 
-            Ok(min value simple, $"all vertices of {product.Neurons} ReLUs")
-        | Greedy -> Ok(SlopeFlips.attained context product, $"{product.Neurons} slopes flipped")
+            match Context.attempt context largest with
+            | Some value -> Ok(min value simple, $"all vertices of {product.Neurons} ReLUs")
+            | None -> Ok(simple, outOfTime)
+        | Greedy ->
+            match Context.attempt context (fun context -> SlopeFlips.attained context product) with
+            | Some value -> Ok(value, $"{product.Neurons} slopes flipped")
+            | None -> Ok(simple, outOfTime)
 
     let private productBetween (below: SingularFactors) (above: SingularFactors) =
         SlopeProduct.create below.Outputs above.Rank above.Right below.Rank below.Left
 
-    let private contribution context maximum limit (link: Link) (below: SingularFactors) (above: SingularFactors) =
+    let private contribution context maximum (link: Link) (below: SingularFactors) (above: SingularFactors) =
         let aboveNorm = SlopeProduct.norm context above.Inputs above.Rank above.Right
         let belowNorm = SlopeProduct.norm context below.Outputs below.Rank below.Left
         let product = productBetween below above
 
-        inner context maximum limit link product aboveNorm belowNorm
+        inner context maximum link product aboveNorm belowNorm
         |> Result.map (fun (value, how) ->
             let f, g = Rounding.sqrtUp above.Error, Rounding.sqrtUp below.Error
 
@@ -132,12 +139,15 @@ module SeqLip =
         |> List.fold (fun product link -> Propositions.composition product link.Norm) Bound.one
 
     /// Maps of which each has factors, with ReLUs between.
-    let private ofFactors context maximum limit (links: Link list) (factors: SingularFactors list) =
+    let private ofFactors context maximum (links: Link list) (factors: SingularFactors list) =
         let neighbours =
             List.zip (List.pairwise factors) (List.take (links.Length - 1) links)
 
         neighbours
-        |> List.map (fun ((below, above), link) -> contribution context maximum limit link below above)
+        |> List.mapi (fun index ((below, above), link) ->
+            // Each may take its part of the time that is left.
+            let context = Context.withPart (1.0 / float (neighbours.Length - index)) context
+            contribution context maximum link below above)
         |> sequence
         |> Result.map (fun contributions ->
             let first, last = factors.Head, List.last factors
@@ -156,13 +166,15 @@ module SeqLip =
             struct ((if value < norms.Value then Bound.certified value else norms), contributions |> List.map _.Line))
 
     let private factorsOf context split (link: Link) =
-        if Link.isExplicit link then
-            Link.factors context split link
-        else
-            LeadingTriplets.find context split link.Maps
+        Context.attempt context (fun context ->
+            if Link.isExplicit link then
+                Link.factors context split link
+            else
+                LeadingTriplets.find context split link.Maps)
+        |> Option.flatten
 
     /// A run of maps that have ReLUs between.
-    let private run context maximum limit (links: Link list) =
+    let private run context maximum (links: Link list) =
         let norms = Ok(struct (productOfNorms links, []))
 
         if links.Length < 2 then
@@ -175,7 +187,7 @@ module SeqLip =
             if factors |> List.exists Option.isNone then
                 norms
             else
-                ofFactors context maximum limit links (List.choose id factors)
+                ofFactors context maximum links (List.choose id factors)
 
     /// Neighbours that can be written out stay together; each other map is alone.
     let private runs (links: Link list) =
@@ -193,15 +205,15 @@ module SeqLip =
     let private tooLarge (link: Link) instead =
         Error $"{place link} is too large for its singular vectors to be found{instead}"
 
-    let private chain context maximum limit (links: Link list) =
+    let private chain context maximum (links: Link list) =
         let missing = links |> List.tryFind (Link.isExplicit >> not)
         let hopeless = links |> List.tryFind (hasTriplets >> not)
 
         match maximum, missing, hopeless with
         | Greedy, _, Some link when links.Length > 1 -> tooLarge link ""
         | Enumerated, Some link, _ when links.Length > 1 -> tooLarge link "; seqlip takes its norm"
-        | Greedy, _, _ -> run context maximum limit links |> Result.map List.singleton
-        | _ -> runs links |> List.map (run context maximum limit) |> sequence
+        | Greedy, _, _ -> run context maximum links |> Result.map List.singleton
+        | _ -> runs links |> List.map (run context maximum) |> sequence
 
     let private explain (lines: string list) =
         match lines with
@@ -210,14 +222,15 @@ module SeqLip =
             let factors = String.concat ", " lines
             $"parts of the product of norms that are left: {factors}"
 
-    /// Bounds the global Lipschitz constant. `limit` ends each search for multipliers. An error says why the method does not apply.
-    let bound (context: Context) maximum (network: Network) (limit: TimeSpan option) : Result<SeqLipBound, string> =
+    /// Bounds the global Lipschitz constant. What is not reached by the end of `limit` is bounded by norms. An error says why the method does not apply.
+    let bound (context: Context) maximum (network: Network) limit : Result<SeqLipBound, string> =
+        let context = Context.within limit context
         let norms = Global.bound context network
 
         SeqLipChains.ofNetwork network norms
         |> Result.bind (fun chains ->
             chains.Chains
-            |> List.map (chain context maximum limit)
+            |> List.map (chain context maximum)
             |> sequence
             |> Result.map (fun found ->
                 let found = List.concat found

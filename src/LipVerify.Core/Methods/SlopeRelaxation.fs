@@ -2,7 +2,6 @@
 module internal LipVerify.Core.SlopeRelaxation
 
 open System
-open System.Diagnostics
 
 /// Wider layers get no multipliers, which would take minutes.
 let mostMultipliers = 1000
@@ -69,15 +68,10 @@ let private common (product: SlopeProduct) aboveNorm belowNorm composed : Multip
     }
 
 /// What multipliers prove, searched from `start`.
-let private byMultipliers (context: Context) product whole start (limit: TimeSpan option) =
-    let clock = Stopwatch.StartNew()
-
-    let isOver _ =
-        limit |> Option.exists (fun limit -> clock.Elapsed > limit)
-
+let private byMultipliers (context: Context) product whole start =
     let lfr = represent product whole
 
-    match MultiplierSearch.prove context lfr None (Some(withRoom start)) isOver with
+    match MultiplierSearch.prove context lfr None (Some(withRoom start)) (fun _ -> false) with
     | Some(struct (_, Some proved)) -> proved.Value
     | _ -> Double.PositiveInfinity
 
@@ -85,8 +79,8 @@ let private byMultipliers (context: Context) product whole start (limit: TimeSpa
 /// - `‖A‖·‖B‖`;
 /// - `½(‖A B‖ + ‖A‖·‖B‖)`: with `σ = ½ + ½s`, `P = ½ A B + ½ A diag(s) B` and `‖diag(s)‖ ≤ 1`;
 /// - the `γ` of multipliers `t ≥ 0`, one a ReLU (METHODS section 7 for a single layer with slopes in `[0, 1]`): the dual of the
-///   semidefinite relaxation of `max ‖P(σ)‖²`. `limit` ends the search for them.
-let bound (context: Context) (product: SlopeProduct) aboveNorm belowNorm limit : struct (float * Means) =
+///   semidefinite relaxation of `max ‖P(σ)‖²`. The time of the context ends the search for them.
+let bound (context: Context) (product: SlopeProduct) aboveNorm belowNorm : struct (float * Means) =
     let simple = Rounding.mulUp aboveNorm belowNorm
 
     if product.Neurons = 0 then
@@ -107,7 +101,7 @@ let bound (context: Context) (product: SlopeProduct) aboveNorm belowNorm limit :
             if product.Neurons <= mostMultipliers then
                 let start = common product aboveNorm belowNorm composed
 
-                byMultipliers context product whole start limit |> Rounding.addUp product.Rest
+                byMultipliers context product whole start |> Rounding.addUp product.Rest
             else
                 Double.PositiveInfinity
 

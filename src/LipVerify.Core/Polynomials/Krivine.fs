@@ -99,7 +99,7 @@ let private program (objective: MultilinearPolynomial) (products: MultilinearPol
         Columns = columns
     }
 
-/// The bound of degree `degree`, with products of variables inside a clique.
+/// The bound of degree `degree`, with products of variables inside a clique; what the products that were found in the time of the context prove.
 let maximise (context: Context) (solver: LinearSolver) degree cliques (problem: GradientProblem) =
     let objective = problem.Objective
 
@@ -117,12 +117,16 @@ let maximise (context: Context) (solver: LinearSolver) degree cliques (problem: 
             let linear = program objective products
             context.Report $"linear program: {products.Length} products, {linear.Right.Length} monomials"
 
-            solver context.Cancellation linear
+            // Any coefficients prove a bound, those of an unfinished run as well.
+            match Deadline.left context.Deadline with
+            | Some left when left = TimeSpan.Zero -> Ok(Array.zeroCreate products.Length)
+            | limit -> solver context.Cancellation limit linear
             |> Result.bind (fun coefficients ->
                 if
                     coefficients.Length = products.Length
                     && Array.forall Double.IsFinite coefficients
                 then
-                    Ok(upperBound objective products coefficients)
+                    // Without products it is the sum of magnitudes, which unfinished ones may exceed.
+                    Ok(min (upperBound objective products coefficients) (upperBound objective [||] [||]))
                 else
                     Error "the solver of linear programs returned no usable solution")

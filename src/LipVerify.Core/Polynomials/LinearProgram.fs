@@ -1,5 +1,6 @@
 namespace LipVerify.Core
 
+open System
 open System.Threading
 
 /// Minimise `cᵀx` over `x ≥ 0` with `A x = b`; `A` is sparse, by columns.
@@ -14,5 +15,6 @@ type LinearProgram =
         Columns: (int * float)[][]
     }
 
-/// A solution from a program that is not trusted, or one line that says why there is none.
-type LinearSolver = CancellationToken -> LinearProgram -> Result<float[], string>
+/// A solution from a program that is not trusted, or one line that says why there is none. What it has at the end of the time, if that is limited,
+/// need not be a solution.
+type LinearSolver = CancellationToken -> TimeSpan option -> LinearProgram -> Result<float[], string>

@@ -100,10 +100,29 @@ module SemidefiniteProgram =
 
         Array.sum products + rounding + Array.sum shifts
 
+    /// What needs no multipliers: `⟨C, M⟩ ≤ Σ_b λ_max(C_b)·tr M_b`, and no eigenvalue exceeds the largest sum of magnitudes over a row.
+    let private boundOfSums program =
+        let rows = program.Sides |> Array.map Array.zeroCreate<float>
+
+        for entry in program.Objective do
+            let add row =
+                rows[entry.Block][row] <- rows[entry.Block][row] + abs entry.Value
+
+            add entry.Row
+
+            if entry.Row <> entry.Column then
+                add entry.Column
+
+        let rounding =
+            1.0 + 2.0 * Rounding.gamma (program.Objective.Length + program.Sides.Length + 4)
+
+        rounding
+        * Array.fold2 (fun sum row trace -> sum + Array.max row * trace) 0.0 rows program.Traces
+
     /// Bounds on what a solver is given: constraints, and the side of a block.
     let mostConstraints, largestSide = 6000, 2000
 
-    /// The bound that a solver's multipliers prove.
+    /// The bound that a solver's multipliers prove, or, where the time of the context is over first, one that needs none.
     let maximise (context: Context) (solver: SemidefiniteSolver) program =
         let side = Array.max program.Sides
 
@@ -113,12 +132,14 @@ module SemidefiniteProgram =
         else
             context.Report $"semidefinite program: side {side}, {program.Constraints.Length} constraints"
 
-            solver context.Cancellation program
-            |> Result.bind (fun multipliers ->
-                if
-                    multipliers.Length = program.Constraints.Length
-                    && Array.forall Double.IsFinite multipliers
-                then
-                    Ok(upperBound context.Engine program multipliers)
-                else
-                    Error "the solver of semidefinite programs returned no usable multipliers")
+            Context.attempt context (fun context ->
+                solver context.Cancellation program
+                |> Result.bind (fun multipliers ->
+                    if
+                        multipliers.Length = program.Constraints.Length
+                        && Array.forall Double.IsFinite multipliers
+                    then
+                        Ok(upperBound context.Engine program multipliers)
+                    else
+                        Error "the solver of semidefinite programs returned no usable multipliers"))
+            |> Option.defaultWith (fun () -> Ok(boundOfSums program))

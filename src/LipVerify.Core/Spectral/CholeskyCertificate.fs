@@ -67,7 +67,9 @@ let private workspaces = ConditionalWeakTable<IEngine, Storage ref>()
 let private largestKept = 1 <<< 25
 
 let private borrow (engine: IEngine) length : Storage =
-    let kept = workspaces.GetValue(engine, fun _ -> ref (HostStorage [||] :> Storage))
+    let kept =
+        workspaces.GetValue(engine.Origin, fun _ -> ref (HostStorage [||] :> Storage))
+
     let block = Interlocked.Exchange(&kept.contents, HostStorage [||])
 
     if block.Length >= length then
@@ -80,7 +82,7 @@ let private borrow (engine: IEngine) length : Storage =
 
 let private giveBack (engine: IEngine) (block: Storage) =
     if block.Length <= largestKept then
-        (workspaces.GetValue(engine, fun _ -> ref block)).Value <- block
+        (workspaces.GetValue(engine.Origin, fun _ -> ref block)).Value <- block
 
 /// A Gram matrix that is formed when it is needed, in a block that goes back afterwards.
 type private GramSource(context: Context, masked, layout: GramLayout) =

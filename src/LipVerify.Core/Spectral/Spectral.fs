@@ -9,7 +9,7 @@ type Method =
     | CholeskyCertificate
     /// METHODS 4b: random vectors prove it, except with the failure probability.
     | LanczosCertificate
-    /// METHODS 4c, `√(‖M‖₁‖M‖_∞)`: where it is tight, and where no other certificate closes.
+    /// METHODS 4c, `√(‖M‖₁‖M‖_∞)`: where it is tight, where no other certificate closes, and where the time is over.
     | AbsoluteNorms
     /// The operator is zero.
     | Zero
@@ -124,7 +124,7 @@ let private byLanczos (context: Context) masked absoluteProduct =
 let mayDraw map =
     (GramLayout.cheapest (MaskedMap.whole map)).Envelope.Operations > affordableOperations
 
-/// `‖M‖` for `‖M‖₁·‖M‖_∞` near 1, of which `ceiling` bounds the root.
+/// `‖M‖` for `‖M‖₁·‖M‖_∞` near 1, of which `ceiling` bounds the root; none where the time of the context is over first.
 let private scaledNorm (context: Context) masked ceiling =
     let envelope = (GramLayout.cheapest masked).Envelope
     let absoluteProduct = Rounding.mulUp ceiling ceiling
@@ -132,12 +132,17 @@ let private scaledNorm (context: Context) masked ceiling =
     let isWithin operations =
         envelope.Operations <= operations && envelope.Length <= int64 Array.MaxLength
 
+    let prove by =
+        Context.attempt context (fun context -> by context masked absoluteProduct)
+
     if isWithin affordableOperations then
-        byCholesky context masked absoluteProduct
+        prove byCholesky
     elif not context.Certification.Deterministic then
-        byLanczos context masked absoluteProduct
+        prove byLanczos
     elif isWithin mostOperations then
-        byCholesky context masked absoluteProduct
+        prove byCholesky
+    elif Context.isOver context then
+        None
     else
         raise (
             NotCertifiableException
@@ -175,11 +180,13 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
             Some(MaskedMap.scaleRows exponent masked)
             |> Option.filter (fun scaled -> Tensor.isFinite scaled.Rows)
 
-    match scaled with
-    | None -> fromCeiling 0.0 0
-    | Some scaled ->
-        let norm = scaledNorm context scaled (Math.ScaleB(ceiling, exponent))
+    let norm =
+        scaled
+        |> Option.bind (fun scaled -> scaledNorm context scaled (Math.ScaleB(ceiling, exponent)))
 
+    match norm with
+    | None -> fromCeiling 0.0 0
+    | Some norm ->
         let unscale value = Math.ScaleB(value, -exponent)
         let attained = unscale norm.Attained
 
@@ -199,7 +206,8 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
 
 /// `‖R A D‖` (Theorem 2): certified by Cholesky where that takes few operations (sides up to some thousand coordinates, more where
 /// a convolution couples only neighbours), else by random vectors
-/// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`).
+/// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`). Once the
+/// time of the context is over it is `√(‖M‖₁‖M‖_∞)`.
 let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
     let masked = MaskedMap.mergeScales masked
 

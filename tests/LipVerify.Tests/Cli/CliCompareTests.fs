@@ -165,7 +165,7 @@ let ``compare declines exact at once at networks that are not branched`` () =
                     Report = fun line -> Assert.Fail $"a bound was begun: {line}"
                 }
 
-            for row in ComparedMethods.all None |> List.filter (fun row -> row.Name = "exact") do
+            for row in ComparedMethods.all |> List.filter (fun row -> row.Name = "exact") do
                 match row.Run context case.Network case.Input case.Radius with
-                | Ok bound -> Assert.Fail $"{bound} at {case.Text}"
+                | Ok found -> Assert.Fail $"{found.Result.Bound} at {case.Text}"
                 | Error reason -> Assert.That(reason, Does.StartWith "not branched: "))

@@ -79,7 +79,6 @@ let private mistakes: (string list * string list) list =
         zoo [ "--method"; "shor" ], [ "--class is missing" ]
         zoo [ "--method"; "shor"; "--class"; "-1" ], [ "--class"; "counted from 0"; "\"-1\"" ]
         zoo [ "--method"; "shor"; "--class"; "10" ], [ "no output 10" ]
-        zoo [ "--method"; "shor"; "--class"; "1"; "--time-limit"; "3" ], [ "--time-limit"; "local-lipsdp" ]
         zoo [ "--method"; "shor"; "--class"; "1"; "--rigor"; "certified" ], [ "--rigor certified"; "numerical" ]
         zoo [ "--method"; "hr2"; "--class"; "1" ], [ "--method hr2"; "affine layers with a ReLU between" ]
         zoo [ "--threads"; "0" ], [ "--threads"; "at least 1"; "\"0\"" ]

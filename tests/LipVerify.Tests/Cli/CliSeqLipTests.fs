@@ -42,7 +42,6 @@ let ``an estimate by seqlip-greedy is not shown as a bound`` () =
         Assert.That(estimate, Does.Not.Contain "≤")
         Assert.That(estimate, Does.Contain "no guarantee"))
 
-[<TestCase("seqlip-exact", "--time-limit", "5", "--time-limit")>]
 [<TestCase("seqlip", "--norm", "inf", "--norm")>]
 [<TestCase("seqlip", "--class", "0", "--class")>]
 [<TestCase("seqlip", "--enclosure", "crown", "--enclosure")>]

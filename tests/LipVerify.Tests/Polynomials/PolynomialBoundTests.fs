@@ -191,7 +191,7 @@ let private careless seed : SemidefiniteSolver =
 
 let private proveAnything methods (case: DenseCase) =
     let linear: LinearSolver =
-        fun _ program ->
+        fun _ _ program ->
             let draw = Draw case.Seed
             Ok(Array.init program.Costs.Length (fun _ -> draw.Gaussian()))
 

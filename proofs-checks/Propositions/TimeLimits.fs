@@ -1,0 +1,234 @@
+/// Methods that a time limit ends: what they give is a bound all the same, whenever that was. No property here depends on how fast the machine
+/// is; those over several limits end wherever the limit finds them.
+module LipVerify.Propositions.TimeLimits
+
+open System
+open System.Diagnostics
+open LipVerify.Core
+open LipVerify.Propositions.Generators
+open LipVerify.Propositions.RandomNetworks
+open LipVerify.Propositions.Oracles
+open LipVerify.Propositions.NormedBalls
+open NUnit.Framework
+
+/// From none at all to one that small networks seldom need.
+let private limits =
+    [ 0.0; 0.3; 1.0; 3.0; 10.0; 100.0 ] |> List.map TimeSpan.FromMilliseconds
+
+let private limitOf (case: NetworkCase) = (Draw(case.Seed + 11)).Pick limits
+
+let private after (limit: TimeSpan) = context |> Context.within (Some limit)
+
+/// What gradient ascent attains, without a limit.
+let private attained norm definition (case: NetworkCase) =
+    LowerBounds.gradientAscent
+        context
+        norm
+        definition
+        case.Network
+        (RestrictedBall.whole case.Input case.Radius)
+        { Starts = 8; Rounds = 2; Steps = 6 }
+
+/// Numerical ends are right to this.
+let private numerical = 1e-6
+
+let private assertCovers what norm definition (case: NetworkCase) (bound: Bound) =
+    let lower = attained norm definition case
+
+    let slack =
+        if bound.Rigor = Certified && lower.Rigor = Certified then
+            1.0
+        else
+            1.0 + numerical
+
+    Assert.That(lower.Value, Is.LessThanOrEqualTo(bound.Value * slack), $"{what} at {case.Text}")
+
+let private definitions = [ Nominal; Uniform ]
+
+[<Test>]
+let ``ended by a time limit: bounds in the 2-norm cover what is attained`` () =
+    check 60 network (fun case ->
+        for definition in definitions do
+            let context = after (limitOf case)
+
+            for name, bound in
+                [
+                    "analytic", (Analytic.bound context definition case.Network case.Input case.Radius).Bound
+                    "crown", (Analytic.boundWith context Crown definition case.Network case.Input case.Radius).Bound
+                    "local-lipsdp",
+                    (LocalLipSdp.bound context definition case.Network case.Input case.Radius None).Result.Bound
+                ] do
+                assertCovers name Euclidean definition case bound)
+
+[<Test>]
+let ``ended by a time limit: global bounds cover what is attained`` () =
+    check 60 network (fun case ->
+        let context = after (limitOf case)
+
+        let bounds =
+            [
+                "global", Ok (Global.bound context case.Network).Bound
+                "lipsdp", Ok (LipSdp.bound context PerNeuron case.Network None).Result.Bound
+                "seqlip", SeqLip.bound context Relaxed case.Network None |> Result.map _.Bound
+                "seqlip-exact", SeqLip.bound context Enumerated case.Network None |> Result.map _.Bound
+            ]
+
+        for name, bound in bounds do
+            bound |> Result.iter (assertCovers name Euclidean Uniform case))
+
+[<Test>]
+let ``ended by a time limit: bounds on entries of the Jacobian cover what is attained in each norm`` () =
+    check 40 network (fun case ->
+        for norm in norms do
+            for definition in definitions do
+                let context = after (limitOf case)
+
+                FastLip.bound context norm definition case.Network case.Input case.Radius
+                |> Result.iter (assertCovers "fastlip" norm definition case)
+
+                RecurJac.bound context norm definition case.Network case.Input case.Radius None
+                |> Result.iter (fun found -> assertCovers "recurjac" norm definition case found.Bound))
+
+[<Test>]
+let ``ended by a time limit: both ends of branch and bound hold`` () =
+    let property (case: NetworkCase) =
+        for definition in definitions do
+            for norm, search in [ Euclidean, ExactSearch.bound; Maximum, ExactMaximum.bound ] do
+                let found =
+                    search context definition case.Network case.Input case.Radius 1e-3 (Some(limitOf case))
+
+                if Double.IsFinite found.Result.Bound.Value then
+                    assertCovers "exact" norm definition case found.Result.Bound
+
+                    Assert.That(
+                        found.Lower.Value,
+                        Is.LessThanOrEqualTo(found.Result.Bound.Value * (1.0 + numerical)),
+                        case.Text
+                    )
+
+    check 40 network property
+    check 40 Exact.small property
+
+[<Test>]
+let ``ended by a time limit: lower bounds are below certified upper bounds`` () =
+    check 40 network (fun case ->
+        let upper =
+            (Analytic.bound context Uniform case.Network case.Input case.Radius).Bound
+
+        let ball = RestrictedBall.whole case.Input case.Radius
+
+        for definition in definitions do
+            let lower =
+                LowerBounds.best (after (limitOf case)) Euclidean definition case.Network ball Effort.thorough
+
+            Assert.That(lower.Value, Is.LessThanOrEqualTo(upper.Value * (1.0 + numerical)), case.Text))
+
+[<Test>]
+let ``ended at once, Algorithm 1 takes sums of magnitudes for the norms of its layers, and is certified`` () =
+    check 40 network (fun case ->
+        let found =
+            Analytic.bound (after TimeSpan.Zero) Nominal case.Network case.Input case.Radius
+
+        let unlimited = Analytic.bound context Nominal case.Network case.Input case.Radius
+
+        Assert.That(found.Bound.Rigor, Is.EqualTo Certified)
+        // Radii and slopes grow with the norms before them; certificates are loose by 1e-8, and above the least norms by as much.
+        Assert.That(found.Bound.Value, Is.GreaterThanOrEqualTo(unlimited.Bound.Value * (1.0 - 1e-6)), case.Text)
+
+        for layer in found.Layers do
+            match layer.Witness.Method with
+            | SpectralNorm method ->
+                Assert.That(method, Is.Not.EqualTo Spectral.CholeskyCertificate)
+                Assert.That(method, Is.Not.EqualTo Spectral.LanczosCertificate)
+            | PoolingOverlap
+            | Nonexpansive -> ())
+
+[<Test>]
+let ``the product of sums of magnitudes covers slopes between any inputs in each norm`` () =
+    check 60 network (fun case ->
+        let center = Tensor.values case.Input
+
+        for norm in norms do
+            let bound = (AbsoluteNorms.bound context norm case.Network).Value
+            let points = pointsIn norm (Draw case.Seed) 12 center case.Radius.Value
+            slopesIn norm case.Network center points |> assertBounds $"{norm}" bound
+
+            for x, y in Array.pairwise points do
+                slopesIn norm case.Network x [| y |] |> assertBounds $"{norm}, a pair" bound)
+
+[<Test>]
+let ``ended by a time limit: a certified radius is one that holds`` () =
+    check 40 Proposition6.classifier (fun case ->
+        let context = after (limitOf case)
+
+        for found in
+            [
+                CertifiedRadius.analytic context Nominal case.Network case.Input
+                CertifiedRadius.``global`` context case.Network case.Input
+                MarginRadius.crown context case.Network case.Input
+                LocalLipSdpRadius.certify context case.Network case.Input None
+            ] do
+            match found with
+            | Error problem -> failwith problem
+            | Ok found ->
+                if found.Label.IsSome then
+                    found.NotShownAt
+                    |> Option.iter (fun above -> Assert.That(above, Is.GreaterThan found.Radius, case.Text))
+
+                // Beyond, sums with the centre leave the range of doubles.
+                if found.Radius > 0.0 && found.Radius < 1e90 then
+                    Proposition6.assertNoChange case found.Radius)
+
+[<Test>]
+let ``a search for a radius that is over at once claims no more than one constant shows`` () =
+    check 40 Proposition6.classifier (fun case ->
+        match MarginRadius.crown (after TimeSpan.Zero) case.Network case.Input with
+        | Error problem -> failwith problem
+        | Ok found ->
+            Assert.That(found.Evaluations, Is.Zero)
+            Assert.That(found.NotShownAt.IsNone || found.Label.IsNone)
+
+            match CertifiedRadius.``global`` (after TimeSpan.Zero) case.Network case.Input with
+            | Ok whole when found.Label.IsSome && found.Radius < whole.Radius ->
+                // Only where the ball in which the one constant holds is smaller than what the constant of all inputs shows.
+                Assert.That(found.Radius, Is.GreaterThan 0.0, case.Text)
+            | _ -> ()
+
+            if found.Radius > 0.0 && found.Radius < 1e90 then
+                Proposition6.assertNoChange case found.Radius)
+
+/// `relu(w₁ x)·w₂` with numbers whose product is within the range of doubles, but whose squares are not.
+let private overflowing first second =
+    let dense value =
+        Step("dense", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; 1 ] [| value |]))))
+
+    {
+        Seed = 0
+        Network = build [ 1 ] [ dense first; Step("relu", Relu); dense second ]
+        Input = Tensor.create [ 1 ] 0.0
+        Radius = radius 1.0
+    }
+
+/// Bounds on the wall clock that only a search without end exceeds, whatever else the machine does.
+let private generous = TimeSpan.FromSeconds 60.0
+
+[<Test>]
+let ``the bisection of exact ends where squares overflow`` () =
+    for first, second in
+        [
+            1e170, 1.0
+            1.0, 1e170
+            1e170, 1e130
+            1e-170, 1e170
+            1e308, 1e308
+            1e-200, 1e-200
+        ] do
+        let case = overflowing first second
+        let clock = Stopwatch.StartNew()
+
+        for definition in definitions do
+            for search in [ ExactSearch.bound; ExactMaximum.bound ] do
+                search context definition case.Network case.Input case.Radius 1e-3 (Some(TimeSpan.FromSeconds 1.0))
+                |> ignore
+
+        Assert.That(clock.Elapsed, Is.LessThan generous, $"{first}, {second}")

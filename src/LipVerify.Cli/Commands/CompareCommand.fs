@@ -68,7 +68,8 @@ let private upperRow (context: Context) network input radius (lower: ComparedRow
         Seconds = seconds
         Ratio =
             match outcome, attained with
-            | Ok bound, Some attained when attained > 0.0 && Double.IsFinite bound.Value -> Some(bound.Value / attained)
+            | Ok bound, Some attained when attained > 0.0 && Double.IsFinite bound.Value ->
+                Some(Rounding.divUp bound.Value attained)
             | _ -> None
     }
 

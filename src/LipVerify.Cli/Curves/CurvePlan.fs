@@ -19,11 +19,6 @@ type CurveMethod =
     /// The largest slope at random points.
     | RandomSampling
 
-/// Whether values lie above or below the constant.
-type Side =
-    | Upper
-    | Lower
-
 /// A value of one method at one radius, still to be computed.
 type CurvePoint = { Radius: float; Method: CurveMethod }
 
@@ -171,7 +166,7 @@ module CurveRow =
                 CurveMethod.name row.Point.Method
                 Figure.exact row.Value
                 row.Rigor
-                row.Seconds.ToString("F3", CultureInfo.InvariantCulture)
+                Figure.decimals 3 row.Seconds
             ]
 
     let private rigors =

@@ -1,7 +1,6 @@
 namespace LipVerify.Cli
 
 open System
-open System.Globalization
 open System.Text.Json
 open LipVerify.Core
 
@@ -66,8 +65,7 @@ module CompareReport =
             JsonText.array writer "upper" report.Upper (writeRow writer)
             writer.WriteString("engine", report.Engine))
 
-    let private seconds (value: float) =
-        value.ToString("F3", CultureInfo.InvariantCulture)
+    let private seconds = Figure.decimals 3
 
     let private csvRow bound row =
         let value, rigor, reason =
@@ -110,10 +108,10 @@ module CompareReport =
         ]
         |> String.concat ""
 
-    let private tableRow sign row =
+    let private tableRow side row =
         let value, rigor =
             match row.Outcome with
-            | Ok bound -> $"{sign} {bound.Value:G6}", Rigor.label bound.Rigor
+            | Ok bound -> $"{Side.sign side} {Side.figure 6 side bound.Value}", Rigor.label bound.Rigor
             | Error reason -> "–", reason
 
         [
@@ -122,14 +120,12 @@ module CompareReport =
             BoundReport.definitionName row.Definition
             Norm.label row.Norm
             value
-            row.Ratio
-            |> Option.map (fun ratio -> ratio.ToString "G4")
-            |> Option.defaultValue "–"
+            row.Ratio |> Option.map (Figure.upwardTo 4) |> Option.defaultValue "–"
             seconds row.Seconds
             rigor
         ]
 
-    let private bar side row : BarPlot.Bar option =
+    let private dot side row : DotPlot.Dot option =
         match row.Outcome with
         | Ok bound ->
             Some
@@ -140,11 +136,11 @@ module CompareReport =
                         else
                             row.Method
                     Side = side
-                    Value = bound.Value
+                    Bound = bound
                 }
         | Error _ -> None
 
-    /// The bounds that there are as bars, by norm and definition, each with what is attained, as an SVG file.
+    /// The bounds that there are as dots, by norm and definition, each with what is attained, as an SVG file.
     let plot report =
         let of' definition norm rows =
             rows |> List.filter (fun row -> row.Definition = definition && row.Norm = norm)
@@ -152,22 +148,22 @@ module CompareReport =
         [
             for norm in Norm.all do
                 for definition in [ Nominal; Uniform ] do
-                    let bars =
-                        (report.Lower |> of' definition norm |> List.choose (bar Lower))
-                        @ (report.Upper |> of' definition norm |> List.choose (bar Upper))
+                    let dots =
+                        (report.Lower |> of' definition norm |> List.choose (dot Lower))
+                        @ (report.Upper |> of' definition norm |> List.choose (dot Upper))
 
-                    if not bars.IsEmpty then
+                    if not dots.IsEmpty then
                         {
-                            BarPlot.Heading = $"{BoundReport.definitionName definition}, {Norm.label norm}-norm"
-                            BarPlot.Bars = bars
+                            DotPlot.Heading = $"{BoundReport.definitionName definition}, {Norm.label norm}-norm"
+                            DotPlot.Dots = dots
                         }
         ]
-        |> BarPlot.file $"{report.Model} within radius {report.Radius:G6}"
+        |> DotPlot.file $"{SvgText.fileName report.Model} within radius {Figure.exact report.Radius}"
 
     /// The report for a reader.
     let text report =
         [
-            $"Lipschitz constants of {report.Model} within radius {report.Radius:G6}"
+            $"Lipschitz constants of {report.Model} within radius {Figure.exact report.Radius}"
             ""
             TextTable.render
                 [
@@ -180,8 +176,8 @@ module CompareReport =
                     TextTable.Figures "seconds"
                     TextTable.Words "rigor"
                 ]
-                ((report.Lower |> List.map (tableRow "≥"))
-                 @ (report.Upper |> List.map (tableRow "≤")))
+                ((report.Lower |> List.map (tableRow Lower))
+                 @ (report.Upper |> List.map (tableRow Upper)))
             "ratio: to the best lower bound of the definition in the norm"
             $"engine {report.Engine}"
             ""

@@ -149,7 +149,9 @@ module ExactSearch =
     let rec private run search =
         Context.check search.Context
         let top = upper search
-        search.Context.Report $"{search.Regions} regions: between {search.Lower:G6} and {top:G6}"
+
+        search.Context.Report
+            $"{search.Regions} regions: between {Figure.downward search.Lower} and {Figure.upward top}"
 
         let goOn =
             top > search.Lower * (1.0 + search.Tolerance)

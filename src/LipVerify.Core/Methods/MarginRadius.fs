@@ -139,6 +139,6 @@ let crown (context: Context) (network: Network) (input: Tensor) : Result<Certifi
 
     search output (CertifiedRadius.startFor input) Certified (fun radius label ->
         let report (text: string) =
-            context.Report $"radius {radius.Value:G6}: {text}"
+            context.Report $"radius {Figure.nearestTo 6 radius.Value}: {text}"
 
         Margins.worst { context with Report = report } network input radius label)

@@ -69,7 +69,7 @@ let private upperRow (context: Context) network input radius (lower: ComparedRow
         Ratio =
             match outcome, attained with
             | Ok bound, Some attained when attained > 0.0 && Double.IsFinite bound.Value ->
-                Some(Rounding.divUp bound.Value attained)
+                Some(CompareReport.ratio bound.Value attained)
             | _ -> None
     }
 

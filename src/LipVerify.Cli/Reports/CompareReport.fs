@@ -33,6 +33,16 @@ type CompareReport =
 
 module CompareReport =
 
+    /// An upper bound over what is attained, rounded upward; exact where a double is. The error of the quotient is known where
+    /// it cannot underflow.
+    let ratio (upper: float) (attained: float) =
+        let quotient = upper / attained
+
+        if upper > 1e-280 && Math.FusedMultiplyAdd(quotient, attained, -upper) >= 0.0 then
+            quotient
+        else
+            Math.BitIncrement quotient
+
     let private writeRow (writer: Utf8JsonWriter) row =
         JsonText.object writer (fun () ->
             writer.WriteString("method", row.Method)

@@ -26,6 +26,7 @@ let private plain name scope =
         TakesEnclosure = false
         Searches = false
         HasCertificate = false
+        ProvesNorms = true
         Uncertified = None
     }
 
@@ -167,6 +168,7 @@ let private polynomial name method =
     { plain name (OfOneOutput run) with
         Norms = [ Euclidean; Maximum ]
         Compared = [ Uniform ]
+        ProvesNorms = false
         Uncertified = Some $"bounds of the method {name} are numerical"
     }
 

@@ -83,8 +83,8 @@ module CurvePlan =
     let private most = 100_000
 
     let private number (text: string) =
-        match Double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture) with
-        | true, value when Double.IsFinite value && value >= 0.0 -> Some value
+        match DecimalText.parse text with
+        | Ok value when Double.IsFinite value && value >= 0.0 -> Some value
         | _ -> None
 
     let private count (text: string) =
@@ -102,7 +102,7 @@ module CurvePlan =
     let private range (first: string) (last: string) (steps: string) logarithmic =
         match number first, number last, count steps with
         | None, _, _
-        | _, None, _ -> Error "the ends must be finite numbers that are not negative"
+        | _, None, _ -> Error "the ends must be finite numbers that are not negative and that doubles can hold"
         | _, _, None -> Error $"the number of radii must be an integer from 2 to {most}"
         | Some first, Some last, _ when first >= last -> Error "the first radius must be less than the last"
         | Some 0.0, _, _ when logarithmic -> Error "logarithmic steps cannot start at 0"
@@ -119,7 +119,7 @@ module CurvePlan =
             text.Split ',' |> Array.map (fun part -> number (part.Trim())) |> List.ofArray
 
         if List.contains None radii then
-            Error "each radius must be a finite number that is not negative"
+            Error "each radius must be a finite number that is not negative and that a double can hold"
         else
             let radii = radii |> List.choose id |> List.distinct |> List.sort
             Ok(radii, isWide radii)

@@ -99,7 +99,7 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
                             Fall = min ranges[i].Fall bound
                             Rise = min ranges[i].Rise bound
                         }
-                | Error why -> stop $"the reach {bound:R} of an entry is not shown: {why}"
+                | Error why -> stop $"the reach {Decimals.upward bound} of an entry is not shown: {why}"
 
             { signal with Ranges = ranges }
         | _ -> stop "the certificate does not say what is narrowed where slopes are applied, or not in a way that fits"
@@ -352,9 +352,9 @@ type private Walker(certificate: MultiplierCertificate, inputs: int) =
         if not (bends.IsEmpty && windows.IsEmpty && narrowed.IsEmpty) then
             stop "the certificate speaks of more slopes or windows than the network has"
 
-        say true $"slopes and windows are derived over the ball of radius {certificate.Radius:R}"
+        say true $"slopes and windows are derived over the ball of radius {Decimals.asRead certificate.Radius}"
 
-        let text = $"the value {certificate.Value:R}"
+        let text = $"the value {Decimals.upward certificate.Value}"
 
         match Contraction.show inputs (v.ToArray()) output.Forms (multipliers.ToArray()) certificate.Value with
         | Ok how -> say true $"{text}: {how}"
@@ -378,7 +378,7 @@ let check (certificate: MultiplierCertificate) (lines, tensors, networkHash) inp
         for index, entries in excess do
             say
                 false
-                $"layer {index}: not checked: its map has {entries:F0} entries, and this checker takes {Walk.entryLimit} at most"
+                $"layer {index}: not checked: its map has {int64 entries} entries, and this checker takes {Walk.entryLimit} at most"
 
         try
             if excess.IsEmpty then

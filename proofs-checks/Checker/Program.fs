@@ -27,18 +27,18 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
             if MultiplierFile.isOne bytes then
                 let certificate = MultiplierFile.read bytes
                 MultiplierWalk.check certificate network input say
-                $"the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}"
+                $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}"
             else
                 let certificate = readCertificate bytes
                 Walk.check certificate network input say
 
                 let chance =
                     if certificate.Failure > 0.0 then
-                        $"; if a claim were false, this would be said with a probability of at most {certificate.Failure:R}"
+                        $"; if a claim were false, this would be said with a probability of at most {Decimals.upward certificate.Failure}"
                     else
                         ""
 
-                $"the {certificate.Definition} Lipschitz constant is at most {certificate.Value:R}{chance}"
+                $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}{chance}"
 
         write (if accepted then $"accepted: {promise}" else "rejected")
 

@@ -32,7 +32,7 @@ let private byReplay rows columns product c failure =
     match Replay.run rows columns product c failure with
     | Replay.Shown steps ->
         Proved
-            $"shown with 4 fresh random vectors in {steps} Lanczos steps; if it were false, this would happen with a probability of at most {failure:R}"
+            $"shown with 4 fresh random vectors in {steps} Lanczos steps; if it were false, this would happen with a probability of at most {Decimals.upward failure}"
     | Replay.Exceeded steps ->
         Refuted $"the norm is larger, or closer than rounding resolves, after {steps} Lanczos steps"
     | Replay.Undecided steps -> Refuted $"not shown with fresh random vectors in {steps} Lanczos steps"

@@ -129,8 +129,11 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
             match claim.Radii with
             | None -> say isGlobal $"layer {index}: a claim without radii"
             | Some(radiusIn, radiusOut) ->
-                say (not isGlobal && follows radiusIn radius) $"layer {index}: radius in {radiusIn:R}"
-                say (follows radiusOut (mulUp radiusIn claim.Lipschitz)) $"layer {index}: radius out {radiusOut:R}"
+                say (not isGlobal && follows radiusIn radius) $"layer {index}: radius in {Decimals.upward radiusIn}"
+
+                say
+                    (follows radiusOut (mulUp radiusIn claim.Lipschitz))
+                    $"layer {index}: radius out {Decimals.upward radiusOut}"
 
             let isRandom = claim.Method = "lanczos"
 
@@ -138,14 +141,15 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
                 (claim.Seed.IsSome = isRandom
                  && (claim.Failure > 0.0) = isRandom
                  && claim.Failure < 1.0)
-                $"layer {index}: failure probability {claim.Failure:R}"
+                $"layer {index}: failure probability {Decimals.upward claim.Failure}"
 
             failure <- addUp failure claim.Failure
             claim
         | _ -> stop $"the certificate has no claim about layer {index} where one is due"
 
     let verdict (claim: Claim) outcome =
-        let text = $"layer {claim.Layer}: constant ≤ {claim.Lipschitz:R} ({claim.Method})"
+        let text =
+            $"layer {claim.Layer}: constant ≤ {Decimals.upward claim.Lipschitz} ({claim.Method})"
 
         match outcome with
         | Proved how -> say true $"{text}: {how}"
@@ -302,12 +306,14 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
         if not claims.IsEmpty then
             stop $"the certificate has a claim about layer {claims.Head.Layer} where none is due"
 
-        say (follows certificate.Value product) $"the value {certificate.Value:R} is the product of the claims"
+        say
+            (follows certificate.Value product)
+            $"the value {Decimals.upward certificate.Value} is the product of the claims"
 
         say
             (follows certificate.Failure failure
              && certificate.Rigor = (if failure > 0.0 then "probabilistic" else "certified"))
-            $"the value is {certificate.Rigor}, with failure probability {certificate.Failure:R}"
+            $"the value is {certificate.Rigor}, with failure probability {Decimals.upward certificate.Failure}"
 
 /// Entries of a map beyond which it is not checked: they may take 32 bytes each.
 let entryLimit = 1 <<< 27
@@ -350,7 +356,7 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
     for index, entries in excess do
         say
             false
-            $"layer {index}: not checked: its map has {entries:F0} entries, and this checker takes {entryLimit} at most"
+            $"layer {index}: not checked: its map has {int64 entries} entries, and this checker takes {entryLimit} at most"
 
     let domain =
         {

@@ -64,7 +64,9 @@ let private measure context connections seed =
             Floor = KrivineFloor.lipOpt3 context network 0 Everywhere |> Result.defaultWith failwith
         }
 
-    eprintfn $"{connections} connections, seed {seed}: {row.Attained.Value:G6} ≤ HR-2 {row.Hr2.Value:G6}"
+    eprintfn
+        $"{connections} connections, seed {seed}: {Figure.downward row.Attained.Value} ≤ HR-2 {Figure.upward row.Hr2.Value}"
+
     row
 
 let private header =

@@ -13,18 +13,18 @@ Console.WriteLine($"the network reads an {Array.IndexOf(logits, logits.Max())}")
 foreach (var radius in new[] { 0.01, 0.1 })
 {
     var bound = LipschitzBound.Local(network, digit, radius);
-    Console.WriteLine($"within radius {radius}: Lipschitz constant ≤ {bound.Value:G8} ({bound.Rigor.Kind})");
+    Console.WriteLine($"within radius {radius}: Lipschitz constant {bound}");
 
     foreach (var layer in bound.Layers)
-        Console.WriteLine($"    {layer.Name,-12} ≤ {layer.Lipschitz:F6}   {layer.Active,4} of {layer.Size,4} outputs active");
+        Console.WriteLine($"    {layer,-28} {layer.Active,4} of {layer.Size,4} outputs active");
 }
 
 var everywhere = LipschitzBound.Global(network);
-Console.WriteLine($"anywhere: Lipschitz constant ≤ {everywhere.Value:G8} ({everywhere.Rigor.Kind})");
+Console.WriteLine($"anywhere: Lipschitz constant {everywhere}");
 
 var kept = CertifiedRadius.Analytic(network, digit);
-Console.WriteLine($"no input closer than {kept.Radius:G6} is read as anything but an {kept.Label} ({kept.Rigor.Kind})");
+Console.WriteLine($"however it moves, it is read as {kept}");
 
 var pixels = InputBox.Pixels(network, Preprocessing.Mnist);
 if (AdversarialExample.Find(network, digit, Attack.ProjectedDescent, pixels) is { } example)
-    Console.WriteLine($"one at distance {example.Distance:G6} is read as {example.Label}");
+    Console.WriteLine($"moved further, it is read as {example}");

@@ -18,10 +18,11 @@ let load () : Result<Network * Tensor, LoadError> =
         |> Result.map (fun digit -> model.Network, digit))
 
 let print subject (bound: Bound) =
-    printfn $"{subject}: Lipschitz constant ≤ {bound.Value:G8} ({Rigor.label bound.Rigor})"
+    printfn $"{subject}: Lipschitz constant ≤ {Figure.upwardTo 8 bound.Value} ({Rigor.label bound.Rigor})"
 
 let printLayer (layer: LayerBound) =
-    printfn $"    {layer.Name, -12} ≤ {layer.Lipschitz.Value:F6}   {layer.Active, 4} of {layer.Size, 4} outputs active"
+    printfn
+        $"    {layer.Name, -12} ≤ {Figure.upward layer.Lipschitz.Value, -8} {layer.Active, 4} of {layer.Size, 4} outputs active"
 
 let report (network: Network, digit: Tensor) =
     let context = Context.create (Engines.Create("auto", 0))
@@ -30,7 +31,7 @@ let report (network: Network, digit: Tensor) =
 
     for radius in [ 0.01; 0.1 ] |> List.choose (Radius.create >> Result.toOption) do
         let result = Analytic.bound context Nominal network digit radius
-        print $"within radius {radius.Value}" result.Bound
+        print $"within radius {Figure.exact radius.Value}" result.Bound
         List.iter printLayer result.Layers
 
     print "anywhere" (Global.bound context network).Bound

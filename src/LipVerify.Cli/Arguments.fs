@@ -54,7 +54,7 @@ type CompareArguments =
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radius _ -> "radius of the ball around the (preprocessed) input, in the norm of each row."
             | Csv _ -> "write one line a method to this file."
-            | Plot _ -> "write the bounds as bars to this file, an SVG picture."
+            | Plot _ -> "write the bounds as dots on a logarithmic axis to this file, an SVG picture."
 
 /// `lipverify certify MODEL …`
 type CertifyArguments =

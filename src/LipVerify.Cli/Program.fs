@@ -10,8 +10,8 @@ module private Exit =
     let badInput = 2
     let internalError = 3
 
-/// The commands with examples of their use.
-let private commands =
+/// Examples of the commands' use.
+let private examples =
     [
         "info",
         [
@@ -72,15 +72,8 @@ let private commands =
         "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
-let private commandNames =
-    "info, bound, enclose, certify, curve, attack, check, bench or demo"
-
 let private parser =
-    lazy
-        ArgumentParser.Create<Arguments>(
-            programName = "lipverify",
-            helpTextMessage = "Guaranteed bounds on Lipschitz constants of ReLU networks."
-        )
+    lazy ArgumentParser.Create<Arguments>(programName = "lipverify")
 
 let private fail code (text: string) =
     Progress.say text
@@ -88,8 +81,7 @@ let private fail code (text: string) =
 
 /// The command that a command line names, wherever it stands.
 let private commandOf (argv: string[]) =
-    argv
-    |> Array.tryPick (fun word -> commands |> List.tryFind (fun (name, _) -> name = word))
+    argv |> Array.tryFind (fun word -> List.contains word SharedOptions.commands)
 
 let private finishWith (outcome: Result<int, CommandError>) =
     match outcome with
@@ -99,15 +91,20 @@ let private finishWith (outcome: Result<int, CommandError>) =
 let private finish (outcome: Result<unit, CommandError>) =
     outcome |> Result.map (fun () -> Exit.ok) |> finishWith
 
-let private printHelp argv (text: string) =
+let private printHelp argv =
+    let command = commandOf argv
+
     let examples =
-        match commandOf argv with
-        | Some(_, examples) -> examples
-        | None -> commands |> List.map (snd >> List.head)
+        examples
+        |> List.filter (fun (name, _) -> command |> Option.forall ((=) name))
+        |> List.collect (fun (_, examples) -> if command.IsSome then examples else [ examples.Head ])
 
     let lines =
         [
-            yield text.TrimEnd()
+            yield!
+                match command with
+                | Some command -> Help.ofCommand parser.Value command
+                | None -> Help.ofProgram parser.Value
             yield ""
             yield "EXAMPLES:"
             yield ""
@@ -129,9 +126,9 @@ let private usageError (argv: string[]) (message: string) =
     let problem = problem.Replace("ERROR: ", "").TrimEnd('.', '\r')
 
     let help =
-        match commandOf argv with
-        | Some(name, _) -> $"lipverify {name} --help"
-        | None -> "lipverify --help"
+        commandOf argv
+        |> Option.map (fun command -> $"lipverify {command} --help")
+        |> Option.defaultValue "lipverify --help"
 
     fail Exit.badInput $"{problem}; see {help}"
 
@@ -141,21 +138,40 @@ let private version =
     |> Option.map (fun version -> version.ToString 3)
     |> Option.defaultValue "unknown"
 
+let private commandNames = String.concat ", " SharedOptions.commands
+
+/// Refuses a preprocessing that nothing is done with.
+let private checkPreprocessing (arguments: ParseResults<Arguments>) (settings: Settings) =
+    let isPicture (path: string) =
+        path.EndsWith(".png", StringComparison.OrdinalIgnoreCase)
+
+    match arguments.TryGetSubCommand() with
+    // The range of pixels is one before normalisation, and pictures are saved without it.
+    | Some(Attack attack) when attack.Contains AttackArguments.Clip || Option.exists isPicture settings.Output -> Ok()
+    | Some(Certify certify) when certify.Contains CertifyArguments.Clip -> Ok()
+    | Some(Bound _)
+    | Some(Check _) -> Settings.requirePreprocessed false settings
+    | _ -> Settings.requirePreprocessed true settings
+
+/// Refuses options that the command has no use for.
+let private checkOptions (arguments: ParseResults<Arguments>) (settings: Settings) =
+    let check command =
+        SharedOptions.check (arguments.Parser.GetArgumentCaseInfo(command: Arguments).Name.Value) settings.Given
+
+    arguments.TryGetSubCommand()
+    |> Option.map check
+    |> Option.defaultValue (Ok())
+    |> Result.bind (fun () -> checkPreprocessing arguments settings)
+    |> Result.mapError Usage
+    |> Result.map (fun () -> settings)
+
 /// The exit code of a command that ran to its end.
 let private runCommand (arguments: ParseResults<Arguments>) : Result<int, CommandError> =
     let completed = Result.map (fun () -> Exit.ok)
 
     Settings.ofArguments arguments
     |> Result.mapError Usage
-    |> Result.bind (fun settings ->
-        match arguments.TryGetSubCommand() with
-        | Some(Bound _)
-        | Some(Compare _)
-        | None -> Ok settings
-        | Some _ ->
-            Settings.requireEuclidean settings.Norm
-            |> Result.mapError Usage
-            |> Result.map (fun () -> settings))
+    |> Result.bind (checkOptions arguments)
     |> Result.bind (fun settings ->
         match arguments.TryGetSubCommand() with
         | Some(Info info) -> InfoCommand.run settings info |> completed
@@ -179,7 +195,7 @@ let private execute (arguments: ParseResults<Arguments>) =
 /// Argu takes a word that is no command for a stray argument.
 let private unknownCommand (argv: string[]) =
     match Array.tryHead argv with
-    | Some word when not (word.StartsWith '-') && (commandOf [| word |]).IsNone -> Some word
+    | Some word when not (word.StartsWith '-') && not (List.contains word SharedOptions.commands) -> Some word
     | _ -> None
 
 /// The failure behind one that loops on several threads have wrapped.
@@ -190,7 +206,7 @@ let rec private innermost (failure: exn) =
 
 let private failureOf argv (failure: exn) =
     match innermost failure with
-    | :? ArguParseException as failure when failure.ErrorCode = ErrorCode.HelpText -> printHelp argv failure.Message
+    | :? ArguParseException as failure when failure.ErrorCode = ErrorCode.HelpText -> printHelp argv
     | :? ArguParseException as failure -> usageError argv failure.Message
     | :? OperationCanceledException ->
         Interruption.tell ()
@@ -207,7 +223,9 @@ let main argv =
         Interruption.token () |> ignore
 
         match unknownCommand argv with
-        | Some word -> fail Exit.badInput $"there is no command \"{word}\"; use {commandNames}, or see lipverify --help"
+        | Some word ->
+            fail Exit.badInput $"there is no command \"{word}\"; there are {commandNames}; see lipverify --help"
+        | None when argv.Length = 0 -> printHelp argv
         | None -> parser.Value.ParseCommandLine(argv, raiseOnUsage = true) |> execute
     with failure ->
         failureOf argv failure

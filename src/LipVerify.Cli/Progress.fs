@@ -5,6 +5,7 @@ module LipVerify.Cli.Progress
 open System
 open System.Diagnostics
 open System.Threading
+open LipVerify.Core
 
 /// Work that ends sooner than this prints no progress.
 let private patience = TimeSpan.FromSeconds 1.0
@@ -75,7 +76,7 @@ let during (work: (string -> unit) -> 'a) : 'a =
     let mutable ended = false
 
     let draw () =
-        let line = $"{clock.Elapsed.TotalSeconds, 6:F0} s  {text}"
+        let line = $"{Figure.decimals 0 clock.Elapsed.TotalSeconds, 6} s  {text}"
 
         if interactive then overwrite line else write (line + "\n")
 
@@ -107,13 +108,22 @@ let during (work: (string -> unit) -> 'a) : 'a =
             ended <- true
             erase ())
 
+/// A time span in words, to the unit that matters.
+let duration (seconds: float) =
+    if seconds < 90.0 then
+        $"{Figure.decimals 0 seconds} s"
+    elif seconds < 5400.0 then
+        $"{Figure.decimals 0 (seconds / 60.0)} min"
+    else
+        $"{Figure.decimals 1 (seconds / 3600.0)} h"
+
 /// How much of the work is done: a bar on a terminal, a percentage elsewhere.
 let bar (finished: int) (total: int) =
     let cells = 20
     let share = float finished / float (max 1 total)
 
     if Console.IsErrorRedirected then
-        $"{100.0 * share:F0} %%"
+        $"{Figure.decimals 0 (100.0 * share)} %%"
     else
         let filled = int (Math.Floor(share * float cells))
         "[" + String('#', filled) + String('.', cells - filled) + "]"

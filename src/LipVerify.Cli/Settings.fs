@@ -25,6 +25,8 @@ type Settings =
         Threads: int
         Json: bool
         Output: string option
+        /// The options that were given, by name.
+        Given: string list
     }
 
 /// Checks of option values. An error is one line that says which option, what is wrong and what would be right.
@@ -36,9 +38,15 @@ module Settings =
         | _ -> Error $"{option} must be an integer of at least {minimum}, not \"{text}\""
 
     let private number option (text: string) =
-        match Double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture) with
-        | true, number -> Ok number
-        | _ -> Error $"{option} must be a number, not \"{text}\""
+        DecimalText.parse text
+        |> Result.mapError (fun right -> $"{option} must be {right}, not \"{text}\"")
+
+    /// A number in a range, or what is right.
+    let private numberIn option right isRight text =
+        match number option text with
+        | Ok number when isRight number -> Ok number
+        | Ok _ -> Error $"{option} must be {right}, not \"{text}\""
+        | Error problem -> Error problem
 
     let private numbers option (text: string) =
         let add text rest =
@@ -51,15 +59,17 @@ module Settings =
 
     /// A radius given on the command line.
     let radius (text: string) =
-        number "--radius" text
+        let right = "a finite number that is not negative"
+
+        numberIn "--radius" right (fun radius -> Double.IsFinite radius && radius >= 0.0) text
         |> Result.bind Radius.create
-        |> Result.mapError (fun _ -> $"--radius must be a finite number that is not negative, not \"{text}\"")
 
     /// The least and the largest pixel value of `--clip`.
     let clip (text: string) =
         match numbers "--clip" text with
         | Ok [ low; high ] when Double.IsFinite low && Double.IsFinite high && low < high -> Ok(low, high)
-        | _ -> Error $"--clip must be two numbers LOW,HIGH with LOW below HIGH, not \"{text}\""
+        | Error problem -> Error problem
+        | Ok _ -> Error $"--clip must be two numbers LOW,HIGH with LOW below HIGH, not \"{text}\""
 
     let private definition text =
         match text with
@@ -77,31 +87,31 @@ module Settings =
         "--enclosure gives the method analytic its slopes; no other method has a use for it"
 
     let private timeLimit text =
-        match number "--time-limit" text with
-        | Ok seconds when seconds >= 0.0 && seconds <= 1e9 -> Ok(Some(TimeSpan.FromSeconds seconds))
-        | _ -> Error $"--time-limit must be a number of seconds that is not negative, not \"{text}\""
+        let right = "a number of seconds that is not negative, at most 1e9"
+
+        // To whole ticks upward: a limit that is positive does not become 0.
+        numberIn "--time-limit" right (fun seconds -> seconds >= 0.0 && seconds <= 1e9) text
+        |> Result.map (fun seconds -> Some(TimeSpan.FromTicks(int64 (ceil (seconds * float TimeSpan.TicksPerSecond)))))
 
     let private norm text =
         match Norm.all |> List.tryFind (fun norm -> Norm.label norm = text) with
         | Some norm -> Ok norm
         | None -> Error $"--norm must be 1, 2 or inf, not \"{text}\""
 
-    /// Refuses other norms, for what is there in the 2-norm only.
-    let requireEuclidean norm =
-        match norm with
-        | Euclidean -> Ok()
-        | Maximum
-        | Taxicab -> Error $"--norm {Norm.label norm} is there for lipverify bound only"
-
     let private failureProbability text =
-        match number "--failure-probability" text with
-        | Ok probability when probability > 0.0 && probability < 1.0 -> Ok probability
-        | _ -> Error $"--failure-probability must be a number between 0 and 1, not \"{text}\""
+        numberIn
+            "--failure-probability"
+            "a number between 0 and 1"
+            (fun probability -> probability > 0.0 && probability < 1.0)
+            text
 
     let private tolerance text =
-        match number "--tolerance" text with
-        | Ok tolerance when tolerance > 0.0 && tolerance <= 1.0 -> Ok(Some tolerance)
-        | _ -> Error $"--tolerance must be a number above 0 and at most 1, not \"{text}\""
+        numberIn
+            "--tolerance"
+            "a number above 0 and at most 1"
+            (fun tolerance -> tolerance > 0.0 && tolerance <= 1.0)
+            text
+        |> Result.map Some
 
     /// True when certificates without random draws are insisted on.
     let private rigor text =
@@ -128,6 +138,46 @@ module Settings =
         | None, None, None -> Ok Preprocessing.none
         | Some _, _, _ -> Error "--preprocess and --mean/--std exclude each other"
         | None, _, _ -> Error "--mean and --std go together"
+
+    /// Whether an option was given, rather than left to its default.
+    let isGiven option settings = List.contains option settings.Given
+
+    /// Refuses the first of some options that was given, with the reason.
+    let refuse reason (options: string list) settings =
+        match options |> List.tryFind (fun option -> isGiven option settings) with
+        | Some option -> Error $"{option} {reason}"
+        | None -> Ok()
+
+    /// Refuses the nominal definition where only the uniform constant is bounded, if it was asked for.
+    let refuseNominal subject settings =
+        if settings.Definition = Nominal && isGiven "--definition" settings then
+            Error
+                $"--definition nominal: {subject} bounds the uniform constant, which is never less; leave --definition out"
+        else
+            Ok()
+
+    /// Refuses a preprocessing where there is no input from a file that it would apply to. `isInputNeeded` where a missing input is
+    /// told anyway.
+    let requirePreprocessed isInputNeeded settings =
+        let option =
+            if isGiven "--preprocess" settings then
+                "--preprocess"
+            else
+                "--mean"
+
+        match settings.Input with
+        | _ when settings.Preprocessing = Preprocessing.none -> Ok()
+        | None when isInputNeeded -> Ok()
+        | None -> Error $"--input is missing: without it {option} has nothing to apply to"
+        | Some input when InputSource.isMade input ->
+            Error $"{option} has no use for --input {input}, which is taken as it is; leave it out"
+        | Some _ -> Ok()
+
+    /// The options of a command line that are not those of one command.
+    let private given (arguments: ParseResults<Arguments>) =
+        arguments.GetAllResults()
+        |> List.map (fun argument -> arguments.Parser.GetArgumentCaseInfo(argument).CommandLineNames.Value.Head)
+        |> List.filter (fun name -> name.StartsWith("--", StringComparison.Ordinal))
 
     /// The value of an option through its check, or the default.
     let private checkedOr fallback check option =
@@ -189,5 +239,6 @@ module Settings =
                     Threads = threads
                     Json = arguments.Contains Arguments.Json
                     Output = arguments.TryGetResult Arguments.Output
+                    Given = given arguments
                 }
         }

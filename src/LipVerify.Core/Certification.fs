@@ -1,5 +1,7 @@
 namespace LipVerify.Core
 
+open System
+
 /// How spectral norms are to be proved.
 type Certification =
     {
@@ -21,8 +23,12 @@ module Certification =
             Deterministic = false
         }
 
-    /// The share of one of `count` certificates in the failure probability, rounded down.
+    /// What rounding may add to the sum of the shares, and to the text of the whole: 4000 roundings and more.
+    let private room = Math.ScaleB(1.0, -40)
+
+    /// The share of one of `count` certificates in the failure probability, rounded down far enough that the sum of all, rounded
+    /// upward at each step, stays below the whole.
     let share count certification =
         { certification with
-            FailureProbability = System.Math.BitDecrement(certification.FailureProbability / float (max 1 count))
+            FailureProbability = certification.FailureProbability / float (max 1 count) * (1.0 - room)
         }

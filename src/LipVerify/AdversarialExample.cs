@@ -13,6 +13,9 @@ namespace LipVerify;
 public sealed record AdversarialExample(
     double[] Input, double Distance, Rigor Rigor, int Label, int OriginalLabel, Attack Attack)
 {
+    /// <summary>The class and the distance in ten digits, rounded upward, with what it promises.</summary>
+    public override string ToString() => $"class {Label} at distance ≤ {Core.Figure.upwardTo(10, Distance)} ({Rigor})";
+
     /// <summary>The adversarial example that an attack finds closest to an input in the 2-norm.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>

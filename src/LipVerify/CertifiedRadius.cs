@@ -13,6 +13,11 @@ namespace LipVerify;
 public sealed record CertifiedRadius(
     int? Label, double TopTwoGap, double Radius, Rigor Rigor, double? Lipschitz, double? NotShownAt, int Evaluations)
 {
+    /// <summary>The class and the radius in ten digits, rounded downward, with what it promises.</summary>
+    public override string ToString() => Label is { } label
+        ? $"class {label} within radius {Core.Figure.downwardTo(10, Radius)} ({Rigor})"
+        : "class undecided, radius 0";
+
     /// <summary>Searches for the largest radius that local Lipschitz bounds (<see cref="LipschitzBound.Local"/>) certify.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
     /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>

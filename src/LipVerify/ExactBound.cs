@@ -11,4 +11,8 @@ namespace LipVerify;
 /// <param name="Regions">Regions of the ball that were bounded; 0 for networks that are not branched.</param>
 /// <param name="Explanation">One line on how far the search went, or why the network was not branched.</param>
 public sealed record ExactBound(
-    LipschitzBound Upper, double Lower, Rigor LowerRigor, double Gap, int Regions, string Explanation);
+    LipschitzBound Upper, double Lower, Rigor LowerRigor, double Gap, int Regions, string Explanation)
+{
+    /// <summary>Both ends in ten digits, rounded outward, with what they promise.</summary>
+    public override string ToString() => $"{Upper}, ≥ {Core.Figure.downwardTo(10, Lower)} ({LowerRigor})";
+}

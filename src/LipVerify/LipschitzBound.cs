@@ -13,7 +13,11 @@ namespace LipVerify;
 /// <param name="Active">Outputs that can differ from zero.</param>
 /// <param name="Size">Outputs.</param>
 public sealed record LayerBound(
-    int Index, string Name, string Kind, double Lipschitz, Rigor Rigor, double? RadiusIn, double? RadiusOut, int Active, int Size);
+    int Index, string Name, string Kind, double Lipschitz, Rigor Rigor, double? RadiusIn, double? RadiusOut, int Active, int Size)
+{
+    /// <summary>Its name and the bound in six digits, rounded upward, with what it promises.</summary>
+    public override string ToString() => $"{Name}: {Rigor.Relation} {Core.Figure.upward(Lipschitz)} ({Rigor})";
+}
 
 /// <summary>An upper bound on a Lipschitz constant of a network, in the 2-norm unless another was asked for, and where it comes from.</summary>
 /// <param name="Value">The bound: output distance per input distance.</param>
@@ -23,6 +27,9 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
 {
     /// <summary>What was bounded how, where the layers do not tell; null for bounds that the layers make up.</summary>
     public string? Explanation { get; init; }
+
+    /// <summary>The bound in ten digits, rounded upward, with what it promises.</summary>
+    public override string ToString() => $"{Rigor.Relation} {Core.Figure.upwardTo(10, Value)} ({Rigor})";
 
     /// <summary>Bounds the local Lipschitz constant on a ball (Algorithm 1 of Avant and Morgansen).</summary>
     /// <param name="network">The network.</param>

@@ -8,6 +8,9 @@ namespace LipVerify;
 /// <param name="Witness">Where the slope is attained; null where the bound is 0.</param>
 public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
 {
+    /// <summary>The bound in ten digits, rounded downward, with what it promises.</summary>
+    public override string ToString() => $"≥ {Core.Figure.downwardTo(10, Value)} ({Rigor})";
+
     /// <summary>
     /// The better of gradient ascent and of the Jacobian at the input, where the network is differentiable there. For the
     /// uniform definition gradient ascent runs against the input too: what bounds the nominal constant bounds the uniform one.

@@ -19,6 +19,14 @@ public enum RigorKind
 /// <summary>What a number promises, with the probability that the promise fails (0 unless probabilistic).</summary>
 public readonly record struct Rigor(RigorKind Kind, double FailureProbability)
 {
+    /// <summary>The word for it, with the probability where there is one, rounded upward.</summary>
+    public override string ToString() => Kind is RigorKind.Probabilistic
+        ? $"probabilistic, fails with a probability of at most {Core.Figure.probability(FailureProbability)}"
+        : Kind.ToString().ToLowerInvariant();
+
+    /// <summary>How what is bounded lies to an upper bound: an estimate is none.</summary>
+    internal string Relation => Kind is RigorKind.Estimate ? "≈" : "≤";
+
     internal static Rigor From(Core.Rigor rigor) => rigor switch
     {
         { IsCertified: true } => new(RigorKind.Certified, 0),

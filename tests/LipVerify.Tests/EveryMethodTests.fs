@@ -210,16 +210,13 @@ let private rows: Row list =
 let private run (case: NetworkCase) (row: Row) =
     let query =
         {
-            Context = { context with Seed = case.Seed }
+            Context =
+                { context with Seed = case.Seed }
+                |> Context.within (Some(TimeSpan.FromSeconds 0.5))
             Network = case.Network
             Norm = row.Norm
             Definition = row.Definition
             Enclosure = row.Enclosure
-            TimeLimit =
-                if row.Method.Searches then
-                    Some(TimeSpan.FromSeconds 0.5)
-                else
-                    None
             NeedsWitness = false
         }
 

@@ -68,7 +68,11 @@ let private boxAround (settings: Settings) (input: Tensor) (low, high) =
             |> Array.indexed
             |> Array.tryFind (fun (i, x) -> isOutside i x)
         with
-        | Some(i, _) -> Error(Usage $"--clip {low:R},{high:R} does not contain the input: its value {i} lies outside")
+        | Some(i, _) ->
+            Error(
+                Usage
+                    $"--clip {Figure.exact low},{Figure.exact high} does not contain the input: its value {i} lies outside"
+            )
         | None -> Ok box)
 
 /// The range of the pixels as a box around the input, in units of the normalised input; none where there is no range.
@@ -110,7 +114,8 @@ let private savePicture context (settings: Settings) (network: Network) input (e
         |> Result.mapError File)
     |> Result.map (fun picture ->
         match Attacks.verify context example.Attack network input picture with
-        | Some kept -> $"{path}: rounded to 8 bits the picture is still adversarial, at distance {kept.Distance:G6}"
+        | Some kept ->
+            $"{path}: rounded to 8 bits the picture is still adversarial, at distance ≤ {Figure.upward kept.Distance}"
         | None -> $"{path}: rounded to 8 bits the picture is no longer adversarial; an .npy file keeps the exact input"
         |> Progress.say)
 

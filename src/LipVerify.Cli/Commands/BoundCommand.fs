@@ -75,56 +75,59 @@ let compute model method query place =
 
 let private parseRadius (method: BoundMethod) (arguments: ParseResults<BoundArguments>) =
     match method.Scope, arguments.TryGetResult BoundArguments.Radius with
-    | _, Some text ->
-        Settings.radius text
-        |> Result.map (fun radius ->
-            match method.Scope with
-            | ForAllInputs _ -> None // it holds for every radius
-            | InBall _
-            | OfOneOutput _ -> Some radius)
-        |> Result.mapError Usage
     | InBall _, None -> Error(Usage $"--radius is missing: the method {method.Name} bounds a ball around the input")
     | _, None -> Ok None
-
-let private isOfOneOutput (method: BoundMethod) =
-    match method.Scope with
-    | OfOneOutput _ -> true
-    | InBall _
-    | ForAllInputs _ -> false
+    | _, Some text -> Settings.radius text |> Result.map Some |> Result.mapError Usage
 
 let private parseClass (method: BoundMethod) (arguments: ParseResults<BoundArguments>) =
     match arguments.TryGetResult BoundArguments.Class with
-    | None when isOfOneOutput method ->
+    | None when BoundMethod.isOfOneOutput method ->
         Error(Usage $"--class is missing: the method {method.Name} bounds one output, counted from 0")
     | None -> Ok None
-    | Some _ when not (isOfOneOutput method) ->
-        Error(
-            Usage
-                $"--class is there for the methods {BoundMethods.namesOf isOfOneOutput}; {method.Name} bounds all outputs together"
-        )
     | Some text ->
         match Int32.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture) with
         | true, output -> Ok(Some output)
         | _ -> Error(Usage $"--class must be the number of an output, counted from 0, not \"{text}\"")
 
-/// Refuses options that the method has no use for.
-let private checkOptions (settings: Settings) (method: BoundMethod) certificate =
-    let isBall = settings.Enclosure |> Option.forall ((=) Ball)
+/// The options that were given, those of this command among them.
+let private given (settings: Settings) (arguments: ParseResults<BoundArguments>) =
+    settings.Given
+    @ (arguments.GetAllResults()
+       |> List.map (fun argument -> arguments.Parser.GetArgumentCaseInfo(argument).Name.Value)
+       |> List.map (fun name -> "--" + name.TrimStart '-'))
 
-    if settings.Enclosure.IsSome && not method.TakesEnclosure then
-        Error Settings.enclosureWithoutSlopes
-    elif certificate && not method.HasCertificate then
-        Error
-            $"--certificate is there for the methods {BoundMethods.namesOf _.HasCertificate} only, not for {method.Name}"
-    elif certificate && not isBall then
-        Error "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
-    elif not (List.contains settings.Norm method.Norms) then
-        let others = BoundMethods.namesOf (_.Norms >> List.contains settings.Norm)
-        Error $"--norm {Norm.label settings.Norm} is there for lipverify bound with the methods {others} only"
-    else
-        match method.Uncertified with
-        | Some reason when settings.Certification.Deterministic -> Error $"--rigor certified is out of reach: {reason}"
-        | _ -> Ok()
+/// Refuses options that the method has no use for, with these values or at all.
+let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArguments>) (method: BoundMethod) =
+    let isBall = settings.Enclosure |> Option.forall ((=) Ball)
+    let certifies = arguments.Contains BoundArguments.Certificate
+    let hasBall = arguments.Contains BoundArguments.Radius
+
+    let values () =
+        if certifies && not isBall then
+            Error
+                "--certificate is there for --enclosure ball only: the checker replays the slopes of Algorithm 1 itself"
+        elif not (List.contains settings.Norm method.Norms) then
+            let others = BoundMethods.namesOf (_.Norms >> List.contains settings.Norm)
+            Error $"--norm {Norm.label settings.Norm} is there for the methods {others} only"
+        elif
+            settings.Input.IsSome
+            && not (BoundMethod.needsBall method || hasBall || settings.Json || certifies)
+        then
+            Error
+                $"--input has no use for --method {method.Name} without --radius or --json, which shows the output there; leave it out"
+        else
+            match method.Uncertified with
+            | Some reason when settings.Certification.Deterministic ->
+                Error $"--rigor certified is out of reach: {reason}"
+            | _ -> Ok()
+
+    BoundMethod.checkOptions BoundMethods.all method (given settings arguments)
+    |> Result.bind values
+    |> Result.bind (fun () ->
+        if BoundMethod.needsBall method then
+            Ok()
+        else
+            Settings.refuseNominal $"the method {method.Name}" settings)
     |> Result.mapError Usage
 
 /// The nominal input: the centre of a ball; without a ball its output stands beside the bound where it is given.
@@ -153,7 +156,7 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
     let certificate = arguments.TryGetResult BoundArguments.Certificate
 
     result {
-        do! checkOptions settings method certificate.IsSome
+        do! checkOptions settings arguments method
         let! output = parseClass method arguments
         let! radius = parseRadius method arguments
 

@@ -58,6 +58,58 @@ type BoundMethod =
         Patience: TimeSpan option
         /// Whether `--certificate` can write down what proves its bound.
         HasCertificate: bool
+        /// Whether it proves spectral norms, or may: `--failure-probability`, `--tolerance` and `--seed` are about these.
+        ProvesNorms: bool
         /// Why `--rigor certified` is out of reach, where it is.
         Uncertified: string option
     }
+
+module BoundMethod =
+
+    /// Whether a method bounds a ball if it is given one.
+    let takesBall method =
+        match method.Scope with
+        | ForAllInputs _ -> false
+        | InBall _
+        | OfOneOutput _ -> true
+
+    /// Whether a method bounds one output.
+    let isOfOneOutput method =
+        match method.Scope with
+        | OfOneOutput _ -> true
+        | InBall _
+        | ForAllInputs _ -> false
+
+    /// Whether a method bounds a ball alone. The two definitions are then two bounds; other methods bound the uniform constant.
+    let needsBall method =
+        match method.Scope with
+        | InBall _ -> true
+        | ForAllInputs _
+        | OfOneOutput _ -> false
+
+    /// Options that not every method has a use for, with the methods that do.
+    let private users: (string * (BoundMethod -> bool)) list =
+        [
+            "--enclosure", _.TakesEnclosure
+            "--radius", takesBall
+            "--class", isOfOneOutput
+            "--certificate", _.HasCertificate
+            "--failure-probability", _.ProvesNorms
+            "--tolerance", _.ProvesNorms
+            "--seed", _.ProvesNorms
+        ]
+
+    /// Refuses options that a method has no use for; `all` are those that may have one.
+    let checkOptions all method (given: string list) : Result<unit, string> =
+        match
+            users
+            |> List.tryFind (fun (option, uses) -> List.contains option given && not (uses method))
+        with
+        | None -> Ok()
+        | Some(option, uses) ->
+            let takers =
+                match all |> List.filter uses |> List.map _.Name with
+                | [ only ] -> $"the method {only}"
+                | several -> $"the methods {SharedOptions.enumerate several}"
+
+            Error $"{option} has no use for --method {method.Name}; it is there for {takers}"

@@ -26,6 +26,7 @@ let private plain name scope =
         TakesEnclosure = false
         Patience = None
         HasCertificate = false
+        ProvesNorms = true
         Uncertified = None
     }
 
@@ -157,6 +158,7 @@ let private polynomial name method =
     { plain name (OfOneOutput run) with
         Norms = [ Euclidean; Maximum ]
         Compared = [ Uniform ]
+        ProvesNorms = false
         Uncertified = Some $"bounds of the method {name} are numerical"
     }
 

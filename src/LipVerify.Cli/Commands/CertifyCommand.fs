@@ -23,6 +23,32 @@ type Job =
         Global: Lazy<Bound>
     }
 
+/// Options of proofs by random vectors, which bounds on margins alone do not need.
+let private proofs = [ "--failure-probability"; "--tolerance" ]
+
+/// Refuses options that a method has no use for.
+let private checkUse (settings: Settings) isAttacked method =
+    match method with
+    | "global" -> Settings.refuseNominal "the method global" settings
+    | "crown" ->
+        let draws = if isAttacked then proofs else proofs @ [ "--seed" ]
+
+        Settings.refuse
+            "has no use for --method crown, which bounds margins against the input and draws nothing"
+            ("--definition" :: draws)
+            settings
+    | "local-lipsdp" ->
+        Settings.refuse
+            "has no use for --method local-lipsdp, which bounds margins against the input"
+            [ "--definition" ]
+            settings
+    | _ -> Ok()
+    |> Result.mapError Usage
+
+/// A global bound is one on the uniform constant.
+let private definitionOf method (settings: Settings) =
+    if method = "global" then Uniform else settings.Definition
+
 let private enclosureOf (settings: Settings) =
     settings.Enclosure |> Option.defaultValue Ball
 
@@ -84,7 +110,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
         {
             Model = job.Model
             Input = name
-            Definition = job.Settings.Definition
+            Definition = definitionOf job.Method job.Settings
             Method = job.Method
             Enclosure = enclosureOf job.Settings
             Result = result
@@ -108,7 +134,7 @@ let private certifyOne job name csv input =
                 Model = job.Model
                 Method = job.Method
                 Enclosure = enclosureOf job.Settings
-                Definition = job.Settings.Definition
+                Definition = definitionOf job.Method job.Settings
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = [ { Name = name; Outcome = Ok report } ]
             }
@@ -164,7 +190,7 @@ let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
                 Model = job.Model
                 Method = job.Method
                 Enclosure = enclosureOf job.Settings
-                Definition = job.Settings.Definition
+                Definition = definitionOf job.Method job.Settings
                 FailureProbability = job.Context.Certification.FailureProbability
                 Entries = inputs |> List.mapi (entry job inputs.Length)
             }
@@ -227,6 +253,9 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
         ]
 
     methodOf settings arguments
+    |> Result.bind (fun method ->
+        checkUse settings (arguments.Contains CertifyArguments.Attacks) method
+        |> Result.map (fun () -> method))
     |> Result.bind (fun method -> OutputFiles.check settings model files |> Result.map (fun () -> method))
     |> Result.bind (fun method -> clipOf arguments |> Result.map (fun clip -> method, clip))
     |> Result.bind (fun (method, clip) ->

@@ -169,16 +169,8 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
                     OutputFiles.Path = path
                 }))
 
-    let radius =
-        if settings.Enclosure.IsSome then
-            Error(Usage "--enclosure: compare runs analytic with the enclosures ball and crown side by side")
-        elif settings.Norm <> Euclidean then
-            Error(Usage "--norm: compare lists the norms side by side")
-        else
-            Settings.radius (arguments.GetResult CompareArguments.Radius)
-            |> Result.mapError Usage
-
-    radius
+    Settings.radius (arguments.GetResult CompareArguments.Radius)
+    |> Result.mapError Usage
     |> Result.bind (fun radius -> OutputFiles.check settings model files |> Result.map (fun () -> radius))
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->

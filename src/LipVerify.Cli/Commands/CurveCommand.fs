@@ -137,8 +137,37 @@ let private planOf (arguments: ParseResults<CurveArguments>) =
                         Starts = starts
                     }))))
 
+/// Refuses options that none of the methods, or no file, has a use for.
+let private checkUse (settings: Settings) (arguments: ParseResults<CurveArguments>) (plan: CurvePlan) =
+    let has method = List.contains method plan.Methods
+    let isGiven (option: string) = Settings.isGiven option settings
+
+    let isUpper method = CurveMethod.side method = Upper
+
+    let isDrawn =
+        arguments.Contains CurveArguments.Plot || arguments.Contains CurveArguments.Html
+
+    let uses =
+        [
+            "--enclosure", isGiven "--enclosure", has AnalyticBound, "--methods analytic"
+            "--time-limit", isGiven "--time-limit", has LocalLipSdpBound, "--methods local-lipsdp"
+            "--failure-probability", isGiven "--failure-probability", List.exists isUpper plan.Methods, "an upper bound"
+            "--tolerance", isGiven "--tolerance", List.exists isUpper plan.Methods, "an upper bound"
+            "--samples", arguments.Contains CurveArguments.Samples, has RandomSampling, "--methods sampling"
+            "--starts", arguments.Contains CurveArguments.Starts, has CurveMethod.GradientAscent, "--methods gradient"
+            "--title", arguments.Contains CurveArguments.Title, isDrawn, "--plot or --html"
+            "--restart", arguments.Contains CurveArguments.Restart, arguments.Contains CurveArguments.Csv, "--csv"
+        ]
+
+    match uses |> List.tryFind (fun (_, given, used, _) -> given && not used) with
+    | Some(option, _, _, needed) -> Error(Usage $"{option} has no use without {needed}; leave it out")
+    | None when plan.Methods |> List.forall ((=) GlobalBound) ->
+        Settings.refuseNominal "the method global" settings |> Result.mapError Usage
+    | None -> Ok()
+
 let private requestOf settings (arguments: ParseResults<CurveArguments>) =
     planOf arguments
+    |> Result.bind (fun plan -> checkUse settings arguments plan |> Result.map (fun () -> plan))
     |> Result.map (fun plan ->
         {
             Settings = settings

@@ -45,15 +45,15 @@ let private row (globalBound: Bound) output (radius: Radius, report: BoundReport
     let bound = report.Result.Bound
 
     [
-        radius.Value.ToString "G4"
-        bound.Value.ToString "G6"
+        Figure.exact radius.Value
+        Figure.upward bound.Value
         Rigor.label bound.Rigor
-        (globalBound.Value / bound.Value).ToString "F1" + "×"
+        Figure.decimals 1 (globalBound.Value / bound.Value) + "×"
         (if Propositions.keepsClass output radius bound then
              "yes"
          else
              "not shown")
-        report.Elapsed.TotalSeconds.ToString "F3"
+        Figure.decimals 3 report.Elapsed.TotalSeconds
     ]
 
 let private certifiedLine (report: CertifyReport) =
@@ -83,15 +83,15 @@ let private text folder output (findings: Findings) =
         $"A network that reads handwritten digits ({folder}), at the digit 8.png."
         "How far can its output move, per unit that the input moves (2-norm)?"
         ""
-        $"Anywhere (global):  ≤ {globalBound.Value:G6}, {Rigor.label globalBound.Rigor}"
+        $"Anywhere (global):  ≤ {Figure.upward globalBound.Value}, {Rigor.label globalBound.Rigor}"
         "Within a radius of the digit (analytic, Algorithm 1 of Avant & Morgansen):"
         table
         "\"class certified\": Proposition 6 shows that no input within the radius changes the digit that is read."
         "The largest radius for which it does, by method:"
         yield! findings.Certified |> List.map certifiedLine
         ""
-        $"Where the bound at radius {detailRadius:G4} comes from: the product of the layers' constants over the inputs that can reach them."
-        BoundReport.layerTable detail.Result
+        $"Where the bound at radius {Figure.exact detailRadius} comes from: the product of the layers' constants over the inputs that can reach them."
+        BoundReport.layerTable detail
         "Upper and lower bounds against the radius:"
         CurveReport.table findings.Curve
         for kind, path in findings.Curve.Files do

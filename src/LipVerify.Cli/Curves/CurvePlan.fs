@@ -19,11 +19,6 @@ type CurveMethod =
     /// The largest slope at random points.
     | RandomSampling
 
-/// Whether values lie above or below the constant.
-type Side =
-    | Upper
-    | Lower
-
 /// A value of one method at one radius, still to be computed.
 type CurvePoint = { Radius: float; Method: CurveMethod }
 
@@ -88,8 +83,8 @@ module CurvePlan =
     let private most = 100_000
 
     let private number (text: string) =
-        match Double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture) with
-        | true, value when Double.IsFinite value && value >= 0.0 -> Some value
+        match DecimalText.parse text with
+        | Ok value when Double.IsFinite value && value >= 0.0 -> Some value
         | _ -> None
 
     let private count (text: string) =
@@ -107,7 +102,7 @@ module CurvePlan =
     let private range (first: string) (last: string) (steps: string) logarithmic =
         match number first, number last, count steps with
         | None, _, _
-        | _, None, _ -> Error "the ends must be finite numbers that are not negative"
+        | _, None, _ -> Error "the ends must be finite numbers that are not negative and that doubles can hold"
         | _, _, None -> Error $"the number of radii must be an integer from 2 to {most}"
         | Some first, Some last, _ when first >= last -> Error "the first radius must be less than the last"
         | Some 0.0, _, _ when logarithmic -> Error "logarithmic steps cannot start at 0"
@@ -124,7 +119,7 @@ module CurvePlan =
             text.Split ',' |> Array.map (fun part -> number (part.Trim())) |> List.ofArray
 
         if List.contains None radii then
-            Error "each radius must be a finite number that is not negative"
+            Error "each radius must be a finite number that is not negative and that a double can hold"
         else
             let radii = radii |> List.choose id |> List.distinct |> List.sort
             Ok(radii, isWide radii)
@@ -171,7 +166,7 @@ module CurveRow =
                 CurveMethod.name row.Point.Method
                 Figure.exact row.Value
                 row.Rigor
-                row.Seconds.ToString("F3", CultureInfo.InvariantCulture)
+                Figure.decimals 3 row.Seconds
             ]
 
     let private rigors =

@@ -107,12 +107,12 @@ let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoi
 
     let rest =
         match remaining rows points with
-        | Some seconds -> $", about {Figure.duration seconds} left"
+        | Some seconds -> $", about {Progress.duration seconds} left"
         | None -> ""
 
     let point = points.Head
 
-    $"{Progress.bar rows.Count total} {rows.Count} of {total} points{rest}  radius {point.Radius:G4}, {CurveMethod.name point.Method}"
+    $"{Progress.bar rows.Count total} {rows.Count} of {total} points{rest}  radius {Figure.nearestTo 4 point.Radius}, {CurveMethod.name point.Method}"
 
 /// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
 /// it is finished. A row depends on its point and the rows before alone, so that it does not matter where a run was interrupted.

@@ -5,6 +5,7 @@ open System
 open System.IO
 open System.Text
 open System.Text.Json
+open LipVerify.Core
 open LipVerify.Cli.SvgText
 
 /// What the page shows.
@@ -27,12 +28,6 @@ let private resource (name: string) =
         use reader = new StreamReader(stream, Encoding.UTF8)
         reader.ReadToEnd()
 
-let private figure (value: float) =
-    if Double.IsFinite value then
-        value.ToString "G6"
-    else
-        Figure.exact value
-
 /// The data of the script. The default encoder escapes what could end the element.
 let private data page =
     let layout = CurvePlot.layout page.Picture
@@ -43,7 +38,7 @@ let private data page =
     let writeValue radius (series: CurvePlot.Series, value, _) =
         JsonText.object writer (fun () ->
             writer.WriteString("name", series.Name)
-            writer.WriteString("text", (if series.Side = Upper then "≤ " else "≥ ") + figure value)
+            writer.WriteString("text", $"{Side.sign series.Side} {Side.figure 6 series.Side value}")
 
             match CurvePlot.place layout (radius, value) with
             | Some(_, y) -> writer.WriteNumber("y", round y)
@@ -56,7 +51,7 @@ let private data page =
 
         JsonText.array writer "radii" page.Rows (fun (radius, values) ->
             JsonText.object writer (fun () ->
-                writer.WriteString("text", figure radius)
+                writer.WriteString("text", Figure.nearestTo 6 radius)
                 writer.WriteNumber("x", round (CurvePlot.horizontal layout radius))
                 JsonText.array writer "values" values (writeValue radius))))
 
@@ -65,21 +60,21 @@ let private data page =
 
 let private table page =
     let heading (series: CurvePlot.Series) =
-        let side =
-            match series.Side with
-            | Upper -> "upper bound"
-            | Lower -> "lower bound"
+        element "th" [ "scope", "col" ] $"{escape series.Name}<small>{Side.name series.Side}</small>"
 
-        element "th" [ "scope", "col" ] $"{escape series.Name}<small>{side}</small>"
-
-    let cell (_, value, rigor: string) =
-        element "td" [ "title", $"{Figure.exact value}, {rigor}" ] (escape (figure value))
+    let cell (series: CurvePlot.Series, value, rigor: string) =
+        element
+            "td"
+            [
+                "title", $"{Side.sign series.Side} {Side.figure 17 series.Side value}, {rigor}"
+            ]
+            (Side.figure 6 series.Side value)
 
     let row (radius, values) =
         element
             "tr"
             []
-            (element "th" [ "scope", "row" ] (escape (figure radius))
+            (element "th" [ "scope", "row" ] (Figure.nearestTo 6 radius)
              + (values |> List.map cell |> String.concat ""))
 
     let head =

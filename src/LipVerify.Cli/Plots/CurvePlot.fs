@@ -71,17 +71,11 @@ let place layout (radius, value) =
     else
         None
 
-type private Marker =
-    | Square
-    | Circle
-    | Triangle
-    | Diamond
-
 type private Style =
     {
         Color: string
         Dash: string option
-        Marker: Marker
+        Marker: Marker.Shape
         Filled: bool
     }
 
@@ -90,17 +84,17 @@ let private styles side =
     match side with
     | Upper ->
         [
-            "#000000", None, Square
-            "#0072b2", None, Circle
-            "#cc79a7", None, Diamond
-            "#56b4e9", None, Triangle
+            "#000000", None, Marker.Square
+            "#0072b2", None, Marker.Circle
+            "#cc79a7", None, Marker.Diamond
+            "#56b4e9", None, Marker.Triangle
         ]
     | Lower ->
         [
-            "#d55e00", Some "7 4", Triangle
-            "#009e73", Some "2 3", Diamond
-            "#e69f00", Some "9 3 2 3", Circle
-            "#000000", Some "4 4", Square
+            "#d55e00", Some "7 4", Marker.Triangle
+            "#009e73", Some "2 3", Marker.Diamond
+            "#e69f00", Some "9 3 2 3", Marker.Circle
+            "#000000", Some "4 4", Marker.Square
         ]
 
 let private styleOf picture (series: Series) =
@@ -119,27 +113,8 @@ let private styleOf picture (series: Series) =
         Filled = series.Side = Upper
     }
 
-let private polygon (points: (float * float) list) pairs =
-    let text =
-        points
-        |> List.map (fun (x, y) -> $"{coordinate x},{coordinate y}")
-        |> String.concat " "
-
-    empty "polygon" (("points", text) :: pairs)
-
-let private marker style (x, y) =
-    let pairs =
-        [
-            "fill", (if style.Filled then style.Color else "#ffffff")
-            "stroke", style.Color
-            "stroke-width", "1.4"
-        ]
-
-    match style.Marker with
-    | Square -> polygon [ x - 3.2, y - 3.2; x + 3.2, y - 3.2; x + 3.2, y + 3.2; x - 3.2, y + 3.2 ] pairs
-    | Triangle -> polygon [ x, y - 4.4; x + 4.0, y + 3.0; x - 4.0, y + 3.0 ] pairs
-    | Diamond -> polygon [ x, y - 4.6; x + 4.6, y; x, y + 4.6; x - 4.6, y ] pairs
-    | Circle -> empty "circle" ([ "cx", coordinate x; "cy", coordinate y; "r", "3.6" ] @ pairs)
+let private marker style =
+    Marker.draw style.Marker style.Color style.Filled []
 
 let private stroke style =
     [
@@ -266,10 +241,7 @@ let private titles picture layout =
 
 /// What the legend says of a curve.
 let legendText (series: Series) =
-    let side =
-        match series.Side with
-        | Upper -> "upper bound"
-        | Lower -> "lower bound"
+    let side = Side.name series.Side
 
     if series.Points |> List.exists isShown || series.Points.IsEmpty then
         $"{series.Name} ({side})"

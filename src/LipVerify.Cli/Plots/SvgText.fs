@@ -3,6 +3,7 @@ module LipVerify.Cli.SvgText
 
 open System
 open System.Globalization
+open System.IO
 open System.Text
 
 /// Text safe inside elements and attributes of XML and HTML; characters that XML does not have become `?`.
@@ -21,6 +22,13 @@ let escape (text: string) =
         |> ignore
 
     escaped.ToString()
+
+/// The name of a file without its folders, which are no one's business where a picture is shown; other names as they are.
+let fileName (source: string) =
+    match Path.GetFileName(source.TrimEnd('/', '\\')) with
+    | null
+    | "" -> source
+    | name -> name
 
 /// A coordinate with two decimals.
 let coordinate (value: float) =

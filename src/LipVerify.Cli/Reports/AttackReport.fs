@@ -82,14 +82,14 @@ module AttackReport =
     let private row outcome =
         let label, distance =
             match outcome.Example with
-            | Some example -> $"{example.OriginalLabel} → {example.Label}", example.Distance.ToString "G6"
+            | Some example -> $"{example.OriginalLabel} → {example.Label}", Figure.upward example.Distance
             | None -> "none found", "–"
 
         [
             Attack.name outcome.Attack
             label
             distance
-            outcome.Elapsed.TotalSeconds.ToString "F2"
+            Figure.decimals 2 outcome.Elapsed.TotalSeconds
         ]
 
     let private promise rigor =
@@ -102,12 +102,12 @@ module AttackReport =
         let verdict =
             match best report with
             | Some example ->
-                $"    least perturbation ≤ {example.Distance:G10} ({Attack.name example.Attack}), {promise example.Rigor}"
+                $"    least perturbation ≤ {Figure.upwardTo 10 example.Distance} ({Attack.name example.Attack}), {promise example.Rigor}"
             | None -> "    no adversarial input found, which proves nothing"
 
         let range =
             match report.Clip with
-            | Some(low, high) -> $", pixels within {low:R} and {high:R}"
+            | Some(low, high) -> $", pixels within {Figure.exact low} and {Figure.exact high}"
             | None -> ""
 
         [
@@ -121,7 +121,7 @@ module AttackReport =
                     [
                         TextTable.Words "attack"
                         TextTable.Words "label"
-                        TextTable.Figures "distance"
+                        TextTable.Figures "distance ≤"
                         TextTable.Figures "seconds"
                     ]
                     (report.Outcomes |> List.map row)
@@ -130,7 +130,7 @@ module AttackReport =
             | Some path -> yield $"saved the nearest input to {path}"
             | None -> ()
 
-            yield $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
+            yield $"{Figure.decimals 3 report.Elapsed.TotalSeconds} s, engine {report.Engine}"
             yield ""
         ]
         |> String.concat "\n"

@@ -126,7 +126,7 @@ module BatchReport =
                 CertifyReport.nearest report
                 |> Option.map (_.Distance >> Figure.exact)
                 |> Option.defaultValue ""
-                report.Elapsed.TotalSeconds.ToString "F3"
+                Figure.decimals 3 report.Elapsed.TotalSeconds
                 ""
             ]
 
@@ -161,11 +161,11 @@ module BatchReport =
                  | None -> "undecided")
                 Figure.downward report.Result.Radius
                 CertifyReport.nearest report
-                |> Option.map _.Distance.ToString("G6")
+                |> Option.map (_.Distance >> Figure.upward)
                 |> Option.defaultValue "–"
                 Rigor.label report.Result.Rigor
                 Figure.downward report.Result.TopTwoGap
-                report.Elapsed.TotalSeconds.ToString "F3"
+                Figure.decimals 3 report.Elapsed.TotalSeconds
             ]
 
     let private table batch =
@@ -174,7 +174,7 @@ module BatchReport =
                 TextTable.Words "input"
                 TextTable.Figures "class"
                 TextTable.Figures "certified radius"
-                TextTable.Figures "attacked at"
+                TextTable.Figures "attacked at ≤"
                 TextTable.Words "rigor"
                 TextTable.Figures "gap ≥"
                 TextTable.Figures "seconds"
@@ -198,13 +198,13 @@ module BatchReport =
                     [ TextTable.Figures "radius"; TextTable.Figures "inputs" ]
                     (fractions
                      |> List.map (fun (radius, fraction) ->
-                         [ radius.ToString "G4"; (100.0 * fraction).ToString "F1" + " %" ]))
+                         [ Figure.exact radius; Figure.decimals 1 (100.0 * fraction) + " %" ]))
 
             if count < batch.Entries.Length then
                 $"{batch.Entries.Length - count} of {batch.Entries.Length} inputs failed; the table says why. They are not among those counted."
 
             if reports batch |> List.exists (fun report -> report.Result.Rigor <> Certified) then
-                $"The failure probability {batch.FailureProbability:G3} is that of each input by itself."
+                $"The failure probability {Figure.exact batch.FailureProbability} is that of each input by itself."
         ]
 
     /// The report for a reader.

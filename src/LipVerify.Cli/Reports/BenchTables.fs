@@ -6,16 +6,16 @@ open LipVerify.Core
 let private giga = 1e9
 let private mebi = 1048576.0
 
-let private figure (value: float) = value.ToString "G4"
+let private figure = Figure.nearestTo 4
 
-let private milliseconds seconds = (1e3 * seconds).ToString "F2"
+let private milliseconds seconds = Figure.decimals 2 (1e3 * seconds)
 
-let private mebibytes (bytes: int64) = (float bytes / mebi).ToString "F0"
+let private mebibytes (bytes: int64) = Figure.decimals 0 (float bytes / mebi)
 
-let private ratio (value: float) = value.ToString "F2"
+let private ratio = Figure.decimals 2
 
 let private gigaflops measurement =
-    (Measurement.rate measurement / giga).ToString "F1"
+    Figure.decimals 1 (Measurement.rate measurement / giga)
 
 let private productTable (report: BenchReport) =
     TextTable.render
@@ -58,7 +58,7 @@ let private kernelTable peak (timings: KernelTiming list) =
                  gigaflops timing.Measurement
                  ratio (Measurement.rate timing.Measurement / peak)
                  if timing.Kind = "dense" then
-                     (timing.Bytes / timing.Measurement.Seconds / giga).ToString "F1"
+                     Figure.decimals 1 (timing.Bytes / timing.Measurement.Seconds / giga)
                  else
                      ""
                  string timing.Measurement.Repetitions
@@ -83,7 +83,7 @@ let private spectralTable peak (timings: SpectralTiming list) =
              [
                  timing.Name
                  BenchReport.method measurement.Result
-                 (BenchReport.looseness measurement.Result - 1.0).ToString "G2"
+                 Figure.upwardTo 2 (BenchReport.looseness measurement.Result - 1.0)
                  string (Work.applications measurement.Work)
                  milliseconds measurement.Seconds
                  gigaflops measurement
@@ -111,11 +111,11 @@ let private boundTable peak (timings: BoundTiming list) =
 
              [
                  timing.Name
-                 figure measurement.Result.Value
+                 Figure.upwardTo 4 measurement.Result.Value
                  Rigor.label measurement.Result.Rigor
                  string (Work.applications measurement.Work)
                  figure (Work.flops measurement.Work / giga)
-                 measurement.Seconds.ToString "F3"
+                 Figure.decimals 3 measurement.Seconds
                  gigaflops measurement
                  ratio (Measurement.rate measurement / peak)
                  mebibytes measurement.PeakWorkingSetBytes
@@ -127,10 +127,12 @@ let private baselineRows (timing: BaselineTiming) =
         [
             timing.Name
             what
-            bound.Value.ToString "G8"
+            (match bound.Rigor with
+             | Estimate -> Figure.nearestTo 8 bound.Value
+             | _ -> Figure.upwardTo 8 bound.Value)
             Rigor.label bound.Rigor
             string (Work.applications measurement.Work)
-            measurement.Seconds.ToString "F3"
+            Figure.decimals 3 measurement.Seconds
         ]
         @ more
 
@@ -143,9 +145,9 @@ let private baselineRows (timing: BaselineTiming) =
             estimate.Value
             timing.Published
             [
-                estimate.RowNormSeconds.ToString "F3"
-                estimate.PowerIterationSeconds.ToString "F3"
-                (timing.Published.Seconds / timing.Ours.Seconds).ToString "F1" + "×"
+                Figure.decimals 3 estimate.RowNormSeconds
+                Figure.decimals 3 estimate.PowerIterationSeconds
+                Figure.decimals 1 (timing.Published.Seconds / timing.Ours.Seconds) + "×"
             ]
     ]
 
@@ -182,7 +184,7 @@ let private growthTable peak (timing: GrowthTiming) =
                  [
                      $"{point.Channels} channels, {point.Side}×{point.Side}"
                      string (Work.applications measurement.Work)
-                     measurement.Seconds.ToString "F3"
+                     Figure.decimals 3 measurement.Seconds
                      ratio (Measurement.rate measurement / peak)
                      mebibytes measurement.AllocatedBytes
                      mebibytes point.WorkingSetGrowth
@@ -190,7 +192,7 @@ let private growthTable peak (timing: GrowthTiming) =
 
     let exponents =
         BenchReport.exponents timing
-        |> List.map (fun (name, exponent) -> $"{name} {exponent:F2}")
+        |> List.map (fun (name, exponent) -> $"{name} {Figure.decimals 2 exponent}")
         |> String.concat ", "
 
     table
@@ -211,7 +213,7 @@ let private remarks (report: BenchReport) =
 
             $"Left out because they take minutes: {commands}"
 
-        $"{report.Elapsed.TotalSeconds:F0} s, {report.Description}"
+        $"{Figure.decimals 0 report.Elapsed.TotalSeconds} s, {report.Description}"
     ]
 
 /// The report for a reader.

@@ -107,25 +107,27 @@ module BoundReport =
             writer.WriteString("engine", report.Engine)
             JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds)
 
-    let private figure (value: float) = value.ToString("G6")
+    /// The ball that was asked for is no bound; those behind the first layer are.
+    let private radius asked value =
+        match value with
+        | None -> "–"
+        | Some value when asked = Some value -> Figure.exact value
+        | Some value -> Figure.upward value
 
-    let private optionalFigure value =
-        value |> Option.map figure |> Option.defaultValue "–"
-
-    let private layerRow (layer: LayerBound) =
+    let private layerRow asked (layer: LayerBound) =
         [
             string layer.Index
             layer.Name
             layer.Kind
-            figure layer.Lipschitz.Value
+            Figure.upward layer.Lipschitz.Value
             Rigor.label layer.Lipschitz.Rigor
-            optionalFigure layer.RadiusIn
-            optionalFigure layer.RadiusOut
+            radius asked layer.RadiusIn
+            radius None layer.RadiusOut
             $"{layer.Active}/{layer.Size}"
         ]
 
     /// The layers as a table.
-    let layerTable (result: NetworkBound) =
+    let layerTable report =
         TextTable.render
             [
                 TextTable.Figures "#"
@@ -137,19 +139,22 @@ module BoundReport =
                 TextTable.Figures "radius out"
                 TextTable.Figures "active"
             ]
-            (result.Layers |> List.map layerRow)
+            (report.Result.Layers |> List.map (layerRow report.Radius))
 
     /// What a rigor promises, for a reader.
     let promise rigor =
         match rigor with
         | Certified -> "certified: an upper bound, rounding included"
-        | Probabilistic p -> $"probabilistic: an upper bound, except with probability {p:G2} over our own random draws"
+        | Probabilistic p ->
+            $"probabilistic: an upper bound, except with probability {Figure.probability p} over our own random draws"
         | Numerical -> "numerical: an upper bound in exact arithmetic; rounding is not enclosed"
         | Estimate -> "estimate: no guarantee"
 
-    let private gap lower =
-        if Double.IsFinite lower.Gap then
-            $"gap {100.0 * lower.Gap:G3} %%"
+    let private gap (upper: Bound) lower =
+        if lower.Bound.Value > 0.0 then
+            $"gap {Figure.percentAboveTo 3 upper.Value lower.Bound.Value} %%"
+        elif upper.Value = 0.0 then
+            "gap 0 %"
         else
             "no slope was found"
 
@@ -165,7 +170,7 @@ module BoundReport =
         let subject =
             match report.Radius with
             | Some radius ->
-                $"Local Lipschitz constant of {model}, {definitionName report.Definition}, within radius {figure radius}"
+                $"Local Lipschitz constant of {model}, {definitionName report.Definition}, within radius {Figure.exact radius}"
             | None -> $"Global Lipschitz constant of {model}"
 
         // An estimate is no bound.
@@ -173,11 +178,12 @@ module BoundReport =
 
         [
             $"{subject} ({Norm.label report.Norm}-norm, method {methodName report.Method report.Enclosure})"
-            $"    {relation} {bound.Value:G10}"
+            $"    {relation} {Figure.upwardTo 10 bound.Value}"
             $"    {promise bound.Rigor}"
 
             match report.Lower with
-            | Some lower -> $"    ≥ {lower.Bound.Value:G10} ({Rigor.label lower.Bound.Rigor}), {gap lower}"
+            | Some lower ->
+                $"    ≥ {Figure.downwardTo 10 lower.Bound.Value} ({Rigor.label lower.Bound.Rigor}), {gap bound lower}"
             | None -> ()
 
             match report.Explanation with
@@ -195,9 +201,9 @@ module BoundReport =
 
             ""
             if not report.Result.Layers.IsEmpty then
-                layerTable report.Result
+                layerTable report
 
-            $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
+            $"{Figure.decimals 3 report.Elapsed.TotalSeconds} s, engine {report.Engine}"
             ""
         ]
         |> String.concat "\n"

@@ -83,13 +83,13 @@ module CertifyReport =
         match rigor with
         | Certified -> "certified: no input within the radius changes the class, rounding included"
         | Probabilistic p ->
-            $"probabilistic: no input within the radius changes the class, except with probability {p:G2} over our own random draws in all bounds of the search"
+            $"probabilistic: no input within the radius changes the class, except with probability {Figure.probability p} over our own random draws in all bounds of the search"
         | Numerical -> "numerical: so in exact arithmetic; rounding is not enclosed"
         | Estimate -> "estimate: no guarantee"
 
     let private upperEnd (result: CertifiedRadius) =
         match result.NotShownAt with
-        | Some radius -> $"    not shown at radius {Figure.exact radius}"
+        | Some radius -> $"    not shown at radius {Figure.upwardTo 10 radius}"
         | None when result.Evaluations = 0 -> "    the time was over before a larger radius was tried"
         | None -> "    every radius that was tried keeps the class"
 
@@ -102,14 +102,14 @@ module CertifyReport =
             ]
         | Some label ->
             [
-                $"    class {label} within radius {Figure.exact result.Radius}"
+                $"    class {label} within radius {Figure.downwardTo 10 result.Radius}"
                 upperEnd result
                 $"    {promise result.Rigor}"
             ]
 
     let private constant (result: CertifiedRadius) =
         match result.Lipschitz with
-        | Some bound -> $", Lipschitz constant ≤ {bound.Value:G6}"
+        | Some bound -> $", Lipschitz constant ≤ {Figure.upward bound.Value}"
         | None -> ""
 
     /// What shows a radius.
@@ -126,12 +126,12 @@ module CertifyReport =
         | Some _, Some example ->
             let gap =
                 if report.Result.Radius > 0.0 then
-                    $", {example.Distance / report.Result.Radius:G3} times the certified radius"
+                    $", {Figure.ratioTo 3 example.Distance report.Result.Radius} times the certified radius"
                 else
                     ""
 
             [
-                $"    class {example.Label} at distance {example.Distance:G10} ({Attack.name example.Attack}{gap})"
+                $"    class {example.Label} at distance ≤ {Figure.upwardTo 10 example.Distance} ({Attack.name example.Attack}{gap})"
             ]
 
     /// The report for a reader.
@@ -144,7 +144,7 @@ module CertifyReport =
             yield! broken report
             ""
             $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}{constant result}"
-            $"{report.Elapsed.TotalSeconds:F3} s, bounds computed: {result.Evaluations}, engine {report.Engine}"
+            $"{Figure.decimals 3 report.Elapsed.TotalSeconds} s, bounds computed: {result.Evaluations}, engine {report.Engine}"
             ""
         ]
         |> String.concat "\n"

@@ -1,7 +1,6 @@
 namespace LipVerify.Cli
 
 open System
-open System.Globalization
 open System.Text.Json
 open LipVerify.Core
 
@@ -38,6 +37,16 @@ type CompareReport =
 
 module CompareReport =
 
+    /// An upper bound over what is attained, rounded upward; exact where a double is. The error of the quotient is known where
+    /// it cannot underflow.
+    let private ratio (upper: float) (attained: float) =
+        let quotient = upper / attained
+
+        if upper > 1e-280 && Math.FusedMultiplyAdd(quotient, attained, -upper) >= 0.0 then
+            quotient
+        else
+            Math.BitIncrement quotient
+
     /// The largest that is attained of a constant. What bounds the nominal constant from below bounds the uniform one too, but not the other
     /// way round.
     let private attained (report: CompareReport) norm definition =
@@ -58,7 +67,7 @@ module CompareReport =
             { row with
                 Ratio =
                     match row.Outcome with
-                    | Ok bound when best > 0.0 && Double.IsFinite bound.Value -> Some(bound.Value / best)
+                    | Ok bound when best > 0.0 && Double.IsFinite bound.Value -> Some(ratio bound.Value best)
                     | _ -> None
             }
 
@@ -104,8 +113,7 @@ module CompareReport =
             writer.WriteBoolean("complete", report.IsComplete)
             writer.WriteString("engine", report.Engine))
 
-    let private seconds (value: float) =
-        value.ToString("F3", CultureInfo.InvariantCulture)
+    let private seconds = Figure.decimals 3
 
     let private csvRow bound row =
         let value, rigor, reason =
@@ -148,10 +156,10 @@ module CompareReport =
         ]
         |> String.concat ""
 
-    let private tableRow sign row =
+    let private tableRow side row =
         let value, rigor =
             match row.Outcome with
-            | Ok bound -> $"{sign} {bound.Value:G6}", Rigor.label bound.Rigor
+            | Ok bound -> $"{Side.sign side} {Side.figure 6 side bound.Value}", Rigor.label bound.Rigor
             | Error reason -> "–", reason
 
         [
@@ -160,14 +168,12 @@ module CompareReport =
             BoundReport.definitionName row.Definition
             Norm.label row.Norm
             value
-            row.Ratio
-            |> Option.map (fun ratio -> ratio.ToString "G4")
-            |> Option.defaultValue "–"
+            row.Ratio |> Option.map (Figure.upwardTo 4) |> Option.defaultValue "–"
             seconds row.Seconds
             rigor
         ]
 
-    let private bar side row : BarPlot.Bar option =
+    let private dot side row : DotPlot.Dot option =
         match row.Outcome with
         | Ok bound ->
             Some
@@ -178,11 +184,11 @@ module CompareReport =
                         else
                             row.Method
                     Side = side
-                    Value = bound.Value
+                    Bound = bound
                 }
         | Error _ -> None
 
-    /// The bounds that there are as bars, by norm and definition, each with what is attained, as an SVG file.
+    /// The bounds that there are as dots, by norm and definition, each with what is attained, as an SVG file.
     let plot report =
         let of' definition norm rows =
             rows |> List.filter (fun row -> row.Definition = definition && row.Norm = norm)
@@ -190,22 +196,22 @@ module CompareReport =
         [
             for norm in Norm.all do
                 for definition in [ Nominal; Uniform ] do
-                    let bars =
-                        (report.Lower |> of' definition norm |> List.choose (bar Lower))
-                        @ (report.Upper |> of' definition norm |> List.choose (bar Upper))
+                    let dots =
+                        (report.Lower |> of' definition norm |> List.choose (dot Lower))
+                        @ (report.Upper |> of' definition norm |> List.choose (dot Upper))
 
-                    if not bars.IsEmpty then
+                    if not dots.IsEmpty then
                         {
-                            BarPlot.Heading = $"{BoundReport.definitionName definition}, {Norm.label norm}-norm"
-                            BarPlot.Bars = bars
+                            DotPlot.Heading = $"{BoundReport.definitionName definition}, {Norm.label norm}-norm"
+                            DotPlot.Dots = dots
                         }
         ]
-        |> BarPlot.file $"{report.Model} within radius {report.Radius:G6}"
+        |> DotPlot.file $"{SvgText.fileName report.Model} within radius {Figure.exact report.Radius}"
 
     /// The report for a reader.
     let text report =
         [
-            $"Lipschitz constants of {report.Model} within radius {report.Radius:G6}"
+            $"Lipschitz constants of {report.Model} within radius {Figure.exact report.Radius}"
             ""
             TextTable.render
                 [
@@ -218,8 +224,8 @@ module CompareReport =
                     TextTable.Figures "seconds"
                     TextTable.Words "rigor"
                 ]
-                ((report.Lower |> List.map (tableRow "≥"))
-                 @ (report.Upper |> List.map (tableRow "≤")))
+                ((report.Lower |> List.map (tableRow Lower))
+                 @ (report.Upper |> List.map (tableRow Upper)))
             "ratio: to the best that any method attained of the definition in the norm"
             if not report.IsComplete then
                 "incomplete: cancelled before the last row"

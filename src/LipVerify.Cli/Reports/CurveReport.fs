@@ -51,7 +51,7 @@ module CurveReport =
             "Upper bounds are guaranteed, rounding included; lower bounds are slopes that are attained in the ball, rounding included where their rigor is certified."
 
             if isProbabilistic report then
-                $"Those that are probabilistic hold except with a probability of at most {report.FailureProbability:G3}, each point by itself."
+                $"Those that are probabilistic hold except with a probability of at most {Figure.exact report.FailureProbability}, each point by itself."
         ]
 
     let private enclosures report =
@@ -59,8 +59,8 @@ module CurveReport =
         | Ball -> ""
         | kind -> $", {BoundReport.methodName (CurveMethod.name AnalyticBound) kind}"
 
-    let private subject report =
-        $"Local Lipschitz constant of {report.Model} at {report.Input}, {BoundReport.definitionName report.Definition}, 2-norm{enclosures report}"
+    let private subject report model input =
+        $"Local Lipschitz constant of {model} at {input}, {BoundReport.definitionName report.Definition}, 2-norm{enclosures report}"
 
     /// The curves as a web page.
     let page report : CurvePage.Page =
@@ -68,7 +68,9 @@ module CurveReport =
 
         {
             Heading = report.Title |> Option.defaultValue "Lipschitz bounds against the radius"
-            Remarks = subject report :: promises report
+            Remarks =
+                subject report (SvgText.fileName report.Model) (SvgText.fileName report.Input)
+                :: promises report
             // The heading of the page says it already.
             Picture = { picture with Title = None }
             Rows =
@@ -106,15 +108,8 @@ module CurveReport =
 
             writer.WriteEndObject())
 
-    let private figure (value: float) = value.ToString "G6"
-
     let private column method =
-        let sign =
-            match CurveMethod.side method with
-            | Upper -> "≤"
-            | Lower -> "≥"
-
-        TextTable.Figures $"{CurveMethod.name method} {sign}"
+        TextTable.Figures $"{CurveMethod.name method} {Side.sign (CurveMethod.side method)}"
 
     /// The values as a table.
     let table report =
@@ -122,13 +117,14 @@ module CurveReport =
             (TextTable.Figures "radius" :: List.map column report.Plan.Methods)
             (List.chunkBySize report.Plan.Methods.Length report.Rows
              |> List.map (fun rows ->
-                 rows.Head.Point.Radius.ToString "G4"
-                 :: (rows |> List.map (fun row -> figure row.Value))))
+                 Figure.nearestTo 4 rows.Head.Point.Radius
+                 :: (rows
+                     |> List.map (fun row -> Side.figure 6 (CurveMethod.side row.Point.Method) row.Value))))
 
     /// The report for a reader.
     let text report =
         [
-            subject report
+            subject report report.Model report.Input
             table report
             yield! promises report
             for kind, path in report.Files do

@@ -89,8 +89,6 @@ module EncloseReport =
             writer.WriteString("engine", report.Engine)
             JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds)
 
-    let private figure (value: float) = value.ToString("G6")
-
     let private row stage =
         let signs =
             match stage.Signs with
@@ -103,13 +101,13 @@ module EncloseReport =
             stage.Kind
             string stage.Widths.Length
             yield! signs
-            figure (Array.average stage.Widths)
-            figure (Array.max stage.Widths)
+            Figure.upward (Array.average stage.Widths)
+            Figure.upward (Array.max stage.Widths)
         ]
 
     let private outputs (output: Enclosure) =
         let line i lower upper =
-            [ string i; figure lower; figure upper ]
+            [ string i; Figure.downward lower; Figure.upward upper ]
 
         TextTable.render
             [
@@ -122,7 +120,8 @@ module EncloseReport =
     let private promise rigor =
         match rigor with
         | Certified -> "certified: rounding included"
-        | Probabilistic p -> $"probabilistic: so except with probability {p:G2} over our own random draws"
+        | Probabilistic p ->
+            $"probabilistic: so except with probability {Figure.probability p} over our own random draws"
         | Numerical -> "numerical: so in exact arithmetic; rounding is not enclosed"
         | Estimate -> "estimate: no guarantee"
 
@@ -144,12 +143,12 @@ module EncloseReport =
                 (stages report |> List.map row)
 
         [
-            $"Enclosures of what ReLUs and max pooling take in {report.Model}, within radius {figure report.Radius} (2-norm, {EnclosureKind.name report.Result.Kind})"
+            $"Enclosures of what ReLUs and max pooling take in {report.Model}, within radius {Figure.exact report.Radius} (2-norm, {EnclosureKind.name report.Result.Kind})"
             $"    {promise report.Result.Rigor}"
             ""
             table
             outputs report.Result.Output
-            $"{report.Elapsed.TotalSeconds:F3} s, engine {report.Engine}"
+            $"{Figure.decimals 3 report.Elapsed.TotalSeconds} s, engine {report.Engine}"
             ""
         ]
         |> String.concat "\n"

@@ -175,7 +175,7 @@ let run (context: Context) (search: Search) (effort: Effort) : Candidate[] =
             |> Array.append best
             |> elite search (similarity effort index) kept
 
-        context.Report $"slope ascent, round {index + 1} of {effort.Rounds}: {best[0].Slope:G6}"
+        context.Report $"slope ascent, round {index + 1} of {effort.Rounds}: {Figure.downward best[0].Slope}"
         best
 
     ([||], seq { 0 .. effort.Rounds - 1 })

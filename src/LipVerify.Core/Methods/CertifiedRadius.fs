@@ -268,7 +268,7 @@ module CertifiedRadius =
 
         let attempt index at =
             let report (text: string) =
-                context.Report $"radius {at:G6}: {text}"
+                context.Report $"radius {Figure.nearestTo 6 at}: {text}"
 
             let context = Context.forComputation index { shared with Report = report }
 

@@ -178,7 +178,8 @@ module internal ExactBoxSearch =
         let top = upper search
 
         if search.Parts % 64 < 2 then
-            search.Context.Report $"{search.Parts} parts: between {search.Lower:G6} and {top:G6}"
+            search.Context.Report
+                $"{search.Parts} parts: between {Figure.downward search.Lower} and {Figure.upward top}"
 
         if isOpen search top && search.Open.Count > 0 && not (search.IsOver()) then
             split search (search.Open.Dequeue())

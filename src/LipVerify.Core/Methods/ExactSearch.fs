@@ -166,7 +166,7 @@ module ExactSearch =
         let top = upper search
 
         search.Context.Report
-            $"{search.Regions} regions: between {search.Ball.Downward search.Lower:G6} and {search.Ball.Upward top:G6}"
+            $"{search.Regions} regions: between {Figure.downward (search.Ball.Downward search.Lower)} and {Figure.upward (search.Ball.Upward top)}"
 
         let goOn =
             top > search.Lower * (1.0 + search.Tolerance)

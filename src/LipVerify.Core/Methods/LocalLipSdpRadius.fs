@@ -148,7 +148,7 @@ let certify
                 | Error problem -> invalidOp problem
                 | Ok radius ->
                     let report (text: string) =
-                        context.Report $"radius {at:G6}: {text}"
+                        context.Report $"radius {Figure.nearestTo 6 at}: {text}"
 
                     worst { context with Report = report } network input output radius label > 0.0
 

@@ -145,7 +145,7 @@ let crown (context: Context) (network: Network) (input: Tensor) : Result<Certifi
 
         let margin (radius: Radius) =
             let report (text: string) =
-                context.Report $"radius {radius.Value:G6}: {text}"
+                context.Report $"radius {Figure.nearestTo 6 radius.Value}: {text}"
 
             Context.attempt { context with Report = report } (fun context ->
                 Margins.worst context network input radius label)

@@ -29,7 +29,7 @@ let private solve (context: Context) (pace: Pace) (lfr: LinearFractional) ties w
 
     MultiplierSolver.solveTied context lfr ties warm (fun progress ->
         let gamma = progress.Multipliers.Gamma
-        context.Report $"{lfr.Uncertain} multipliers, step {progress.Steps}: {gamma:G6}"
+        context.Report $"{lfr.Uncertain} multipliers, step {progress.Steps}: {Figure.upward gamma}"
         recent.Enqueue gamma
         let before = if recent.Count > 4 then recent.Dequeue() else infinity
         let fades = before - gamma < worthwhile * gamma

@@ -88,7 +88,8 @@ module RecurJac =
                 Upper = transpose inputs outputs bounds.Upper
             }
 
-        context.Report $"{own:G2} multiplications from the outputs, {other:G2} from the inputs"
+        context.Report
+            $"{Figure.nearestTo 2 own} multiplications from the outputs, {Figure.nearestTo 2 other} from the inputs"
 
         if max own other <= bothWork then
             Ok(struct (intersect (fromOutputs ()) (fromInputs ()), "recursions from the outputs and from the inputs"))
@@ -100,7 +101,7 @@ module RecurJac =
             Error $"the recursion would keep bounds on more than {mostDerivatives:N0} derivatives of layers"
         else
             Error
-                $"the recursion would take {min work transposedWork:G2} multiplications, for each output and each entry of a layer a way through those behind it; at most {mostWork:G2} are without a time limit"
+                $"the recursion would take {Figure.nearestTo 2 (min work transposedWork)} multiplications, for each output and each entry of a layer a way through those behind it; at most {Figure.nearestTo 2 mostWork} are without a time limit"
 
     /// How many entries have a bound.
     let private reached (bounds: Derivatives) =

@@ -95,7 +95,7 @@ module SeqLip =
                     | Relaxed
                     | Enumerated ->
                         blockNorm value (Rounding.mulUp aboveNorm g) (Rounding.mulUp f belowNorm) (Rounding.mulUp f g)
-                Line = $"{place link} {value / (aboveNorm * belowNorm):G3} ({how})"
+                Line = $"{place link} {Figure.ratioTo 3 value (aboveNorm * belowNorm)} ({how})"
             })
 
     /// The first problem, or all values.

@@ -110,7 +110,7 @@ let private attempt (context: Context) masked side absoluteProduct looseness cou
             go before
         else
             let ritz = lanczos.Ritz
-            context.Report $"spectral norm: {lanczos.Steps} Lanczos steps, Ritz value {ritz:G6}"
+            context.Report $"spectral norm: {lanczos.Steps} Lanczos steps, Ritz value {Figure.downward ritz}"
 
             // Before Ritz values settle, rounding seems to weigh more than it will.
             let isSettled = ritz <= before * (1.0 + 0.1 * (looseness - 1.0))

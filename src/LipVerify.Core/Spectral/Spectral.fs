@@ -146,7 +146,7 @@ let private scaledNorm (context: Context) masked ceiling =
     else
         raise (
             NotCertifiableException
-                $"a Cholesky factorisation of its {envelope.Order} live coordinates takes {envelope.Operations:G2} operations, and a certificate without random draws may take {mostOperations:G2}"
+                $"a Cholesky factorisation of its {envelope.Order} live coordinates takes {Figure.nearestTo 2 envelope.Operations} operations, and a certificate without random draws may take {Figure.nearestTo 2 mostOperations}"
         )
 
 /// A ceiling this close to what was attained is reported instead: it is proved by sums alone. It is exact where all singular

@@ -89,6 +89,12 @@ let private isGenerated (source: string) =
     source.StartsWith("zeros?", StringComparison.Ordinal)
     || source.StartsWith("random?", StringComparison.Ordinal)
 
+/// Whether a name stands for values that are taken as they are: `zeros`, `random` or `random?seed=N`.
+let isMade (source: string) =
+    match SeedSuffix.parse source with
+    | Ok(("zeros" | "random"), _) -> not (Directory.Exists source || File.Exists source)
+    | _ -> false
+
 /// The nominal input for a network with inputs of shape `expected`. Files are preprocessed; `zeros` and `random`
 /// (standard normal values) are taken as they are.
 let load (expected: Shape) preprocessing (source: string) : Result<Tensor, LoadError> =

@@ -96,7 +96,7 @@ let ``compare sets no upper bound below the slope that is attained`` () =
                     Assert.That(row.GetProperty("ratio").GetDouble(), Is.EqualTo(value row / value lower).Within 1e-9))
 
 [<Test>]
-let ``compare writes one line and one bar a method`` () =
+let ``compare writes one line and one dot a method`` () =
     inFolder (fun folder ->
         let csv = Path.Combine(folder, "methods.csv")
         let plot = Path.Combine(folder, "methods.svg")
@@ -113,19 +113,34 @@ let ``compare writes one line and one bar a method`` () =
 
         Assert.That(outcome.Output, Does.Contain "local-lipsdp")
 
-        let svg = System.Xml.Linq.XDocument.Load plot
+        let dots =
+            System.Xml.Linq.XDocument.Load(plot).Descendants()
+            |> Seq.choose (fun mark ->
+                match mark.Attribute(System.Xml.Linq.XName.Get "class") with
+                | null -> None
+                | _ -> Some mark.Name.LocalName)
+            |> List.ofSeq
 
-        let name (text: string) =
-            System.Xml.Linq.XName.Get(text, "http://www.w3.org/2000/svg")
+        let rigors =
+            lines
+            |> Array.skip 1
+            |> Array.map (fun line -> line.Split(',')[6])
+            |> Array.filter (fun rigor -> rigor <> "")
 
-        let bars =
-            svg.Descendants(name "rect")
-            |> Seq.filter (fun rect -> not (isNull (rect.Attribute(System.Xml.Linq.XName.Get "stroke"))))
+        Assert.That(dots, Has.Length.EqualTo rigors.Length)
 
-        let bounded =
-            lines |> Array.skip 1 |> Array.filter (fun line -> line.Split(',')[5] <> "")
+        // A circle is certified, and nothing else is.
+        let isCircle name = name = "circle"
+        let isCertified rigor = rigor = "certified"
 
-        Assert.That(Seq.length bars, Is.EqualTo bounded.Length))
+        Assert.That(List.filter isCircle dots, Has.Length.EqualTo (Array.filter isCertified rigors).Length)
+
+        let picture = File.ReadAllText plot
+
+        for side, rigor in [ "upper", "certified"; "upper", "numerical"; "lower", "certified" ] do
+            Assert.That(picture, Does.Contain $"{side} bound, {rigor}")
+
+        Assert.That(picture, Does.Not.Contain folder, "a picture shows the names of files, not where they lie"))
 
 [<Test>]
 let ``compare refuses a norm of its own`` () =

@@ -181,5 +181,24 @@ let ``The table of the page holds all values`` () =
         let table = between "<table class=\"values\">" "</table>" page
 
         for row in rows.Tail do
-            let value = row.Split(',')[2]
-            Assert.That(table, Does.Contain $"title=\"{value}, "))
+            let fields = row.Split ','
+
+            let side =
+                if fields[1] = "global" || fields[1] = "analytic" then
+                    Upper
+                else
+                    Lower
+
+            let value = float fields[2]
+
+            let shown =
+                $"title=\"{Side.sign side} {Side.figure 17 side value}, {fields[3]}\">{Side.figure 6 side value}<"
+
+            Assert.That(table, Does.Contain shown))
+
+[<Test>]
+let ``The page shows the names of files, not where they lie`` () =
+    plotted "t" (fun _ html _ ->
+        let page = File.ReadAllText html
+        Assert.That(page, Does.Contain "Local Lipschitz constant of mnist-net.onnx at 8.png")
+        Assert.That(page, Does.Not.Contain samples))

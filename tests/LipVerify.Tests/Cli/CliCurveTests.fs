@@ -152,7 +152,7 @@ let ``A curve of other things is not gone on with`` () =
                 curve [ "--radii"; "0.1,2"; "--methods"; "global,sampling"; "--csv"; csv ], "radii"
                 curve [ "--radii"; "0.1,1"; "--methods"; "sampling,global"; "--csv"; csv ], "methods"
                 run ([ "curve"; "zoo:mnist-net"; "--input"; eight; "--preprocess"; "mnist" ] @ radii), "network"
-                run ([ "curve"; onnx; "--input"; eight; "--samples"; "40"; "--starts"; "3" ] @ radii), "input"
+                run ([ "curve"; onnx; "--input"; eight; "--samples"; "40" ] @ radii), "input"
                 run ([ "curve"; onnx; "--input"; eight; "--preprocess"; "mnist" ] @ radii), "samples"
             ]
 

@@ -36,22 +36,11 @@ let ``bound --method lipsdp-neuron says to a reader that the bound is global`` (
         Assert.That(outcome.Output, Does.Contain "Global Lipschitz constant")
         Assert.That(outcome.Output, Does.Contain "The layers by themselves"))
 
-[<Test>]
-let ``a bound for all pairs of inputs is the same with a radius`` () =
-    inFolder (fun folder ->
-        let report options =
-            let outcome = arguments folder "lipsdp-layer" @ [ "--json" ] @ options |> run
-            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-            JsonDocument.Parse(outcome.Output).RootElement
-
-        let within = report [ "--radius"; "0.1" ]
-        let value (report: JsonElement) = report.GetProperty("value").GetDouble()
-        Assert.That(within.GetProperty("radius").ValueKind, Is.EqualTo JsonValueKind.Null)
-        Assert.That(value within, Is.EqualTo(value (report []))))
-
-[<TestCase("--certificate", "c.json", "--certificate is there for")>]
-[<TestCase("--enclosure", "crown", "--enclosure gives the method analytic its slopes")>]
-[<TestCase("--class", "0", "--class is there for")>]
+[<TestCase("--radius", "0.1", "--radius has no use for --method lipsdp-layer")>]
+[<TestCase("--definition", "nominal", "bounds the uniform constant")>]
+[<TestCase("--certificate", "c.json", "--certificate has no use for --method")>]
+[<TestCase("--enclosure", "crown", "--enclosure has no use for --method")>]
+[<TestCase("--class", "0", "--class has no use for --method")>]
 [<TestCase("--norm", "inf", "--norm inf is there for")>]
 let ``bound --method lipsdp-layer refuses options that make no sense for it``
     (option: string)

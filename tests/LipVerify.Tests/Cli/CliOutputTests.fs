@@ -5,6 +5,8 @@ open System
 open System.IO
 open System.Text.Json
 open NUnit.Framework
+open LipVerify.Core
+open LipVerify.Formats
 open LipVerify.Tests.CliRun
 
 /// Golden figures change only with the network; the C# façade's tests hold the same ones.
@@ -198,6 +200,45 @@ let ``--output writes the document to a fresh file and over an old one`` () =
             Assert.That(number "radius" report, Is.EqualTo(float radius))
     finally
         File.Delete path
+
+/// One weight whose ten nearest digits, 2.042082128, lie below it.
+let private oneWeight folder =
+    let path name = Path.Combine(folder, name)
+    let weight = Tensor.ofArray [ 1; 1 ] [| 2.0420821284858923 |]
+
+    File.WriteAllBytes(
+        path "w.safetensors",
+        Safetensors.write [] [ "fc.weight", weight; "fc.bias", Tensor.vector [| 0.0 |] ]
+    )
+
+    File.WriteAllText(
+        path "w.json",
+        """{ "input": [1], "layers": [ { "type": "linear", "name": "fc", "in": 1, "out": 1 } ] }"""
+    )
+
+    [ path "w.safetensors"; "--architecture"; path "w.json" ]
+
+[<TestCase "analytic">]
+[<TestCase "fastlip">]
+[<TestCase "recurjac">]
+[<TestCase "local-lipsdp">]
+let ``A bound is printed upward, in the layers too, and the radius as it was given`` (method: string) =
+    CliRun.inFolder (fun folder ->
+        let outcome =
+            [ "bound" ]
+            @ oneWeight folder
+            @ [ "--input"; "zeros"; "--radius"; "0.1"; "--method"; method ]
+            |> run
+
+        let text = succeeded outcome
+        Assert.That(text, Does.Contain "within radius 0.1 ")
+        Assert.That(text, Does.Contain "≤ 2.042082129\n")
+        Assert.That(text, Does.Not.Contain "2.04208 ")
+
+        if method = "analytic" then
+            let layer = lines text |> List.find (fun line -> line.Contains "dense")
+            // The radius of its outputs is a bound.
+            Assert.That(layer, Does.Match "2\\.04209 +certified +0\\.1 +0\\.204209 "))
 
 [<TestCase("--help", "EXAMPLES")>]
 [<TestCase("--help", "3 an internal error, 130 ended by Ctrl-C")>]

@@ -6,21 +6,21 @@ open NUnit.Framework
 open LipVerify.Tests.CliRun
 
 /// The bundled network and its 8, with little effort.
-let subject =
-    [
-        "curve"
-        onnx
-        "--input"
-        eight
-        "--preprocess"
-        "mnist"
-        "--samples"
-        "40"
-        "--starts"
-        "2"
-    ]
+let subject = [ "curve"; onnx; "--input"; eight; "--preprocess"; "mnist" ]
 
-let curve arguments = run (subject @ arguments)
+/// Little effort, for the lower bounds that a curve has.
+let private effort (arguments: string list) =
+    let methods =
+        arguments
+        |> List.pairwise
+        |> List.tryPick (fun (option, value) -> if option = "--methods" then Some(value.Split ',') else None)
+
+    [ "sampling", [ "--samples"; "40" ]; "gradient", [ "--starts"; "2" ] ]
+    |> List.filter (fun (method, _) -> methods |> Option.forall (Array.contains method))
+    |> List.collect snd
+
+let curve arguments =
+    run (subject @ arguments @ effort arguments)
 
 let succeeds outcome =
     Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)

@@ -83,26 +83,6 @@ let ``Zeros and infinities have no place, and an empty picture can be drawn`` ()
 
     Assert.That(CurvePlot.file (picture [ 0.0, 0.0 ]), Does.Contain "nothing above 0")
 
-/// Any finite double that is not negative.
-let private anyValue seed =
-    abs (BitConverter.Int64BitsToDouble(Random(seed: int).NextInt64()))
-
-[<Test>]
-let ``A radius is never printed above its value`` () =
-    check 500 anyValue (fun value ->
-        if Double.IsFinite value then
-            let shown = float (Figure.downward value)
-            Assert.That(shown, Is.LessThanOrEqualTo value)
-            Assert.That(shown, Is.GreaterThanOrEqualTo(value * (1.0 - 1e-4))))
-
-[<Test>]
-let ``Exact figures read back`` () =
-    check 500 anyValue (fun value ->
-        for value in [ value; -value; infinity; -infinity; nan; 0.0 ] do
-            match Figure.tryParse (Figure.exact value) with
-            | Some read -> Assert.That(read.Equals value)
-            | None -> Assert.Fail $"{value}")
-
 [<TestCase("a,b", "\"a,b\",1\n")>]
 [<TestCase("a\"b", "\"a\"\"b\",1\n")>]
 [<TestCase("a\nb", "\"a\nb\",1\n")>]

@@ -1,20 +1,21 @@
-/// Values beside each other as horizontal bars on a logarithmic axis, as an SVG picture that also reads in black-and-white
-/// print: upper bounds are filled, lower bounds drawn in outline alone.
-module LipVerify.Cli.BarPlot
+/// Values beside each other as dots on a logarithmic axis, which has no 0 for bars to start from, as an SVG picture that also reads
+/// in black-and-white print: upper bounds are filled, lower bounds drawn in outline, and the shape says what a value promises.
+module LipVerify.Cli.DotPlot
 
 open System
+open LipVerify.Core
 open LipVerify.Cli.SvgText
 
-/// One bar.
-type Bar =
+/// One value.
+type Dot =
     {
         Label: string
         Side: Side
-        Value: float
+        Bound: Bound
     }
 
-/// Bars under a heading of their own.
-type Group = { Heading: string; Bars: Bar list }
+/// Dots under a heading of their own.
+type Group = { Heading: string; Dots: Dot list }
 
 let private width = 760.0
 let private left, right = 250.0, width - 84.0
@@ -22,51 +23,55 @@ let private row = 20.0
 let private heading = 30.0
 let private top = 44.0
 
-let private isShown bar =
-    Double.IsFinite bar.Value && bar.Value > 0.0
+/// A logarithmic axis has no place for zeros.
+let private isShown dot =
+    Double.IsFinite dot.Bound.Value && dot.Bound.Value > 0.0
 
-let private groupHeight group = heading + row * float group.Bars.Length
+let private groupHeight group = heading + row * float group.Dots.Length
 
 let private horizontal axis value =
     left + Axis.position axis value * (right - left)
 
-let private bar axis y (bar: Bar) =
+let private shape rigor =
+    match rigor with
+    | Certified -> Marker.Circle
+    | Probabilistic _ -> Marker.Diamond
+    | Numerical -> Marker.Square
+    | Estimate -> Marker.Triangle
+
+let private mark side rigor pairs place =
+    match side with
+    | Upper -> Marker.draw (shape rigor) "#0072b2" true pairs place
+    | Lower -> Marker.draw (shape rigor) "#d55e00" false pairs place
+
+let private small = [ "font-size", "11" ]
+
+let private drawDot axis y dot =
     let label =
-        text (left - 10.0, y + 14.0) [ "text-anchor", "end"; "font-size", "12" ] bar.Label
+        text (left - 10.0, y + 14.0) [ "text-anchor", "end"; "font-size", "12" ] dot.Label
 
-    if isShown bar then
-        let finish = horizontal axis bar.Value
-        let fill = if bar.Side = Upper then "#0072b2" else "#ffffff"
-        let stroke = if bar.Side = Upper then "#0072b2" else "#d55e00"
+    let middle = y + 10.0
+    let value = Side.figure 5 dot.Side dot.Bound.Value
 
-        let shape =
-            empty
-                "rect"
-                [
-                    "x", coordinate left
-                    "y", coordinate (y + 4.0)
-                    "width", coordinate (finish - left)
-                    "height", "12"
-                    "fill", fill
-                    "stroke", stroke
-                ]
+    if isShown dot then
+        let x = horizontal axis dot.Bound.Value
 
         label
-        + shape
-        + text (finish + 6.0, y + 14.0) [ "font-size", "11" ] (bar.Value.ToString "G5")
+        + line (left, middle) (x, middle) [ "stroke", "#b8b8b8"; "stroke-dasharray", "1 3" ]
+        + mark dot.Side dot.Bound.Rigor [ "class", "dot" ] (x, middle)
+        + text (x + 9.0, y + 14.0) small $"{Side.sign dot.Side} {value}"
     else
-        label
-        + text (left + 6.0, y + 14.0) [ "font-size", "11" ] (Figure.exact bar.Value)
+        label + text (left + 9.0, y + 14.0) small $"{Side.sign dot.Side} {value}"
 
 let private drawGroup axis y group =
     let title =
         text (left, y + 20.0) [ "font-size", "13"; "font-weight", "bold" ] group.Heading
 
-    let bars =
-        group.Bars
-        |> List.mapi (fun i each -> bar axis (y + heading + row * float i) each)
+    let dots =
+        group.Dots
+        |> List.mapi (fun i dot -> drawDot axis (y + heading + row * float i) dot)
 
-    String.concat "" (title :: bars)
+    String.concat "" (title :: dots)
 
 let private ticks axis bottom =
     [
@@ -97,13 +102,32 @@ let private ticks axis bottom =
     ]
     |> String.concat ""
 
+/// The marks that occur, with what they stand for, side by side.
+let private legend y (groups: Group list) =
+    let kinds =
+        groups
+        |> List.collect _.Dots
+        |> List.map (fun dot -> dot.Side, dot.Bound.Rigor)
+        |> List.distinctBy (fun (side, rigor) -> side, shape rigor)
+
+    let step = (width - 40.0) / float (max 4 kinds.Length)
+
+    kinds
+    |> List.mapi (fun i (side, rigor) ->
+        let x = 26.0 + step * float i
+
+        mark side rigor [] (x, y - 4.0)
+        + text (x + 10.0, y) [ "font-size", "12" ] $"{Side.name side}, {Rigor.label rigor}")
+    |> String.concat ""
+
 /// The picture as an SVG file.
 let file (title: string) (groups: Group list) =
-    let shown = groups |> List.collect _.Bars |> List.filter isShown |> List.map _.Value
+    let shown =
+        groups |> List.collect _.Dots |> List.filter isShown |> List.map _.Bound.Value
 
     let axis = Axis.covering Logarithmic shown
     let bottom = top + (groups |> List.sumBy groupHeight) + 8.0
-    let height = bottom + 48.0
+    let height = bottom + 72.0
     let places = (top, groups) ||> List.scan (fun y group -> y + groupHeight group)
 
     let body =
@@ -118,9 +142,10 @@ let file (title: string) (groups: Group list) =
                 line (left, bottom) (right, bottom) [ "stroke", "#333333" ]
                 yield! List.map2 (drawGroup axis) (List.take groups.Length places) groups
                 text
-                    ((left + right) / 2.0, height - 10.0)
+                    ((left + right) / 2.0, bottom + 36.0)
                     [ "text-anchor", "middle"; "font-size", "13" ]
-                    "Lipschitz constant: upper bounds filled, what is attained in outline"
+                    "Lipschitz constant"
+                legend (height - 12.0) groups
             ]
 
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"

@@ -1,0 +1,398 @@
+/// Options are used or refused, by every command and every method, and `--help` lists those that are used.
+module LipVerify.Tests.CliOptionTests
+
+open System
+open System.IO
+open Argu
+open NUnit.Framework
+open LipVerify.Cli
+open LipVerify.Core
+open LipVerify.Formats
+open LipVerify.Propositions.Generators
+open LipVerify.Tests.CliRun
+
+/// A network 2-2-2 as a state dict with its architecture, and an input.
+let private files folder =
+    let path name = Path.Combine(folder, name)
+
+    let matrix (values: float list) =
+        Tensor.ofArray [ 2; 2 ] (Array.ofList values)
+
+    let bytes =
+        Safetensors.write
+            []
+            [
+                "fc1.weight", matrix [ 1.0; 0.5; -0.25; 1.0 ]
+                "fc1.bias", Tensor.vector [| 0.0; 0.125 |]
+                "fc2.weight", matrix [ 1.0; -1.0; 0.5; 2.0 ]
+                "fc2.bias", Tensor.vector [| 0.25; 0.0 |]
+            ]
+
+    File.WriteAllBytes(path "small.safetensors", bytes)
+
+    File.WriteAllText(
+        path "small.json",
+        """{ "input": [2], "layers": [ { "type": "linear", "name": "fc1", "in": 2, "out": 2 }, { "type": "relu" },
+             { "type": "linear", "name": "fc2", "in": 2, "out": 2 } ] }"""
+    )
+
+    File.WriteAllText(path "x.csv", "0.5,-0.25\n")
+    path
+
+/// The options that may follow any command, by name.
+let private shared =
+    ArgumentParser.Create<Arguments>().GetArgumentCases()
+    |> List.map _.CommandLineNames.Value.Head
+    |> List.filter (fun name -> name.StartsWith("--", StringComparison.Ordinal) && name <> "--version")
+
+/// An option with a value that is right.
+let private withValue path option =
+    match option with
+    | "--architecture" -> [ option; path "small.json" ]
+    | "--input" -> [ option; path "x.csv" ]
+    | "--preprocess" -> [ option; "mnist" ]
+    | "--mean" -> [ option; "0.5"; "--std"; "2" ]
+    | "--std" -> [ option; "2"; "--mean"; "0.5" ]
+    | "--definition" -> [ option; "uniform" ]
+    | "--enclosure" -> [ option; "ball" ]
+    | "--time-limit" -> [ option; "60" ]
+    | "--norm" -> [ option; "2" ]
+    | "--failure-probability" -> [ option; "1e-6" ]
+    | "--tolerance" -> [ option; "0.01" ]
+    | "--rigor" -> [ option; "probabilistic" ]
+    | "--seed" -> [ option; "3" ]
+    | "--engine" -> [ option; "managed" ]
+    | "--threads" -> [ option; "1" ]
+    | "--json" -> [ option ]
+    | "--output" -> [ option; path "out.txt" ]
+    | other -> failwith $"{other} is new: give it a value here"
+
+/// A command line that works, for a command of which an option may ask for a method of its own.
+let private working path command option =
+    let model = [ path "small.safetensors"; "--architecture"; path "small.json" ]
+    let input = [ "--input"; path "x.csv" ]
+    let hasLimit = option = "--time-limit"
+
+    match command with
+    | "info" -> model
+    | "bound" ->
+        model
+        @ input
+        @ [ "--radius"; "0.5" ]
+        @ (if hasLimit then [ "--method"; "local-lipsdp" ] else [])
+    | "enclose"
+    | "compare" -> model @ input @ [ "--radius"; "0.5" ]
+    | "certify" -> model @ input @ (if hasLimit then [ "--method"; "local-lipsdp" ] else [])
+    | "curve" ->
+        model
+        @ input
+        @ [
+            "--radii"
+            "0.1"
+            "--methods"
+            (if hasLimit then
+                 "local-lipsdp"
+             else
+                 "global,analytic,sampling")
+        ]
+    | "check" -> [ path "c.json"; "--model" ] @ model @ input
+    | "attack" -> model @ input
+    | _ -> []
+    |> fun arguments -> command :: arguments
+
+let private isRefused outcome =
+    outcome.ExitCode = 2 && outcome.Error.Contains "has no use for lipverify"
+
+[<Test>]
+let ``Every option is used by some command, and every name of the table is an option`` () =
+    for option in shared do
+        let users =
+            SharedOptions.commands
+            |> List.filter (fun command -> List.contains option (SharedOptions.ofCommand command))
+
+        Assert.That(users, Is.Not.Empty, option)
+
+    for command in SharedOptions.commands do
+        Assert.That(SharedOptions.ofCommand command, Is.SubsetOf shared, command)
+
+[<TestCase "info">]
+[<TestCase "bound">]
+[<TestCase "enclose">]
+[<TestCase "compare">]
+[<TestCase "certify">]
+[<TestCase "curve">]
+[<TestCase "check">]
+[<TestCase "attack">]
+[<TestCase "bench">]
+[<TestCase "demo">]
+let ``A command takes the options that it uses and refuses the others`` (command: string) =
+    inFolder (fun folder ->
+        let path = files folder
+
+        [ "--radius"; "0.5"; "--certificate"; path "c.json" ]
+        |> List.append (
+            working path "bound" ""
+            |> List.filter (fun word -> word <> "--radius" && word <> "0.5")
+        )
+        |> run
+        |> fun outcome -> Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+
+        for option in shared do
+            let start = working path command option
+
+            let line =
+                if List.contains option start then
+                    start
+                else
+                    start @ withValue path option
+
+            if not (List.contains option (SharedOptions.ofCommand command)) then
+                let outcome = run line
+                Assert.That(isRefused outcome, $"{option}: {outcome.Error}")
+                Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+                Assert.That(outcome.Output, Is.Empty)
+            // Benchmarks and the demonstration take too long for each of their options.
+            elif command <> "bench" && command <> "demo" then
+                let outcome = run line
+                // Of another input a certificate does not hold.
+                let isOther =
+                    command = "check" && List.contains option [ "--preprocess"; "--mean"; "--std" ]
+
+                Assert.That(outcome.ExitCode, Is.EqualTo(if isOther then 1 else 0), $"{option}: {outcome.Error}"))
+
+let private commands = SharedOptions.commands
+
+[<TestCaseSource(nameof commands)>]
+let ``The help of a command lists what it takes and no more`` (command: string) =
+    let outcome = run [ command; "--help" ]
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+
+    let listed =
+        lines outcome.Output
+        |> List.map _.Trim()
+        |> List.filter (fun line -> line.StartsWith("--", StringComparison.Ordinal))
+        |> List.map (fun line -> line.Split([| ' '; ',' |])[0])
+
+    for option in shared do
+        Assert.That(
+            List.contains option listed,
+            Is.EqualTo(List.contains option (SharedOptions.ofCommand command)),
+            option
+        )
+
+    Assert.That(
+        lines outcome.Output
+        |> List.forall (fun line -> line.Contains "lipverify " || line.Length <= 100)
+    )
+
+[<TestCase("")>]
+[<TestCase("--help")>]
+let ``Without a command all of them are listed`` (arguments: string) =
+    let outcome =
+        arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        |> List.ofArray
+        |> run
+
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    Assert.That(outcome.Error, Is.Empty)
+
+    for command in SharedOptions.commands do
+        Assert.That(outcome.Output, Does.Contain $"\n    {command} ", command)
+
+let private ball =
+    set [ "analytic"; "local-lipsdp"; "exact"; "fastlip"; "recurjac" ]
+
+let private oneOutput = set [ "shor"; "hr2"; "lasserre2"; "lipopt3"; "lipopt4" ]
+
+/// Which methods take an option, by the method's nature rather than by what the program says of it.
+let private takes option method =
+    match option with
+    | "--radius" -> ball.Contains method || oneOutput.Contains method
+    | "--class" -> oneOutput.Contains method
+    | "--certificate" -> List.contains method [ "global"; "analytic"; "local-lipsdp" ]
+    | "--enclosure" -> method = "analytic"
+    | "--definition" -> ball.Contains method
+    | "--time-limit" -> true
+    | _ -> not (oneOutput.Contains method)
+
+[<Test>]
+let ``A method takes the options that it uses and refuses the others`` () =
+    inFolder (fun folder ->
+        let path = files folder
+
+        let values =
+            [
+                "--radius", "0.5"
+                "--class", "0"
+                "--certificate", path "m.json"
+                "--enclosure", "ball"
+                "--definition", "nominal"
+                "--time-limit", "60"
+                "--failure-probability", "1e-6"
+                "--tolerance", "0.01"
+                "--seed", "3"
+            ]
+
+        for method in BoundMethods.all do
+            let start =
+                [
+                    "bound"
+                    path "small.safetensors"
+                    "--architecture"
+                    path "small.json"
+                    "--method"
+                    method.Name
+                    if ball.Contains method.Name then
+                        yield! [ "--input"; path "x.csv"; "--radius"; "0.5" ]
+                    if oneOutput.Contains method.Name then
+                        yield! [ "--class"; "0" ]
+                ]
+
+            for option, value in values do
+                let input =
+                    if option = "--radius" && takes option method.Name then
+                        [ "--input"; path "x.csv" ]
+                    else
+                        []
+
+                let line =
+                    if List.contains option start then
+                        start
+                    else
+                        start @ input @ [ option; value ]
+
+                let outcome = run line
+                let why = $"{method.Name} {option}: {outcome.Error}"
+
+                if takes option method.Name then
+                    // Solvers that are not installed are another matter.
+                    Assert.That(outcome.ExitCode = 0 || outcome.Error.Contains "Debian package", why)
+                else
+                    Assert.That(outcome.ExitCode, Is.EqualTo 2, why)
+                    Assert.That(outcome.Error, Does.Contain option, why)
+
+                    Assert.That(
+                        outcome.Error,
+                        Does.Contain("has no use for --method").Or.Contain("leave --definition out"),
+                        why
+                    ))
+
+/// Command lines with an option of no effect, each with parts of the line that they must give.
+let private idle: (string * string list) list =
+    [
+        "bound M --method global --input X", [ "--input has no use for --method global" ]
+        "bound M --method global --preprocess mnist", [ "--input is missing"; "--preprocess" ]
+        "bound M --method global --definition nominal", [ "--definition nominal"; "uniform"; "leave --definition out" ]
+        "bound M --input zeros --radius 1 --preprocess mnist", [ "--preprocess has no use for --input zeros" ]
+        "bound M --input random?seed=2 --radius 1 --mean 1 --std 1", [ "--mean has no use for --input random?seed=2" ]
+        "certify M --input X --method global --definition nominal", [ "--definition nominal" ]
+        "certify M --input X --method crown --definition uniform", [ "--definition has no use for --method crown" ]
+        "certify M --input X --method crown --seed 1", [ "--seed has no use for --method crown" ]
+        "certify M --input X --method crown --tolerance 0.1", [ "--tolerance has no use" ]
+        "certify M --input X --method local-lipsdp --definition nominal", [ "--definition has no use" ]
+        "curve M --input X --radii 1 --methods global --definition nominal", [ "--definition nominal" ]
+        "curve M --input X --radii 1 --methods global --enclosure crown", [ "--enclosure has no use without" ]
+        "curve M --input X --radii 1 --time-limit 3", [ "--time-limit has no use without --methods local-lipsdp" ]
+        "curve M --input X --radii 1 --methods global --samples 3", [ "--samples has no use without" ]
+        "curve M --input X --radii 1 --methods global --starts 3", [ "--starts has no use without" ]
+        "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]
+        "curve M --input X --radii 1 --title t", [ "--title has no use without --plot or --html" ]
+        "curve M --input X --radii 1 --restart", [ "--restart has no use without --csv" ]
+        "info M --threads 2", [ "--threads has no use for lipverify info; it is there for bound, " ]
+        "demo --input X", [ "--input has no use for lipverify demo" ]
+        "info zoo:mnist-net --architecture mnist-net", [ "leave out --architecture" ]
+    ]
+
+[<Test>]
+let ``An option of no effect is refused with a line that says so`` () =
+    inFolder (fun folder ->
+        let path = files folder
+
+        for line, parts in idle do
+            let words =
+                line.Split ' '
+                |> List.ofArray
+                |> List.collect (fun word ->
+                    match word with
+                    | "M" -> [ path "small.safetensors"; "--architecture"; path "small.json" ]
+                    | "X" -> [ path "x.csv" ]
+                    | _ -> [ word ])
+
+            let outcome = run words
+            Assert.That(outcome.ExitCode, Is.EqualTo 2, line)
+            Assert.That(lines outcome.Error, Has.Exactly(1).Items, line)
+
+            for part in parts do
+                Assert.That(outcome.Error, Does.Contain part, line))
+
+[<Test>]
+let ``A preprocessing counts for the range of pixels and for pictures too`` () =
+    let attack arguments =
+        [
+            "attack"
+            "zoo:mnist-net"
+            "--input"
+            "zeros"
+            "--preprocess"
+            "mnist"
+            "--attack"
+            "fgsm"
+        ]
+        @ arguments
+        |> run
+
+    Assert.That((attack []).ExitCode, Is.EqualTo 2)
+    let outcome = attack [ "--clip"; "-10,10" ]
+    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+
+[<Test>]
+let ``certify --method global says that its constant is uniform`` () =
+    inFolder (fun folder ->
+        let path = files folder
+        let outcome = run (working path "certify" "" @ [ "--method"; "global"; "--json" ])
+        Assert.That(outcome.Output, Does.Contain "\"definition\": \"uniform\""))
+
+/// Options of numbers, and a line to which they belong.
+let private numbers =
+    [
+        "bound zoo:mnist-net --input zeros", "--radius", ""
+        "bound zoo:mnist-net --input zeros --radius 1", "--tolerance", ""
+        "bound zoo:mnist-net --input zeros --radius 1", "--failure-probability", ""
+        "bound zoo:mnist-net --input zeros --radius 1 --method local-lipsdp", "--time-limit", ""
+        "bound zoo:mnist-net --input zeros --radius 1 --std 1", "--mean", ""
+        "bound zoo:mnist-net --input zeros --radius 1 --mean 1", "--std", ""
+        "attack zoo:mnist-net --input zeros", "--clip", "-1,"
+        "curve zoo:mnist-net --input zeros", "--radii", "0.1,"
+        "curve zoo:mnist-net --input zeros", "--radii", "1:2:"
+    ]
+
+[<TestCase "1e-400">]
+[<TestCase "1e400">]
+[<TestCase "-1e-400">]
+let ``A number that a double cannot hold is refused`` (text: string) =
+    for line, option, before in numbers do
+        let value = before + text
+        let outcome = (line.Split ' ' |> List.ofArray) @ [ $"{option}={value}" ] |> run
+        Assert.That(outcome.ExitCode, Is.EqualTo 2, $"{option} {value}")
+        Assert.That(outcome.Error, Does.Contain option, $"{option} {value}")
+        Assert.That(outcome.Error, Does.Contain text, $"{option} {value}")
+
+[<Test>]
+let ``A text of a positive number is read as a positive number, or refused`` () =
+    check 1000 id (fun seed ->
+        let random = Random seed
+        let digits = String.init (1 + random.Next 20) (fun _ -> string (random.Next 10))
+        let text = $"{random.Next 10}.{digits}e{random.Next 800 - 400}"
+        let isZero = text.Split('e')[0] |> Seq.forall (fun c -> c = '0' || c = '.')
+
+        match DecimalText.parse text with
+        | Ok value -> Assert.That((value > 0.0 && Double.IsFinite value) || (isZero && value = 0.0), text)
+        | Error _ -> Assert.That(isZero, Is.False, text))
+
+[<TestCase("0")>]
+[<TestCase("0e99")>]
+[<TestCase("-0.000")>]
+let ``Zero is zero`` (text: string) =
+    match DecimalText.parse text with
+    | Ok value -> Assert.That(value, Is.Zero)
+    | Error problem -> Assert.Fail problem

@@ -53,7 +53,7 @@ module CertifiedRadius =
     let searchFor (context: Context) (network: Network) =
         let mayDraw (placed: PlacedLayer) =
             match placed.Layer with
-            | Affine(Diagonal _, _) -> false
+            | Affine(map, _) when (LinearMap.tryRowScaling map).IsSome -> false
             | Affine(map, _) -> Spectral.mayDraw map
             | Relu
             | MaxPooling _

@@ -78,7 +78,7 @@ module Architecture =
             if Tensor.values variance |> Array.exists (fun v -> not (v + epsilon > 0.0)) then
                 return! Error $"{name}.running_var: a variance is negative"
             else
-                return BatchNormalization.layer shape weight bias mean variance epsilon
+                return BatchNormalization.layers shape weight bias mean variance epsilon
         }
 
     let private image name (shape: Shape) =
@@ -113,7 +113,9 @@ module Architecture =
                 return averagePooling false (PoolingGeometry(channels, part inHeight height, part inWidth width))
         }
 
-    let private layer (parameters: ParameterSource) (shape: Shape) spec =
+    let private single layer = Result.map List.singleton layer
+
+    let private layersOf (parameters: ParameterSource) (shape: Shape) spec : Result<Layer list, string> =
         match spec with
         | Conv2d(name, inputs, outputs, window, groups, hasBias) ->
             result {
@@ -124,22 +126,27 @@ module Architecture =
                     parameters $"{name}.weight" [ outputs; inputs / groups; fst window.Kernel; snd window.Kernel ]
 
                 let! bias = bias parameters name outputs hasBias
-                return Layer.convolution (ConvolutionGeometry(inputs, outputs, rows, columns, groups)) weights bias
+
+                return
+                    [
+                        Layer.convolution (ConvolutionGeometry(inputs, outputs, rows, columns, groups)) weights bias
+                    ]
             }
         | Linear(name, inputs, outputs, hasBias) ->
             result {
                 let! weights = parameters $"{name}.weight" [ outputs; inputs ]
                 let! bias = bias parameters name outputs hasBias
-                return Layer.dense weights bias
+                return [ Layer.dense weights bias ]
             }
         | BatchNorm2d(name, channels, epsilon) -> batchNorm parameters name channels epsilon shape
-        | ReluLayer -> Ok Relu
-        | MaxPool2d(window, ceilMode) -> pooling "max pooling" shape window ceilMode Layer.maxPooling
+        | ReluLayer -> Ok [ Relu ]
+        | MaxPool2d(window, ceilMode) -> pooling "max pooling" shape window ceilMode Layer.maxPooling |> single
         | AvgPool2d(window, ceilMode, countPadding) ->
             pooling "average pooling" shape window ceilMode (averagePooling countPadding)
-        | AdaptiveAvgPool2d(height, width) -> adaptivePooling shape (height, width)
-        | Flatten -> Ok(Reshape [ Shape.size shape ])
-        | Dropout -> Ok Identity
+            |> single
+        | AdaptiveAvgPool2d(height, width) -> adaptivePooling shape (height, width) |> single
+        | Flatten -> Ok [ Reshape [ Shape.size shape ] ]
+        | Dropout -> Ok [ Identity ]
 
     let private kind spec =
         match spec with
@@ -167,28 +174,39 @@ module Architecture =
 
         specs |> List.mapFold step Map.empty |> fst
 
-    /// The layer of `spec`, with failed constructor checks turned into one line that names it.
-    let private tryLayer parameters shape index (name, spec) =
+    /// The layers of `spec`, with failed constructor checks turned into one line that names them.
+    let private tryLayers parameters shape index (name, spec) =
         let place problem = $"layer {index} ({name}): {problem}"
 
         try
-            layer parameters shape spec |> Result.mapError place
+            layersOf parameters shape spec |> Result.mapError place
         with
         | :? System.ArgumentException as failure -> Error(place failure.Message)
         | :? System.OverflowException -> Error(place "its tensors would hold more than 2^31 values")
+
+    /// Puts `layer` behind `steps`, last first. What a batch normalisation subtracts goes into the bias before it where that is exact.
+    let private append name steps layer =
+        match steps, layer with
+        | Step(before, affine) :: earlier, Affine(Diagonal scale, term) when
+            Array.forall ((=) 1.0) (Tensor.values scale)
+            && (Layer.tryAdd term affine).IsSome
+            ->
+            Step(before, (Layer.tryAdd term affine).Value) :: earlier
+        | _ -> Step(name, layer) :: steps
 
     /// The network of an architecture with the given parameters, or the first layer that does not fit and why.
     let build (parameters: ParameterSource) (architecture: Architecture) : Result<Network, string> =
         let add state (index, (name, spec)) =
             result {
                 let! (steps, shape) = state
-                let! layer = tryLayer parameters shape index (name, spec)
+                let! layers = tryLayers parameters shape index (name, spec)
 
                 let! output =
-                    Layer.outputShape shape layer
+                    (Ok shape, layers)
+                    ||> List.fold (fun shape layer -> shape |> Result.bind (fun shape -> Layer.outputShape shape layer))
                     |> Result.mapError (fun problem -> $"layer {index} ({name}) {problem}")
 
-                return Step(name, layer) :: steps, output
+                return List.fold (append name) steps layers, output
             }
 
         result {

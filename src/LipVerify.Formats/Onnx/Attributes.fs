@@ -134,9 +134,10 @@ module internal Attributes =
                 Error $"input {index} ('{context.Node.Inputs[index]}') is a constant; a computed tensor is needed"
             | Unavailable reason -> Error reason)
 
-    let private asReals (name: string) value =
+    /// The real constant that a value is; `name` is its name in the graph.
+    let asReals (name: string) value =
         match value with
-        | Constant(Reals tensor) -> Ok tensor
+        | Constant(Reals(_, tensor)) -> Ok tensor
         | Constant(Integers _) -> Error $"'{name}' holds integers; real numbers are needed"
         | Computed _ -> Error $"'{name}' depends on the input of the network; a constant is needed"
         | Unavailable reason -> Error reason
@@ -155,9 +156,9 @@ module internal Attributes =
     let optionalIntegers index (context: NodeContext) : Result<int64[] option, string> =
         match optionalInput index context with
         | None -> Ok None
-        | Some(Constant(Integers(_, values))) when values.Length > Extents.maximalRank * 2 ->
+        | Some(Constant(Integers(_, _, values))) when values.Length > Extents.maximalRank * 2 ->
             Error $"'{context.Node.Inputs[index]}' has {values.Length} values"
-        | Some(Constant(Integers(_, values))) -> Ok(Some values)
+        | Some(Constant(Integers(_, _, values))) -> Ok(Some values)
         | Some(Unavailable reason) -> Error reason
         | Some _ -> Error $"'{context.Node.Inputs[index]}' must hold constant integers"
 

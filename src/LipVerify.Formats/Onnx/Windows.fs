@@ -30,7 +30,7 @@ module internal Windows =
         | [ 1; channels; height; width ] -> make channels [ height; width ] height width
         | [ 1; channels; width ] -> make channels [ width ] 1 width
         | batch :: rest when batch > 1 && (rest.Length = 2 || rest.Length = 3) ->
-            Error $"takes a batch of {batch}; only a batch of 1 is supported"
+            Error $"takes a batch of {batch}; only a batch of 1 is supported, as of torch.onnx.export(model, x[:1], …)"
         | shape ->
             Error
                 $"takes a tensor of shape {Shape.text shape}; 1 × channels × height × width or 1 × channels × length is needed"

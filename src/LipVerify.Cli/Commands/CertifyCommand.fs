@@ -19,6 +19,8 @@ type Job =
         Clip: (float * float) option
         Context: Context
         Network: Network
+        /// What was noticed while the model was loaded.
+        Notices: string list
         /// Computed once, where it is needed at all.
         Global: Lazy<Bound>
     }
@@ -36,6 +38,7 @@ let job (settings: Settings) (context: Context) model method network =
         Clip = None
         Context = context
         Network = network
+        Notices = []
         Global = lazy ((Global.bound context network).Bound)
     }
 
@@ -51,26 +54,32 @@ let private attack (job: Job) (input: Tensor) =
 /// Where no time limit is given. The last trials of a search are the longest and raise the radius least.
 let private patience = TimeSpan.FromMinutes 2.0
 
+let private radiusOf (job: Job) (input: Tensor) =
+    match job.Method with
+    | "global" ->
+        CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
+    | "crown" -> MarginRadius.crown job.Context job.Network input
+    | "local-lipsdp" ->
+        job.Settings.TimeLimit
+        |> Option.orElse (Some patience)
+        |> LocalLipSdpRadius.certify job.Context job.Network input
+    | _ -> CertifiedRadius.analyticWith job.Context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+
+/// A constant that no double bounds shows nothing.
+let private requireFinite (result: CertifiedRadius) =
+    match result.Lipschitz with
+    | Some bound when not (Double.IsFinite bound.Value) ->
+        Error "the bound on the Lipschitz constant is beyond the range of double precision"
+    | _ -> Ok result
+
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
     let clock = Stopwatch.StartNew()
 
     let result =
-        match job.Method with
-        | "global" ->
-            CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-        | "crown" -> MarginRadius.crown job.Context job.Network input
-        | "local-lipsdp" ->
-            job.Settings.TimeLimit
-            |> Option.orElse (Some patience)
-            |> LocalLipSdpRadius.certify job.Context job.Network input
-        | _ ->
-            CertifiedRadius.analyticWith
-                job.Context
-                (enclosureOf job.Settings)
-                job.Settings.Definition
-                job.Network
-                input
+        match Session.overflow job.Context job.Network input with
+        | Some problem -> Error problem
+        | None -> radiusOf job input |> Result.bind requireFinite
 
     let attacks =
         if job.Attacks then
@@ -118,7 +127,7 @@ let private certifyOne job name csv input =
         |> Option.defaultValue (Ok())
         |> Result.bind (fun () ->
             document job.Settings CertifyReport.write CertifyReport.text report
-            |> Session.deliver job.Settings))
+            |> Session.deliver job.Settings job.Notices))
 
 /// One of several inputs: what fails is told in its line, and the others go on.
 let private entry (job: Job) count index (input: InputSource.NamedInput) =
@@ -174,7 +183,7 @@ let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
         |> Option.defaultValue (Ok())
         |> Result.bind (fun () ->
             document job.Settings BatchReport.write BatchReport.text batch
-            |> Session.deliver job.Settings)
+            |> Session.deliver job.Settings job.Notices)
         |> Result.bind (fun () -> tellFailures batch)
 
 let private tellSkipped (skipped: string list) =
@@ -235,11 +244,12 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
     |> Result.bind (fun (method, clip) ->
         Session.run settings (fun context ->
             Session.loadModel settings model
-            |> Result.bind (fun network ->
-                loadInputs settings network
+            |> Result.bind (fun loaded ->
+                loadInputs settings loaded.Network
                 |> Result.bind (fun (source, inputs) ->
                     let job =
-                        { job settings context model method network with
+                        { job settings context model method loaded.Network with
+                            Notices = loaded.Notices
                             Attacks = arguments.Contains CertifyArguments.Attacks
                             Clip = clip
                         }

@@ -123,10 +123,10 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
             Session.loadModel settings model
-            |> Result.bind (fun network ->
-                Session.loadInput settings network
+            |> Result.bind (fun loaded ->
+                Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
-                    let report = compare context model settings.TimeLimit network input radius
+                    let report = compare context model settings.TimeLimit loaded.Network input radius
 
                     let writeTo path render =
                         path
@@ -135,4 +135,4 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
 
                     writeTo csv CompareReport.csv
                     |> Result.bind (fun () -> writeTo plot CompareReport.plot)
-                    |> Result.bind (fun () -> render settings report |> Session.deliver settings)))))
+                    |> Result.bind (fun () -> render settings report |> Session.deliver settings loaded.Notices)))))

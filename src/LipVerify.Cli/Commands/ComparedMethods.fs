@@ -49,6 +49,7 @@ module ComparedMethods =
             | None, ForAllInputs run -> run query
             | None, InBall run -> run query input radius
             | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
+            |> Result.bind BoundFound.requireFinite
             |> Result.map _.Result.Bound
 
         {

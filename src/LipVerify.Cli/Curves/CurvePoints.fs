@@ -64,12 +64,17 @@ let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
     | Ok radius ->
         let bound = compute plan subject radius point.Method
 
-        {
-            Point = point
-            Value = bound.Value
-            Rigor = Rigor.label bound.Rigor
-            Seconds = clock.Elapsed.TotalSeconds
-        }
+        if System.Double.IsFinite bound.Value then
+            Ok
+                {
+                    Point = point
+                    Value = bound.Value
+                    Rigor = Rigor.label bound.Rigor
+                    Seconds = clock.Elapsed.TotalSeconds
+                }
+        else
+            Error
+                $"{CurveMethod.name point.Method} at radius {point.Radius:G6}: the bound is beyond the range of double precision"
 
 /// Seconds that points will take, from the mean of those of the same method so far; the global bound is computed once.
 let private remaining (finished: CurveRow seq) (points: CurvePoint list) =
@@ -105,8 +110,13 @@ let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoi
 
 /// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
 /// it is finished. The draws of a point depend on the point alone, so that it does not matter where a run was interrupted.
-/// Gives all rows.
-let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> unit) : CurveRow list =
+/// Gives all rows, or why a point has no bound.
+let run
+    (plan: CurvePlan)
+    subject
+    (finished: CurveRow list)
+    (emit: CurveRow -> unit)
+    : Result<CurveRow list, CommandError> =
     let rows = ResizeArray finished
 
     let known method =
@@ -114,7 +124,7 @@ let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> u
 
     let rec go points =
         match points with
-        | [] -> ()
+        | [] -> Ok(List.ofSeq rows)
         | point :: rest ->
             let line = progressLine rows points
             subject.Context.Report line
@@ -129,12 +139,14 @@ let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> u
 
             let row =
                 match point.Method, known GlobalBound with
-                | GlobalBound, Some row -> { row with Point = point }
+                | GlobalBound, Some row -> Ok { row with Point = point }
                 | _ -> rowOf plan subject point
 
-            emit row
-            rows.Add row
-            go rest
+            match row with
+            | Ok row ->
+                emit row
+                rows.Add row
+                go rest
+            | Error problem -> Error(Usage problem)
 
     plan.Points |> List.skip finished.Length |> go
-    List.ofSeq rows

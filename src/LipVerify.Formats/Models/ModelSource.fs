@@ -16,6 +16,12 @@ type LoadedModel =
         Notices: string list
     }
 
+    /// The outputs of the file, from those of the network.
+    member model.OutputsOf(values: float[]) =
+        match model.Softmax with
+        | Some softmax -> Softmax.apply softmax values
+        | None -> values
+
 /// From what a user names as MODEL to a network: a file, or `zoo:NAME[?seed=N]`.
 module ModelSource =
 

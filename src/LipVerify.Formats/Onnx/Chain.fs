@@ -156,7 +156,7 @@ module internal Chain =
 
         if a.Shape <> b.Shape then
             Error
-                $"joins computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; only constants may be broadcast, so they must be equal"
+                $"joins computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal, broadcasting of computed tensors is not supported"
         elif not (isPrivate root a && isPrivate root b) then
             Error
                 "joins tensors that other nodes take as well; only sums of separate branches (residual blocks) are supported"

@@ -45,7 +45,8 @@ module internal ConstantArithmetic =
     let private finite element (values: float[]) =
         match values |> Array.tryFindIndex (Double.IsFinite >> not) with
         | Some position ->
-            Error $"makes the value at position {position} infinite or NaN in {name element}; constants must be finite"
+            Error
+                $"makes the value at position {position} infinite or NaN in {name element}; constants that are not finite are not supported"
         | None -> Ok values
 
     let private ofReals element shape values =

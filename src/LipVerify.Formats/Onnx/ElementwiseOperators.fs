@@ -16,7 +16,7 @@ module internal ElementwiseOperators =
             <> Ok(Shape.size x.Shape)
             ->
             Error
-                $"broadcasts a computed tensor of shape {Shape.text x.Shape} to {Shape.text shape}; only constants may be broadcast"
+                $"broadcasts a computed tensor of shape {Shape.text x.Shape} to {Shape.text shape}, which is not supported; only constants may be broadcast"
         | Some shape ->
             context.Charge(int64 (Shape.size shape))
             |> Result.map (fun () -> shape, Constants.broadcast shape c)
@@ -97,7 +97,7 @@ module internal ElementwiseOperators =
         }
 
     let private twoComputed what _ _ _ =
-        Error $"{what} two computed tensors; one operand must be constant"
+        Error $"{what} two computed tensors, which is not supported; one operand must be constant"
 
     let private swap operation (context: NodeContext) c x = operation context x c
 
@@ -120,7 +120,7 @@ module internal ElementwiseOperators =
                 Constants = ConstantArithmetic.subtract
                 ConstantRight = subtractConstant
                 ConstantLeft = subtractFromConstant
-                Both = fun context x y -> negate context y |> Result.bind (Chain.sum context x)
+                Both = fun context x y -> negate (Attributes.inside context) y |> Result.bind (Chain.sum context x)
             }
 
     /// Mul by a constant.
@@ -151,17 +151,19 @@ module internal ElementwiseOperators =
             do! Attributes.only [] context
             let! first = Attributes.input 0 context
 
-            return!
-                (Ok(first, context.Node.Inputs[0]), [ 1 .. context.Inputs.Length - 1 ])
-                ||> List.fold (fun sum index ->
-                    result {
-                        let! sum = sum
-                        let! term = Attributes.input index context
-                        let name = context.Node.Inputs[index]
-                        let! sum = operands context addition sum (term, name)
-                        return sum, name
-                    })
-                |> Result.map fst
+            let last = context.Inputs.Length - 1
+
+            let add sum index =
+                result {
+                    let! (sum, name) = sum
+                    let! term = Attributes.input index context
+                    let context = if index = last then context else Attributes.inside context
+                    let! sum = operands context addition (sum, name) (term, context.Node.Inputs[index])
+                    return sum, context.Node.Inputs[index]
+                }
+
+            let! sum, _ = (Ok(first, context.Node.Inputs[0]), [ 1..last ]) ||> List.fold add
+            return sum
         }
 
     /// Neg.
@@ -219,7 +221,7 @@ module internal ElementwiseOperators =
                 do! perChannel "mean" channels mean
                 do! perChannel "variance" channels variance
                 let negative = Tensor.values variance |> Array.exists (fun value -> value < 0.0)
-                do! require (not negative) (fun () -> "has a negative variance")
+                do! require (not negative) (fun () -> "has a negative variance, which is not supported")
                 do! require (epsilon >= 0.0) (fun () -> $"attribute 'epsilon' is {epsilon}; it must not be negative")
 
                 do! context.Charge(3L * int64 (Shape.size x.Shape))
@@ -257,11 +259,7 @@ module internal ElementwiseOperators =
 
         result {
             let! axis = Attributes.integer "axis" (if context.Opset < 13L then 1 else -1) context
-            let place = if axis < 0 then axis + shape.Length else axis
-
-            do!
-                require (place >= 0 && place < shape.Length) (fun () ->
-                    $"attribute 'axis' is {axis} for {shape.Length} axes")
+            let! place = Attributes.axisPlace axis (shape.Length - 1) shape.Length context
 
             let outer, rest = List.splitAt place shape
 

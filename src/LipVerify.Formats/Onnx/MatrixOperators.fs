@@ -106,7 +106,7 @@ module internal MatrixOperators =
 
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 let outer, inner = splitLast x.Shape
                 let count = Shape.size outer
@@ -141,7 +141,7 @@ module internal MatrixOperators =
 
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 do! fits x.Shape inner a columns
                 let! weights = matrix [ rows; columns ] a
@@ -159,7 +159,7 @@ module internal MatrixOperators =
 
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 do! fits x.Shape inner a columns
                 let! weights = matrix [ rows; columns ] a

@@ -14,14 +14,6 @@ module internal ShapeOperators =
 
     let private size (shape: Shape) = Shape.size shape
 
-    let private axisOf (rank: int) axis =
-        let counted = if axis < 0 then axis + rank else axis
-
-        if counted >= 0 && counted <= rank then
-            Ok counted
-        else
-            Error $"attribute 'axis' is {axis} for {rank} axes"
-
     /// Identity and Dropout at inference.
     let identity (context: NodeContext) : Result<Value, string> =
         result {
@@ -84,7 +76,7 @@ module internal ShapeOperators =
             let! x = Attributes.input 0 context
             let! shape = Attributes.shapeOf x
             let! axis = Attributes.integer "axis" 1 context
-            let! axis = axisOf shape.Length axis
+            let! axis = Attributes.axisPlace axis shape.Length shape.Length context
             let outer, inner = List.splitAt axis shape
             return view context [ size outer; size inner ] x
         }
@@ -246,5 +238,5 @@ module internal ShapeOperators =
             | _ ->
                 return!
                     Error
-                        $"transposes {Shape.text shape} to {Shape.text target}; only axes of extent 1 may move, others would reorder the values"
+                        $"transposes {Shape.text shape} to {Shape.text target}; only axes of extent 1 may move: an order of values that changes is not supported"
         }

@@ -259,7 +259,11 @@ module internal ElementwiseOperators =
 
         result {
             let! axis = Attributes.integer "axis" (if context.Opset < 13L then 1 else -1) context
-            let! place = Attributes.axisPlace axis (shape.Length - 1) shape.Length context
+            let place = if axis < 0 then axis + shape.Length else axis
+
+            do!
+                require (place >= 0 && place < shape.Length) (fun () ->
+                    $"attribute 'axis' is {axis} for {shape.Length} axes")
 
             let outer, rest = List.splitAt place shape
 

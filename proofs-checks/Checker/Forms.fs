@@ -149,7 +149,9 @@ let private rowFactor (operator: Operator) (scales: float[] list) i =
         if average.Lo = average.Hi && scales.Length = 0 then
             0.0
         else
-            abs factor * gamma (scales.Length + 8)
+            abs factor
+            * ((average.Hi - average.Lo) / average.Hi * (1.0 + gamma 8)
+               + gamma (scales.Length + 8))
 
     factor, spread
 

@@ -15,7 +15,7 @@ type Operator =
         Entries: float
         /// The entries `(j, a_ij)` of row `i`.
         Row: int -> struct (int * float)[]
-        /// Exact reals in intervals, without negative numbers: 1, or 1/n of an average.
+        /// Exact reals in intervals, without negative numbers: 1, 1/n of an average, or what rounding left of a factor.
         Factor: int -> Interval
     }
 
@@ -222,6 +222,25 @@ let diagonal (values: float[]) =
         Factor = fun _ -> one
     }
 
+/// Roundings of row factors beyond which a map is refused; a division or a batch normalisation has a handful.
+let private roundingLimit = 1000
+
+/// The operator with row factors `1 − γ_k ≤ θ ≤ 1`, of which no more is known.
+let private rounded roundings operator =
+    if roundings < 1 || roundings > roundingLimit then
+        refuse "the roundings of a linear map are out of range"
+
+    let theta =
+        {
+            // γ_k ≤ 2ku, and the difference is exact.
+            Lo = 1.0 - float roundings * Math.ScaleB(1.0, -52)
+            Hi = 1.0
+        }
+
+    { operator with
+        Factor = fun i -> multiply theta (operator.Factor i)
+    }
+
 /// Takes one line or tensor after the other.
 type private Cursor<'a>(items: 'a list, what: string) =
     let mutable rest = items
@@ -244,7 +263,15 @@ let private integers (words: string list) =
         | true, value -> value
         | _ -> refuse $"\"{word}\" in the network file is no integer")
 
+/// The words of a map, and what it makes of the operator that they describe.
+let private splitRoundings words =
+    match List.rev words with
+    | count :: "rounded" :: rest -> List.rev rest, rounded (integers [ count ]).Head
+    | _ -> words, id
+
 let private affine (tensors: Cursor<float[]>) scalings words =
+    let words, round = splitRoundings words
+
     let operator, isDiagonal =
         match words with
         | "dense" :: rest ->
@@ -274,7 +301,7 @@ let private affine (tensors: Cursor<float[]>) scalings words =
     if bias :: scales |> List.exists (fun values -> values.Length <> operator.Outputs) then
         refuse "a bias or scaling has the wrong size"
 
-    Affine(operator, scales, bias, isDiagonal && scalings = 0)
+    Affine(round operator, scales, bias, isDiagonal && scalings = 0)
 
 /// The network of a file, with the size of its input.
 let parse (lines: string list) (tensors: float[][]) : int * Node =

@@ -167,7 +167,10 @@ let rec private walk rounding definition nodes before =
 
 and private affine rounding definition rows y error rest before =
     match rest with
-    | Leaf { Layer = Affine(Diagonal scale, bias) } :: rest ->
+    | Leaf { Layer = Affine(Diagonal scale, bias) } :: rest
+    | Leaf {
+               Layer = Affine(Rounded(_, Diagonal scale), bias)
+           } :: rest ->
         let s = Tensor.values scale
         let shift = Tensor.values bias
 

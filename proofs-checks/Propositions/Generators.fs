@@ -177,6 +177,7 @@ let rec linearMap (draw: Draw) (shape: Shape) =
     | [ c; h; w ] when kind < 6 -> convolution draw (c, h, w)
     | [ c; h; w ] when kind = 6 ->
         AveragePooling(AveragePooling.create (poolingGeometry draw (c, h, w)) (draw.Chance 0.5))
+    | _ when kind = 7 && draw.Chance 0.3 -> Rounded(draw.Int(1, 6), Diagonal(diagonal draw shape))
     | _ when kind = 7 -> Diagonal(diagonal draw shape)
     | _ when kind > 7 -> scaled ()
     | _ ->
@@ -191,6 +192,7 @@ let rec multiplied factor map =
     | AveragePooling _ -> Scaled(Tensor.create (LinearMap.outputShape map) factor, map)
     | Diagonal scale -> Diagonal(Tensor.map (fun s -> factor * s) scale)
     | Scaled(scale, map) -> Scaled(scale, multiplied factor map)
+    | Rounded(roundings, map) -> Rounded(roundings, multiplied factor map)
 
 /// An image of 1×1 up to 3×6×6, or a vector of up to 9.
 let inputShape (draw: Draw) : Shape =

@@ -72,7 +72,7 @@ let ``Global: batch normalisation scales the rows of the map before it`` () =
             Tensor.vector (Array.init shape.Head (fun _ -> f ()))
 
         let normalised =
-            BatchNormalization.layer
+            BatchNormalization.layers
                 shape
                 (parameter draw.Gaussian)
                 (parameter draw.Gaussian)
@@ -81,9 +81,12 @@ let ``Global: batch normalisation scales the rows of the map before it`` () =
                 1e-5
 
         let network =
-            build (LinearMap.inputShape case.Map) [ Step("affine", Layer.linear case.Map); Step("norm", normalised) ]
+            Step("affine", Layer.linear case.Map)
+            :: (normalised |> List.map (fun layer -> Step("norm", layer)))
+            |> build (LinearMap.inputShape case.Map)
 
-        match normalised with
+        match List.last normalised with
+        | Affine(Rounded(_, Diagonal scale), _)
         | Affine(Diagonal scale, _) ->
             let rows = matrix case.Map
 

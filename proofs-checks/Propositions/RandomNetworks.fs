@@ -67,7 +67,7 @@ let private batchNormalization (draw: Draw) (shape: Shape) =
     let values f =
         Tensor.vector (Array.init shape.Head (fun _ -> f ()))
 
-    BatchNormalization.layer
+    BatchNormalization.layers
         shape
         (values draw.Gaussian)
         (values draw.Gaussian)
@@ -87,8 +87,8 @@ let private extend (draw: Draw) factor grown =
     | _ when kind < 14 ->
         let affine = appendAffine draw factor (linearMap draw grown.Shape) grown
 
-        affine
-        |> append "batchnorm" (batchNormalization draw affine.Shape)
+        (affine, batchNormalization draw affine.Shape)
+        ||> List.fold (fun grown layer -> append "batchnorm" layer grown)
         |> append "relu" Relu
     | shape when kind = 14 && shape.Length = 3 -> append "flatten" (Reshape [ Shape.size shape ]) grown
     | _ ->

@@ -65,13 +65,10 @@ module Session =
             Error(Usage $"--output {output} would overwrite what the result is made from; name another file")
         | _ -> Ok()
 
-    /// Loads the model and prints its notices.
+    /// Loads the model. Its notices are for `deliver`.
     let loadModel (settings: Settings) model =
         protectInputs settings model
         |> Result.bind (fun () -> ModelSource.load model settings.Architecture |> Result.mapError File)
-        |> Result.map (fun loaded ->
-            loaded.Notices |> List.iter (fun text -> Progress.say $"{model}: {text}")
-            loaded.Network)
 
     /// Loads the nominal input of a network.
     let loadInput (settings: Settings) (network: Network) =
@@ -80,6 +77,20 @@ module Session =
         | Some source ->
             InputSource.load network.InputShape settings.Preprocessing source
             |> Result.mapError File
+
+    /// Why nothing is said about an input: at a layer its values are no longer finite.
+    let overflow (context: Context) (network: Network) (input: Tensor) : string option =
+        match EnclosedTensor.tryEvaluate context network input with
+        | Ok _ -> None
+        | Error place -> Some $"{place}: the values at this input leave the range of double precision"
+
+    /// Loads the nominal input of a network, at which all values must be finite.
+    let loadNominal (settings: Settings) (context: Context) (network: Network) =
+        loadInput settings network
+        |> Result.bind (fun input ->
+            match overflow context network input with
+            | None -> Ok input
+            | Some problem -> Error(Usage problem))
 
     /// Writes to standard output.
     let print (document: string) =
@@ -91,8 +102,21 @@ module Session =
         | :? IOException
         | :? UnauthorizedAccessException as failure -> Error(Usage $"standard output: {failure.Message}")
 
-    /// Writes a finished document to `--output` or to standard output.
-    let deliver (settings: Settings) (document: string) =
+    /// A document that tells the notices of a model: lines before a text, a field of a JSON object.
+    let private told (settings: Settings) (notices: string list) document =
+        if notices.IsEmpty then
+            document
+        elif settings.Json then
+            JsonText.withTexts "notices" notices document
+        else
+            (notices |> List.map (fun notice -> $"note: {notice}\n") |> String.concat "")
+            + "\n"
+            + document
+
+    /// Writes a finished document, with the notices of its model, to `--output` or to standard output.
+    let deliver (settings: Settings) (notices: string list) (document: string) =
+        let document = told settings notices document
+
         match settings.Output with
         | None ->
             // JSON is UTF-8 whatever the terminal's encoding.

@@ -135,12 +135,12 @@ public readonly record struct PoolingGeometry(int Channels, WindowAxis Rows, Win
     private static void RequireContent(WindowAxis axis, string name)
     {
         if (axis.Position(axis.Output - 1, 0) >= axis.Input)
-            throw new ArgumentException($"{name}: pooling window {axis.Output - 1} covers padding only");
+            throw new ArgumentException($"{name}: pooling window {axis.Output - 1} covers padding only, which is not supported");
         for (int window = 0; axis.Position(window, 0) < 0 && window < axis.Output; window++)
         {
             int tap = (-axis.Position(window, 0) + axis.Dilation - 1) / axis.Dilation; // the first at or behind position 0
             if (tap >= axis.Kernel || axis.Position(window, tap) >= axis.Input)
-                throw new ArgumentException($"{name}: pooling window {window} covers padding only");
+                throw new ArgumentException($"{name}: pooling window {window} covers padding only, which is not supported");
         }
     }
 }

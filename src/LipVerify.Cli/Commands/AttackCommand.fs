@@ -131,7 +131,7 @@ let private save context settings network input target (best: AdversarialExample
         savePicture context settings network input example path
         |> Result.map (fun () -> Some path)
 
-let private deliver (settings: Settings) target report =
+let private deliver (settings: Settings) target notices report =
     let settings =
         if target = Report then
             settings
@@ -142,9 +142,10 @@ let private deliver (settings: Settings) target report =
         JsonText.document (fun writer -> AttackReport.write writer report)
     else
         AttackReport.text report
-    |> Session.deliver settings
+    |> Session.deliver settings notices
 
-let private attackAll context (settings: Settings) model target clip attacks network (input: Tensor) box =
+let private attackAll context (settings: Settings) model (loaded: LoadedModel) target clip attacks (input: Tensor) box =
+    let network = loaded.Network
     let clock = Stopwatch.StartNew()
     let effort = AttackEffort.fitting network
     let outcomes = attacks |> List.map (attempt context network input box effort)
@@ -163,7 +164,7 @@ let private attackAll context (settings: Settings) model target clip attacks net
         }
 
     save context settings network input target (AttackReport.best report)
-    |> Result.bind (fun saved -> deliver settings target { report with Saved = saved })
+    |> Result.bind (fun saved -> deliver settings target loaded.Notices { report with Saved = saved })
 
 /// Runs the command.
 let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result<unit, CommandError> =
@@ -172,12 +173,12 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
 
     let attack context attacks clip =
         Session.loadModel settings model
-        |> Result.bind (fun network ->
-            pictureFits target network
-            |> Result.bind (fun () -> Session.loadInput settings network)
+        |> Result.bind (fun loaded ->
+            pictureFits target loaded.Network
+            |> Result.bind (fun () -> Session.loadNominal settings context loaded.Network)
             |> Result.bind (fun input ->
                 boxOf settings input clip
-                |> Result.bind (attackAll context settings model target clip attacks network input)))
+                |> Result.bind (attackAll context settings model loaded target clip attacks input)))
 
     attacks arguments
     |> Result.bind (fun attacks ->

@@ -48,4 +48,4 @@ let run (settings: Settings) (arguments: ParseResults<BenchArguments>) : Result<
                 JsonText.document (fun writer -> BenchReport.write writer report)
             else
                 BenchTables.text report
-            |> Session.deliver settings))
+            |> Session.deliver settings []))

@@ -45,6 +45,7 @@ let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) p
     let clock = Stopwatch.StartNew()
 
     find method query place
+    |> Result.bind (BoundFound.requireFinite >> Result.mapError Usage)
     |> Result.map (fun found ->
         {
             Model = model
@@ -131,11 +132,11 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
     |> Result.mapError Usage
 
 /// The nominal input: the centre of a ball; without a ball its output stands beside the bound where it is given.
-let private loadInput (settings: Settings) (radius: Radius option) network =
+let private loadInput (settings: Settings) context (radius: Radius option) network =
     if radius.IsNone && settings.Input.IsNone then
         Ok None
     else
-        Session.loadInput settings network |> Result.map Some
+        Session.loadNominal settings context network |> Result.map Some
 
 /// Writes the certificate of a bound.
 let private certify definition network place (report: BoundReport) witness path =
@@ -162,8 +163,9 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
 
         let work context =
             result {
-                let! network = Session.loadModel settings model
-                let! input = loadInput settings radius network
+                let! loaded = Session.loadModel settings model
+                let network = loaded.Network
+                let! input = loadInput settings context radius network
 
                 let place =
                     {
@@ -191,12 +193,17 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
                     |> Option.map (certify settings.Definition network place report witness)
                     |> Option.defaultValue (Ok())
 
+                let report =
+                    { report with
+                        Output = report.Output |> Option.map loaded.OutputsOf
+                    }
+
                 return!
                     if settings.Json then
                         JsonText.document (fun writer -> BoundReport.write writer report)
                     else
                         BoundReport.text report
-                    |> Session.deliver settings
+                    |> Session.deliver settings loaded.Notices
             }
 
         return! Session.run settings work

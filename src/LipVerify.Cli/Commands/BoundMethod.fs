@@ -29,6 +29,33 @@ type BoundFound =
         Witness: MultiplierWitness option
     }
 
+module BoundFound =
+
+    /// The bound, which must be a finite number, or where it leaves the range of double precision.
+    let requireFinite (found: BoundFound) : Result<BoundFound, string> =
+        let isBeyond (bound: Bound) = not (Double.IsFinite bound.Value)
+
+        if not (isBeyond found.Result.Bound) then
+            Ok found
+        else
+            match found.Result.Layers |> List.tryFind (fun layer -> isBeyond layer.Lipschitz) with
+            | Some layer ->
+                Error $"layer {layer.Index} ({layer.Name}): its constant is beyond the range of double precision"
+            | None ->
+                let products =
+                    found.Result.Layers
+                    |> List.scan (fun product layer -> product * layer.Lipschitz.Value) 1.0
+                    |> List.tail
+
+                match
+                    List.zip found.Result.Layers products
+                    |> List.tryFind (snd >> Double.IsFinite >> not)
+                with
+                | Some(layer, _) ->
+                    Error
+                        $"layer {layer.Index} ({layer.Name}): the constants up to it multiply beyond the range of double precision"
+                | None -> Error "the bound is beyond the range of double precision"
+
 /// Over which pairs of inputs, and for which outputs, a method bounds.
 [<NoComparison; NoEquality>]
 type BoundScope =

@@ -19,6 +19,8 @@ type Job =
         Clip: (float * float) option
         Context: Context
         Network: Network
+        /// What was noticed while the model was loaded.
+        Notices: string list
         /// Computed once, where it is needed at all.
         Global: Lazy<Bound>
     }
@@ -73,6 +75,7 @@ let job (settings: Settings) (context: Context) model method network =
         Clip = None
         Context = context
         Network = network
+        Notices = []
         Global = lazy ((Global.bound (Context.within (limitOf settings method) context) network).Bound)
     }
 
@@ -85,18 +88,31 @@ let private attack (job: Job) (input: Tensor) =
         Attack.all
         |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
+let private radiusOf (job: Job) (input: Tensor) =
+    let context = Context.within (limitOf job.Settings job.Method) job.Context
+
+    match job.Method with
+    | "global" ->
+        CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
+    | "crown" -> MarginRadius.crown context job.Network input
+    | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
+    | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+
+/// A constant that no double bounds shows nothing.
+let private requireFinite (result: CertifiedRadius) =
+    match result.Lipschitz with
+    | Some bound when not (Double.IsFinite bound.Value) ->
+        Error "the bound on the Lipschitz constant is beyond the range of double precision"
+    | _ -> Ok result
+
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
     let clock = Stopwatch.StartNew()
-    let context = Context.within (limitOf job.Settings job.Method) job.Context
 
     let result =
-        match job.Method with
-        | "global" ->
-            CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-        | "crown" -> MarginRadius.crown context job.Network input
-        | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
-        | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+        match Session.overflow job.Context job.Network input with
+        | Some problem -> Error problem
+        | None -> radiusOf job input |> Result.bind requireFinite
 
     let attacks =
         if job.Attacks then
@@ -144,7 +160,7 @@ let private certifyOne job name csv input =
         |> Option.defaultValue (Ok())
         |> Result.bind (fun () ->
             document job.Settings CertifyReport.write CertifyReport.text report
-            |> Session.deliver job.Settings))
+            |> Session.deliver job.Settings job.Notices))
 
 /// One of several inputs: what fails is told in its line, and the others go on.
 let private entry (job: Job) count index (input: InputSource.NamedInput) =
@@ -200,7 +216,7 @@ let private certifyAll (job: Job) csv (inputs: InputSource.NamedInput list) =
         |> Option.defaultValue (Ok())
         |> Result.bind (fun () ->
             document job.Settings BatchReport.write BatchReport.text batch
-            |> Session.deliver job.Settings)
+            |> Session.deliver job.Settings job.Notices)
         |> Result.bind (fun () -> tellFailures batch)
 
 let private tellSkipped (skipped: string list) =
@@ -261,11 +277,12 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
     |> Result.bind (fun (method, clip) ->
         Session.run settings (fun context ->
             Session.loadModel settings model
-            |> Result.bind (fun network ->
-                loadInputs settings network
+            |> Result.bind (fun loaded ->
+                loadInputs settings loaded.Network
                 |> Result.bind (fun (source, inputs) ->
                     let job =
-                        { job settings context model method network with
+                        { job settings context model method loaded.Network with
+                            Notices = loaded.Notices
                             Attacks = arguments.Contains CertifyArguments.Attacks
                             Clip = clip
                         }

@@ -88,10 +88,12 @@ let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<
         Files.require CertificateFile.mostBytes "the most that a certificate takes" certificate
         |> Result.mapError CommandError.File)
     |> Result.bind (fun () -> Session.loadModel settings (arguments.GetResult CheckArguments.Model))
-    |> Result.bind (fun network ->
+    |> Result.bind (fun loaded ->
+        let network = loaded.Network
+
         loadInput settings network
         |> Result.bind (fun input ->
             inTemporaryFolder (fun folder -> checkIn folder certificate network input)
             |> Result.bind (fun (output, code) ->
-                Session.deliver { settings with Json = false } output
+                Session.deliver { settings with Json = false } loaded.Notices output
                 |> Result.map (fun () -> code))))

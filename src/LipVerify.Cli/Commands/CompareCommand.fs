@@ -175,8 +175,8 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
             Session.loadModel settings model
-            |> Result.bind (fun network ->
-                Session.loadInput settings network
+            |> Result.bind (fun loaded ->
+                Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
                     let writeTo path render report =
                         path
@@ -186,7 +186,7 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
                     let deliver report =
                         writeTo csv CompareReport.csv report
                         |> Result.bind (fun () -> writeTo plot CompareReport.plot report)
-                        |> Result.bind (fun () -> render settings report |> Session.deliver settings)
+                        |> Result.bind (fun () -> render settings report |> Session.deliver settings loaded.Notices)
 
                     // Should a row not be written, the report at the end says so.
                     let keepInFile report =
@@ -195,6 +195,6 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
                         |> Option.iter (fun path -> OutputFiles.write path (CompareReport.csv report) |> ignore)
 
                     handingOut deliver (fun keep ->
-                        compare context model settings.TimeLimit network input radius (fun report ->
+                        compare context model settings.TimeLimit loaded.Network input radius (fun report ->
                             keep report
                             keepInFile report))))))

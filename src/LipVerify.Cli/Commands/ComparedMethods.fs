@@ -45,6 +45,7 @@ module ComparedMethods =
             | None, ForAllInputs run -> run query
             | None, InBall run -> run query input radius
             | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
+            |> Result.bind BoundFound.requireFinite
 
         {
             Name = name

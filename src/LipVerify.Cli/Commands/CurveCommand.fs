@@ -39,7 +39,6 @@ let private runInto csv (file: CurveFile.Growing) plan subject =
         CurvePoints.run plan subject file.Rows (fun row ->
             file.Add row
             added <- added + 1)
-        |> Ok
     with
     | :? OperationCanceledException ->
         tellProgress csv file plan added
@@ -50,7 +49,7 @@ let private compute (request: Request) (subject: CurvePoints.Subject) =
     let plan = request.Plan
 
     match request.Destinations.Csv with
-    | None -> Ok(CurvePoints.run plan subject [] ignore)
+    | None -> CurvePoints.run plan subject [] ignore
     | Some csv ->
         CurveState.identity request.Settings plan subject.Network subject.Input
         |> CurveFile.openFor csv request.Destinations.Restart plan
@@ -203,13 +202,13 @@ let run (settings: Settings) (arguments: ParseResults<CurveArguments>) : Result<
     |> Result.bind (fun request ->
         Session.run settings (fun context ->
             Session.loadModel settings request.Model
-            |> Result.bind (fun network ->
-                Session.loadInput settings network
+            |> Result.bind (fun loaded ->
+                Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
-                    produce request context network input
+                    produce request context loaded.Network input
                     |> Result.bind (fun report ->
                         if settings.Json then
                             JsonText.document (fun writer -> CurveReport.write writer report)
                         else
                             CurveReport.text report
-                        |> Session.deliver settings)))))
+                        |> Session.deliver settings loaded.Notices)))))

@@ -187,8 +187,9 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
     let name = "samples/mnist/mnist-net.onnx"
 
     result {
-        let! network = Session.loadModel settings model
-        let! input = Session.loadInput settings network
+        let! loaded = Session.loadModel settings model
+        let network = loaded.Network
+        let! input = Session.loadNominal settings context network
 
         let bound method radius =
             BoundCommand.compute
@@ -233,7 +234,7 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
                  json findings
              else
                  text "samples/mnist" (EnclosedTensor.evaluate context network input) findings)
-            |> Session.deliver settings
+            |> Session.deliver settings loaded.Notices
     }
 
 /// Runs the command.

@@ -28,13 +28,16 @@ let run (settings: Settings) (arguments: ParseResults<EncloseArguments>) : Resul
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
             Session.loadModel settings model
-            |> Result.bind (fun network ->
-                Session.loadInput settings network
+            |> Result.bind (fun loaded ->
+                Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
-                    let report = enclose context model kind network input radius
+                    let report = enclose context model kind loaded.Network input radius
 
-                    if settings.Json then
-                        JsonText.document (fun writer -> EncloseReport.write writer report)
-                    else
-                        EncloseReport.text report
-                    |> Session.deliver settings))))
+                    EncloseReport.requireFinite report
+                    |> Result.mapError Usage
+                    |> Result.bind (fun () ->
+                        if settings.Json then
+                            JsonText.document (fun writer -> EncloseReport.write writer report)
+                        else
+                            EncloseReport.text report
+                        |> Session.deliver settings loaded.Notices)))))

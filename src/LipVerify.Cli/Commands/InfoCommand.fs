@@ -52,9 +52,9 @@ let run (settings: Settings) (arguments: ParseResults<InfoArguments>) : Result<u
     let model = arguments.GetResult InfoArguments.Model
 
     Session.loadModel settings model
-    |> Result.bind (fun network ->
+    |> Result.bind (fun loaded ->
         (if settings.Json then
-             json model network
+             json model loaded.Network
          else
-             text model network)
-        |> Session.deliver settings)
+             text model loaded.Network)
+        |> Session.deliver settings loaded.Notices)

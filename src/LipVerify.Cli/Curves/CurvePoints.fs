@@ -64,12 +64,17 @@ let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
     | Ok radius ->
         let bound = compute plan subject radius point.Method
 
-        {
-            Point = point
-            Value = bound.Value
-            Rigor = Rigor.label bound.Rigor
-            Seconds = clock.Elapsed.TotalSeconds
-        }
+        if System.Double.IsFinite bound.Value then
+            Ok
+                {
+                    Point = point
+                    Value = bound.Value
+                    Rigor = Rigor.label bound.Rigor
+                    Seconds = clock.Elapsed.TotalSeconds
+                }
+        else
+            Error
+                $"{CurveMethod.name point.Method} at radius {Figure.nearestTo 6 point.Radius}: the bound is beyond the range of double precision"
 
 /// A slope that is attained in a ball is attained in every larger one around the same centre: where the search of a lower bound
 /// finds less than its row at the radius before, that row's value holds here too, with its rigor.
@@ -116,8 +121,13 @@ let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoi
 
 /// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
 /// it is finished. A row depends on its point and the rows before alone, so that it does not matter where a run was interrupted.
-/// Gives all rows.
-let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> unit) : CurveRow list =
+/// Gives all rows, or why a point has no bound.
+let run
+    (plan: CurvePlan)
+    subject
+    (finished: CurveRow list)
+    (emit: CurveRow -> unit)
+    : Result<CurveRow list, CommandError> =
     let rows = ResizeArray finished
 
     /// The row of a method at the largest radius so far, which is at most those to come.
@@ -128,7 +138,7 @@ let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> u
 
     let rec go points =
         match points with
-        | [] -> ()
+        | [] -> Ok(List.ofSeq rows)
         | point :: rest ->
             let line = progressLine rows points
             subject.Context.Report line
@@ -143,12 +153,14 @@ let run (plan: CurvePlan) subject (finished: CurveRow list) (emit: CurveRow -> u
 
             let row =
                 match point.Method, latest point.Method with
-                | GlobalBound, Some row -> { row with Point = point }
-                | _, before -> rowOf plan subject point |> carriedFrom before
+                | GlobalBound, Some row -> Ok { row with Point = point }
+                | _, before -> rowOf plan subject point |> Result.map (carriedFrom before)
 
-            emit row
-            rows.Add row
-            go rest
+            match row with
+            | Ok row ->
+                emit row
+                rows.Add row
+                go rest
+            | Error problem -> Error(Usage problem)
 
     plan.Points |> List.skip finished.Length |> go
-    List.ofSeq rows

@@ -54,6 +54,19 @@ module EncloseReport =
         Network.layers report.Network
         |> List.choose (fun layer -> Map.tryFind layer.Index report.Result.Stages |> Option.map (stage layer))
 
+    /// Fails, with the place, where an enclosure leaves the range of double precision.
+    let requireFinite report : Result<unit, string> =
+        let beyond place =
+            Error $"{place}: the enclosure within this radius leaves the range of double precision"
+
+        match
+            stages report
+            |> List.tryFind (fun stage -> not (Array.forall Double.IsFinite stage.Widths))
+        with
+        | Some stage -> beyond $"layer {stage.Layer.Index} ({stage.Layer.Name})"
+        | None when not (Tensor.isFinite (Enclosure.widths report.Result.Output)) -> beyond "the outputs"
+        | None -> Ok()
+
     let private writeStage (writer: Text.Json.Utf8JsonWriter) stage =
         let count (name: string) (pick: int * int * int -> int) =
             match stage.Signs with

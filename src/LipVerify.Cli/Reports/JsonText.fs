@@ -48,3 +48,14 @@ let numbers (writer: Utf8JsonWriter) name (values: float seq) =
             writer.WriteNumberValue value
         else
             writer.WriteNullValue())
+
+/// The same object with a further field at its end: an array of texts.
+let withTexts (name: string) (texts: string list) (text: string) =
+    use parsed = JsonDocument.Parse text
+
+    document (fun writer ->
+        object writer (fun () ->
+            for property in parsed.RootElement.EnumerateObject() do
+                property.WriteTo writer
+
+            array writer name texts writer.WriteStringValue))

@@ -28,6 +28,7 @@ let rec private underflowOf (engine: IEngine) map (sizes: Tensor) =
         Rounding.addUp
             (underflowOf engine inner sizes)
             (Rounding.mulUp (2.0 * Double.Epsilon) (1.0 + 2.0 * Array.sum passed))
+    | Rounded(_, inner) -> underflowOf engine inner sizes
     | _ ->
         let terms = float (LinearMap.termsInColumn map + 1)
         Rounding.mulUp (terms * Double.Epsilon) (1.0 + 2.0 * Array.sum (Tensor.values sizes))

@@ -17,6 +17,9 @@ type LinearMap =
     | Diagonal of scale: Tensor
     /// `diag(s)·A`: an affine map followed by batch normalisation.
     | Scaled of scale: Tensor * map: LinearMap
+    /// `diag(θ)·A` with row factors `1 − γ_k ≤ θ_i ≤ 1` of which no more is known: rows of `A` have factors that no double is
+    /// equal to, such as 1/3, rounded away from 0 by at most `k` roundings.
+    | Rounded of roundings: int * map: LinearMap
 
 module LinearMap =
 
@@ -27,7 +30,8 @@ module LinearMap =
         | Convolution convolution -> Convolution.inputShape convolution
         | AveragePooling pooling -> AveragePooling.inputShape pooling
         | Diagonal scale -> scale.Shape
-        | Scaled(_, map) -> inputShape map
+        | Scaled(_, map)
+        | Rounded(_, map) -> inputShape map
 
     /// Shape of one output.
     let rec outputShape map : Shape =
@@ -36,7 +40,8 @@ module LinearMap =
         | Convolution convolution -> Convolution.outputShape convolution
         | AveragePooling pooling -> AveragePooling.outputShape pooling
         | Diagonal scale -> scale.Shape
-        | Scaled(_, map) -> outputShape map
+        | Scaled(_, map)
+        | Rounded(_, map) -> outputShape map
 
     /// The number of input coordinates: columns of the matrix.
     let inputs map = Shape.size (inputShape map)
@@ -54,6 +59,7 @@ module LinearMap =
         | Scaled(scale, map) ->
             apply engine map batch x y
             engine.MultiplyRows(y, batch, scale.Storage, y)
+        | Rounded(_, map) -> apply engine map batch x y
 
     /// `x ← Aᵀ y` for each row of a batch.
     let rec adjoint (engine: IEngine) map batch (y: Storage) (x: Storage) =
@@ -66,8 +72,9 @@ module LinearMap =
             let scaled = engine.Allocate y.Length
             engine.MultiplyRows(y, batch, scale.Storage, scaled)
             adjoint engine map batch scaled x
+        | Rounded(_, map) -> adjoint engine map batch y x
 
-    /// The most non-zero terms in one entry of `A x`: the length of the sums for rounding bounds.
+    /// The most non-zero terms in one entry of `A x`, and the roundings of its factors: the length of the sums for rounding bounds.
     let rec termsInRow map =
         match map with
         | Dense dense -> dense.Inputs
@@ -77,8 +84,9 @@ module LinearMap =
         | AveragePooling pooling -> pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel + 1
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInRow map + 1
+        | Rounded(roundings, map) -> termsInRow map + roundings
 
-    /// The most non-zero terms in one entry of `Aᵀ y`.
+    /// The most non-zero terms in one entry of `Aᵀ y`, and the roundings of its factors.
     let rec termsInColumn map =
         match map with
         | Dense dense -> dense.Outputs
@@ -88,6 +96,7 @@ module LinearMap =
         | AveragePooling pooling -> pooling.Geometry.MaxOverlap + 1
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInColumn map + 1
+        | Rounded(roundings, map) -> termsInColumn map + roundings
 
     /// A lower bound on the size of the entries that are not 0; infinite where all are.
     let rec smallestEntry map =
@@ -101,6 +110,7 @@ module LinearMap =
         | AveragePooling pooling -> 0.5 / float (pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel)
         | Diagonal scale -> smallest scale
         | Scaled(scale, map) -> smallest scale * smallestEntry map
+        | Rounded(_, map) -> 0.5 * smallestEntry map
 
     /// The `k` of `|fl(A x) − A x| ≤ γ_k |A||x|` for `apply` on this engine: at most `termsInRow`, less where it sums in blocks.
     let rec applyDepth (engine: IEngine) map batch =
@@ -112,6 +122,7 @@ module LinearMap =
         | AveragePooling _
         | Diagonal _ -> termsInRow map
         | Scaled(_, map) -> applyDepth engine map batch + 1
+        | Rounded(roundings, map) -> applyDepth engine map batch + roundings
 
     /// The `k` of `|fl(Aᵀ y) − Aᵀ y| ≤ γ_k |A|ᵀ|y|` for `adjoint` on this engine.
     let rec adjointDepth (engine: IEngine) map batch =
@@ -123,6 +134,7 @@ module LinearMap =
         | AveragePooling _
         | Diagonal _ -> termsInColumn map
         | Scaled(_, map) -> adjointDepth engine map batch + 1
+        | Rounded(roundings, map) -> adjointDepth engine map batch + roundings
 
     /// The map with the absolute values of the entries, `|A|`, which are copied.
     let rec absolute map =
@@ -132,6 +144,19 @@ module LinearMap =
         | AveragePooling _ -> map
         | Diagonal scale -> Diagonal(Tensor.map abs scale)
         | Scaled(scale, map) -> Scaled(Tensor.map abs scale, absolute map)
+        | Rounded(roundings, map) -> Rounded(roundings, absolute map)
+
+    /// What a diagonal map does to the rows of a map before it: `S` to `A ↦ S A`. None for other maps.
+    let rec tryRowScaling map : (LinearMap -> LinearMap) option =
+        match map with
+        | Diagonal scale -> Some(fun inner -> Scaled(scale, inner))
+        | Rounded(roundings, map) ->
+            tryRowScaling map
+            |> Option.map (fun scale -> fun inner -> Rounded(roundings, scale inner))
+        | Dense _
+        | Convolution _
+        | AveragePooling _
+        | Scaled _ -> None
 
     /// `A x` for one input.
     let applyTo (engine: IEngine) map (x: Tensor) =
@@ -161,7 +186,8 @@ module LinearMap =
         | AveragePooling _ when f = EntryFunction.Absolute && scale = 1.0 -> map
         | AveragePooling _
         | Dense _
-        | Scaled _ -> invalidArg (nameof map) "the entries of this map are not at hand"
+        | Scaled _
+        | Rounded _ -> invalidArg (nameof map) "the entries of this map are not at hand"
 
     /// `f(s·A) x` for one input, `f` applied to each entry of the matrix. Not for scaled maps.
     let applyEntriesTo (engine: IEngine) f scale map (x: Tensor) =

@@ -18,11 +18,14 @@ let private scaling (entries: Tensor) =
         let exponent = -(Math.ILogB largest) |> max -1000 |> min 1000
         struct (exponent, Math.ScaleB(smallest, exponent) < Math.ScaleB(1.0, -511))
 
+// Row factors `θ ≤ 1` of a rounded map take nothing from an upper bound, and are not 0.
+
 /// `Σ_j |a_ij| x_j` for each row `i`, rounded upward; `x` is non-negative, one value an input. For `x` of zeros and ones the
 /// sums are 0 only where every term is 0; other products may underflow to 0.
 let rec absoluteRowSums (engine: IEngine) map (x: Tensor) =
     match map with
     | Scaled(scale, map) -> Tensor.map2 (fun s sum -> Rounding.mulUp (abs s) sum) scale (absoluteRowSums engine map x)
+    | Rounded(_, map) -> absoluteRowSums engine map x
     | _ ->
         let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 2)
 
@@ -35,6 +38,7 @@ let rec absoluteColumnSums (engine: IEngine) map (weights: Tensor) =
     match map with
     | Scaled(scale, map) ->
         absoluteColumnSums engine map (Tensor.map2 (fun s w -> Rounding.mulUp (abs s) w) scale weights)
+    | Rounded(_, map) -> absoluteColumnSums engine map weights
     | _ ->
         let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInColumn map + 2)
 
@@ -80,6 +84,7 @@ let rec rowNorms (engine: IEngine) map (mask: Tensor) : Tensor =
             divisors
     | Diagonal scale -> Tensor.map2 (fun s d -> if d = 0.0 then 0.0 else abs s) scale mask
     | Scaled(scale, map) -> Tensor.map2 (fun s norm -> Rounding.mulUp (abs s) norm) scale (rowNorms engine map mask)
+    | Rounded(_, map) -> rowNorms engine map mask
 
 /// The largest magnitude in each block of `size` entries.
 let private largestInBlocks size (weights: Tensor) =
@@ -107,6 +112,7 @@ let rec private rowMaxima map : Tensor =
         |> Tensor.ofArray (AveragePooling.outputShape pooling)
     | Diagonal scale -> Tensor.map abs scale
     | Scaled(scale, map) -> Tensor.map2 (fun s largest -> Rounding.mulUp (abs s) largest) scale (rowMaxima map)
+    | Rounded(_, map) -> rowMaxima map
 
 /// `max a_iᵀx` over the unit ball of a norm, for each row: the row's dual norm, rounded upward.
 let dualNorms (engine: IEngine) norm map : Tensor =

@@ -16,7 +16,7 @@ type CertifiedRadius =
         /// What the radius promises. A failure probability is for all evaluations of the search together.
         Rigor: Rigor
         /// The Lipschitz bound that shows it, over a ball of this radius or a larger one around the input; none where bounds on
-        /// margins do.
+        /// margins do, and where the class is undecided.
         Lipschitz: Bound option
         /// The smallest radius beyond it at which the search failed to show that the class holds; none where it failed nowhere.
         NotShownAt: float option
@@ -53,7 +53,7 @@ module CertifiedRadius =
     let searchFor (context: Context) (network: Network) =
         let mayDraw (placed: PlacedLayer) =
             match placed.Layer with
-            | Affine(Diagonal _, _) -> false
+            | Affine(map, _) when (LinearMap.tryRowScaling map).IsSome -> false
             | Affine(map, _) -> Spectral.mayDraw map
             | Relu
             | MaxPooling _
@@ -88,7 +88,7 @@ module CertifiedRadius =
             TopTwoGap = Propositions.topTwoGap output
             Radius = 0.0
             Rigor = Certified
-            Lipschitz = Some Bound.zero
+            Lipschitz = None
             NotShownAt = Some 0.0
             Evaluations = 0
         }

@@ -81,6 +81,7 @@ let rec private lostIn (engine: IEngine) map isAdjoint (weights: float[]) =
     let one = Rounding.mulUp (4.0 * Double.Epsilon) (1.0 + Array.sum weights)
 
     match map with
+    | Rounded(_, inner) -> lostIn engine inner isAdjoint weights
     | Scaled(_, inner) when isAdjoint ->
         let before = weightsBefore engine inner true weights
 

@@ -116,14 +116,48 @@ module EnclosedTensor =
             Error = Tensor.map2 Rounding.addUp (Tensor.map2 Rounding.addUp a.Error b.Error) rounding
         }
 
-    let rec private run (context: Context) enclosed node =
+    let private lastLayer node =
+        let rec last node =
+            match node with
+            | Leaf placed -> Some placed
+            | Chain nodes
+            | Branches nodes -> nodes |> List.rev |> List.tryPick last
+
+        last node
+
+    /// The value behind `node`, or the place at which one is not `accepted`.
+    let rec private run (context: Context) (accepted: EnclosedTensor -> bool) enclosed node =
         Context.check context
 
+        let check place enclosed =
+            if accepted enclosed then Ok enclosed else Error place
+
         match node with
-        | Leaf placed -> apply context.Engine placed enclosed
-        | Chain nodes -> (enclosed, nodes) ||> List.fold (run context)
-        | Branches nodes -> nodes |> List.map (run context enclosed) |> List.reduce add
+        | Leaf placed ->
+            apply context.Engine placed enclosed
+            |> check $"layer {placed.Index} ({placed.Name})"
+        | Chain nodes ->
+            (Ok enclosed, nodes)
+            ||> List.fold (fun before node -> before |> Result.bind (fun before -> run context accepted before node))
+        | Branches nodes ->
+            let place =
+                match lastLayer node with
+                | Some placed -> $"the sum behind layer {placed.Index} ({placed.Name})"
+                | None -> "a sum"
+
+            nodes
+            |> List.map (run context accepted enclosed)
+            |> List.reduce (fun a b -> a |> Result.bind (fun a -> b |> Result.bind (fun b -> add a b |> check place)))
+
+    let private ofInput (network: Network) (input: Tensor) =
+        exact (Tensor.reshape network.InputShape input)
 
     /// `f(x)` with its rounding error, for one input of the network's input shape, which is taken as exact.
     let evaluate (context: Context) (network: Network) (input: Tensor) =
-        run context (exact (Tensor.reshape network.InputShape input)) network.Node
+        match run context (fun _ -> true) (ofInput network input) network.Node with
+        | Ok output -> output
+        | Error place -> invalidOp place
+
+    /// As `evaluate`, or the first place in the network whose values leave the range of double precision.
+    let tryEvaluate (context: Context) (network: Network) (input: Tensor) : Result<EnclosedTensor, string> =
+        run context (fun enclosed -> Tensor.isFinite enclosed.Value) (ofInput network input) network.Node

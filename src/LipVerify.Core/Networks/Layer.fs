@@ -47,6 +47,19 @@ module Layer =
     let convolution geometry weights bias =
         affine (Convolution(Convolution.create geometry weights)) bias
 
+    // Exact where one of the terms is 0 or the rounding error of the sum (Knuth's two-sum) is.
+    let private addsExactly (a: float) (b: float) =
+        let sum = a + b
+        let part = sum - a
+        (a - (sum - part)) + (b - part) = 0.0
+
+    /// `x ↦ layer(x) + term` as one layer: an affine one whose bias takes the term without rounding.
+    let tryAdd (term: Tensor) layer =
+        match layer with
+        | Affine(map, bias) when Array.forall2 addsExactly (Tensor.values bias) (Tensor.values term) ->
+            Some(Affine(map, Tensor.map2 (+) bias (Tensor.reshape bias.Shape term)))
+        | _ -> None
+
     /// Max pooling over the windows of `geometry`.
     let maxPooling (geometry: PoolingGeometry) =
         geometry.Validate()
@@ -59,6 +72,7 @@ module Layer =
         | AveragePooling _ -> "avgpool2d"
         | Diagonal _ -> "diagonal"
         | Scaled(_, map) -> mapKind map + "+diagonal"
+        | Rounded(_, map) -> mapKind map
 
     /// The kind in reports: `conv2d`, `dense`, `maxpool2d`, …
     let kind layer =
@@ -75,6 +89,8 @@ module Layer =
         | Scaled(scale, map) when scale.Length <> LinearMap.outputs map ->
             Some $"has a scale of {scale.Length} values for {LinearMap.outputs map} outputs"
         | Scaled(_, map) -> misfit map
+        | Rounded(roundings, _) when roundings < 0 -> Some $"has {roundings} roundings"
+        | Rounded(_, map) -> misfit map
         | Dense _
         | Convolution _
         | AveragePooling _
@@ -158,6 +174,7 @@ module Layer =
         | AveragePooling _ -> []
         | Diagonal scale -> [ scale ]
         | Scaled(scale, map) -> scale :: weights map
+        | Rounded(_, map) -> weights map
 
     /// The parameters behind values that may have been spread over channels.
     let private storedCount (spread: Tensor) =
@@ -170,14 +187,19 @@ module Layer =
 
         if isSpread then channels else values.Length
 
-    /// The number of weights and biases; one that is shared by a channel counts once.
+    /// The number of weights and biases; one that is shared by a channel counts once, and a scale of ones is none.
     let parameterCount layer =
         match layer with
         | Affine(AveragePooling _, _) -> 0
         | Affine(map, bias) ->
+            let isIdentity (tensor: Tensor) =
+                Array.forall ((=) 1.0) (Tensor.values tensor)
+
             let scales, weights =
                 weights map
                 |> List.partition (fun (tensor: Tensor) -> tensor.Shape = bias.Shape)
+
+            let scales = scales |> List.filter (isIdentity >> not)
 
             List.sumBy (fun (tensor: Tensor) -> tensor.Length) weights
             + List.sumBy storedCount (bias :: scales)

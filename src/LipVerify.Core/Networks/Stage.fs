@@ -27,8 +27,8 @@ module Stage =
     /// Takes the layers of one affine stage from the front: those to evaluate, their map, and what follows.
     let rec private takeAffine layers map rest =
         match rest with
-        | Leaf({ Layer = Affine(Diagonal scale, _) } as next) :: rest ->
-            takeAffine (next :: layers) (Scaled(scale, map)) rest
+        | Leaf({ Layer = Affine(next, _) } as layer) :: later when (LinearMap.tryRowScaling next).IsSome ->
+            takeAffine (layer :: layers) ((LinearMap.tryRowScaling next).Value map) later
         | Leaf { Layer = Relu } :: rest -> AffineStage(List.rev layers, map, true), rest
         | rest -> AffineStage(List.rev layers, map, false), rest
 

@@ -184,7 +184,8 @@ module GramMatrix =
         | Convolution c -> ofConvolution context masked layout c gram
         | AveragePooling _
         | Diagonal _
-        | Scaled _ -> ofImages context masked layout gram
+        | Scaled _
+        | Rounded _ -> ofImages context masked layout gram
 
     /// The lower triangle in storage of its own.
     let form (context: Context) masked (layout: GramLayout) : Storage =

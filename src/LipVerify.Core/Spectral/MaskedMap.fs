@@ -50,7 +50,7 @@ module MaskedMap =
         engine.MultiplyRows(x, batch, masked.Columns.Storage, x)
 
     /// An operator of at least the same norm whose map has no row scaling: `‖R diag(s) A D‖ = ‖R diag(|s|) A D‖`, with the products
-    /// of the diagonal factors rounded upward, so that none underflows to 0.
+    /// of the diagonal factors rounded upward, so that none underflows to 0. `‖R diag(θ) A D‖ ≤ ‖R A D‖` for `0 ≤ θ ≤ 1`.
     let rec mergeScales masked =
         match masked.Map with
         | Scaled(scale, map) ->
@@ -59,6 +59,7 @@ module MaskedMap =
                     Map = map
                     Rows = Tensor.map2 (fun r s -> Rounding.mulUp r (abs s)) masked.Rows scale
                 }
+        | Rounded(_, map) -> mergeScales { masked with Map = map }
         | Dense _
         | Convolution _
         | AveragePooling _
@@ -111,7 +112,8 @@ module MaskedMap =
         | Convolution _
         | AveragePooling _
         | Diagonal _
-        | Scaled _ -> masked
+        | Scaled _
+        | Rounded _ -> masked
 
     /// `M` with every row multiplied by `2^exponent`.
     let scaleRows exponent masked =

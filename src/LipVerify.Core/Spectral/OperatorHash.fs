@@ -27,6 +27,9 @@ let rec private addMap (hash: IncrementalHash) map =
         addText hash "scaled"
         addValues hash scale
         addMap hash map
+    | Rounded(roundings, map) ->
+        addText hash $"rounded {roundings}"
+        addMap hash map
 
 /// SHA-256 of the seed, the map and both diagonal factors. The digest of weights is computed once.
 let compute (seed: int) (masked: MaskedMap) : byte[] =

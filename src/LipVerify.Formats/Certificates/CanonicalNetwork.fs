@@ -21,25 +21,35 @@ let private pooling (g: PoolingGeometry) =
 let private words (shape: Shape) =
     shape |> List.map string |> String.concat " "
 
-/// A map without its scalings: its words, its weights, and the scalings from the first applied to the last.
-let rec private describeMap map scales =
+/// A map without its scalings: its words, its weights, the scalings from the first applied to the last, and the roundings of its
+/// row factors.
+let rec private describeMap map scales roundings =
     match map with
-    | Scaled(scale, map) -> describeMap map (scale :: scales)
-    | Dense dense -> $"dense {dense.Outputs} {dense.Inputs}", [ dense.Weights ], scales
+    | Scaled(scale, map) -> describeMap map (scale :: scales) roundings
+    | Rounded(more, map) -> describeMap map scales (roundings + more)
+    | Dense dense -> $"dense {dense.Outputs} {dense.Inputs}", [ dense.Weights ], scales, roundings
     | Convolution convolution ->
         let g = convolution.Geometry
 
         $"conv2d {g.InChannels} {g.OutChannels} {g.Groups} {axis g.Rows} {axis g.Columns}",
         [ convolution.Weights ],
-        scales
+        scales,
+        roundings
     | AveragePooling average ->
-        $"avgpool2d {pooling average.Geometry} {Convert.ToInt32 average.CountPadding}", [], scales
-    | Diagonal scale -> $"diagonal {scale.Length}", [ scale ], scales
+        $"avgpool2d {pooling average.Geometry} {Convert.ToInt32 average.CountPadding}", [], scales, roundings
+    | Diagonal scale -> $"diagonal {scale.Length}", [ scale ], scales, roundings
 
 let private describeLayer layer =
     match layer with
     | Affine(map, bias) ->
-        let text, weights, scales = describeMap map []
+        let text, weights, scales, roundings = describeMap map [] 0
+
+        let text =
+            if roundings = 0 then
+                text
+            else
+                $"{text} rounded {roundings}"
+
         $"affine {scales.Length} {text}", weights @ scales @ [ bias ]
     | Relu -> "relu", []
     | MaxPooling geometry -> $"maxpool2d {pooling geometry}", []

@@ -48,7 +48,7 @@ module Architecture =
             if Tensor.values variance |> Array.exists (fun v -> not (v + epsilon > 0.0)) then
                 return! Error $"{name}.running_var: a variance is negative"
             else
-                return BatchNormalization.layer shape weight bias mean variance epsilon
+                return BatchNormalization.layers shape weight bias mean variance epsilon
         }
 
     let private image name (shape: Shape) =
@@ -92,8 +92,10 @@ module Architecture =
                 return averagePooling false (PoolingGeometry(channels, part inHeight height, part inWidth width))
         }
 
-    /// The layer of `spec`, whose output has at most `room` values where they are allocated with it.
-    let private layer (parameters: ParameterSource) room (shape: Shape) spec =
+    let private single layer = Result.map List.singleton layer
+
+    /// The layers of `spec`, whose output has at most `room` values where they are allocated with it.
+    let private layersOf (parameters: ParameterSource) room (shape: Shape) spec : Result<Layer list, string> =
         match spec with
         | Conv2d(name, inputs, outputs, window, groups, hasBias) ->
             result {
@@ -107,25 +109,26 @@ module Architecture =
                     parameters $"{name}.weight" [ outputs; inputs / groups; fst window.Kernel; snd window.Kernel ]
 
                 let! bias = bias parameters name outputs hasBias
-                return Layer.convolution geometry weights bias
+                return [ Layer.convolution geometry weights bias ]
             }
         | Linear(name, inputs, outputs, hasBias) ->
             result {
                 do! requireRoom room outputs
                 let! weights = parameters $"{name}.weight" [ outputs; inputs ]
                 let! bias = bias parameters name outputs hasBias
-                return Layer.dense weights bias
+                return [ Layer.dense weights bias ]
             }
         | BatchNorm2d(name, channels, epsilon) ->
             requireRoom room (Shape.size shape)
             |> Result.bind (fun () -> batchNorm parameters name channels epsilon shape)
-        | ReluLayer -> Ok Relu
-        | MaxPool2d(window, ceilMode) -> pooling room "max pooling" shape window ceilMode Layer.maxPooling
+        | ReluLayer -> Ok [ Relu ]
+        | MaxPool2d(window, ceilMode) -> pooling room "max pooling" shape window ceilMode Layer.maxPooling |> single
         | AvgPool2d(window, ceilMode, countPadding) ->
             pooling room "average pooling" shape window ceilMode (averagePooling countPadding)
-        | AdaptiveAvgPool2d(height, width) -> adaptivePooling room shape (height, width)
-        | Flatten -> Ok(Reshape [ Shape.size shape ])
-        | Dropout -> Ok Identity
+            |> single
+        | AdaptiveAvgPool2d(height, width) -> adaptivePooling room shape (height, width) |> single
+        | Flatten -> Ok [ Reshape [ Shape.size shape ] ]
+        | Dropout -> Ok [ Identity ]
 
     let private kind spec =
         match spec with
@@ -153,30 +156,41 @@ module Architecture =
 
         specs |> List.mapFold step Map.empty |> fst
 
-    /// The layer of `spec`, with failed constructor checks turned into one line that names it.
-    let private tryLayer parameters room shape index (name, spec) =
+    /// The layers of `spec`, with failed constructor checks turned into one line that names them.
+    let private tryLayers parameters room shape index (name, spec) =
         let place problem = $"layer {index} ({name}): {problem}"
 
         try
             LayerSpec.validate spec
-            |> Result.bind (fun () -> layer parameters room shape spec)
+            |> Result.bind (fun () -> layersOf parameters room shape spec)
             |> Result.mapError place
         with
         | :? System.ArgumentException as failure -> Error(place failure.Message)
         | :? System.OverflowException -> Error(place "its tensors would hold more than 2^31 values")
+
+    /// Puts `layer` behind `steps`, last first. What a batch normalisation subtracts goes into the bias before it where that is exact.
+    let private append name steps layer =
+        match steps, layer with
+        | Step(before, affine) :: earlier, Affine(Diagonal scale, term) when
+            Array.forall ((=) 1.0) (Tensor.values scale)
+            && (Layer.tryAdd term affine).IsSome
+            ->
+            Step(before, (Layer.tryAdd term affine).Value) :: earlier
+        | _ -> Step(name, layer) :: steps
 
     /// The network of an architecture with the given parameters, or the first layer that does not fit and why.
     let build (parameters: ParameterSource) (architecture: Architecture) : Result<Network, string> =
         let add state (index, (name, spec)) =
             result {
                 let! (steps, shape, room) = state
-                let! layer = tryLayer parameters room shape index (name, spec)
+                let! layers = tryLayers parameters room shape index (name, spec)
 
                 let! output =
-                    Layer.outputShape shape layer
+                    (Ok shape, layers)
+                    ||> List.fold (fun shape layer -> shape |> Result.bind (fun shape -> Layer.outputShape shape layer))
                     |> Result.mapError (fun problem -> $"layer {index} ({name}) {problem}")
 
-                return Step(name, layer) :: steps, output, room - int64 (Shape.size output)
+                return List.fold (append name) steps layers, output, room - int64 (Shape.size output)
             }
 
         let count = architecture.Layers.Length

@@ -10,19 +10,34 @@ type LoadedModel =
     {
         /// The network.
         Network: Network
+        /// The softmax at the end of the model, which the network leaves out.
+        Softmax: Softmax option
         /// Remarks for the user, for example that a final softmax was left out.
         Notices: string list
     }
 
+    /// The outputs of the file, from those of the network.
+    member model.OutputsOf(values: float[]) =
+        match model.Softmax with
+        | Some softmax -> Softmax.apply softmax values
+        | None -> values
+
 /// From what a user names as MODEL to a network: a file, or `zoo:NAME[?seed=N]`.
 module ModelSource =
+
+    let private withoutRemarks network =
+        {
+            Network = network
+            Softmax = None
+            Notices = []
+        }
 
     let private zooPrefix = "zoo:"
 
     let private fromZoo (model: string) =
         SeedSuffix.parse (model.Substring zooPrefix.Length)
         |> Result.bind (fun (name, seed) -> Zoo.create name seed)
-        |> Result.map (fun network -> { Network = network; Notices = [] })
+        |> Result.map withoutRemarks
         |> Result.mapError (LoadError.file model)
 
     let private architecture (name: string) =
@@ -66,7 +81,7 @@ module ModelSource =
         result {
             let! network = Architecture.build (parameters stateDict used) architecture
             do! requireAllUsed stateDict used
-            return { Network = network; Notices = [] }
+            return withoutRemarks network
         }
         |> Result.mapError (LoadError.at model $"architecture {architecture.Name}")
 
@@ -87,6 +102,7 @@ module ModelSource =
             |> Result.map (fun onnx ->
                 {
                     Network = onnx.Network
+                    Softmax = onnx.Softmax
                     Notices = onnx.Notices
                 })
         | Some name ->

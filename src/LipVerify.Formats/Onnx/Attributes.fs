@@ -7,6 +7,9 @@ open LipVerify.Formats
 /// Attributes and constant inputs of a node, checked for their types and ranges.
 module internal Attributes =
 
+    /// The context for a tensor that only the node itself takes.
+    let inside (context: NodeContext) = { context with OutputShared = false }
+
     let private integerKind = 2
     let private singleKind = 1
 
@@ -134,9 +137,10 @@ module internal Attributes =
                 Error $"input {index} ('{context.Node.Inputs[index]}') is a constant; a computed tensor is needed"
             | Unavailable reason -> Error reason)
 
-    let private asReals (name: string) value =
+    /// The real constant that a value is; `name` is its name in the graph.
+    let asReals (name: string) value =
         match value with
-        | Constant(Reals tensor) -> Ok tensor
+        | Constant(Reals(_, tensor)) -> Ok tensor
         | Constant(Integers _) -> Error $"'{name}' holds integers; real numbers are needed"
         | Computed _ -> Error $"'{name}' depends on the input of the network; a constant is needed"
         | Unavailable reason -> Error reason
@@ -155,11 +159,22 @@ module internal Attributes =
     let optionalIntegers index (context: NodeContext) : Result<int64[] option, string> =
         match optionalInput index context with
         | None -> Ok None
-        | Some(Constant(Integers(_, values))) when values.Length > Extents.maximalRank * 2 ->
+        | Some(Constant(Integers(_, _, values))) when values.Length > Extents.maximalRank * 2 ->
             Error $"'{context.Node.Inputs[index]}' has {values.Length} values"
-        | Some(Constant(Integers(_, values))) -> Ok(Some values)
+        | Some(Constant(Integers(_, _, values))) -> Ok(Some values)
         | Some(Unavailable reason) -> Error reason
         | Some _ -> Error $"'{context.Node.Inputs[index]}' must hold constant integers"
+
+    /// The place of an axis up to `last`, counted from the front; from the end it is counted since version 11.
+    let axisPlace axis last (rank: int) (context: NodeContext) : Result<int, string> =
+        let counted = if axis < 0 then axis + rank else axis
+
+        if axis < 0 && context.Opset < 11L then
+            Error $"attribute 'axis' is {axis}; operators of version {context.Opset} do not count from the end"
+        elif counted >= 0 && counted <= last then
+            Ok counted
+        else
+            Error $"attribute 'axis' is {axis} for {rank} axes"
 
     /// Axes given by the attribute `axes` or by constant input `index`, counted from the front; None where not given.
     let axes index (rank: int) (context: NodeContext) : Result<int list option, string> =

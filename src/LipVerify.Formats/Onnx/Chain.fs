@@ -155,10 +155,11 @@ module internal Chain =
         let nesting = 1 + max a.Link.Nesting b.Link.Nesting
 
         if a.Shape <> b.Shape then
-            Error $"adds computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal"
+            Error
+                $"joins computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal, broadcasting of computed tensors is not supported"
         elif not (isPrivate root a && isPrivate root b) then
             Error
-                "adds tensors that other nodes take as well; only sums of separate branches (residual blocks) are supported"
+                "joins tensors that other nodes take as well; only sums of separate branches (residual blocks) are supported"
         elif nesting > maximalNesting then
             Error $"nests more than {maximalNesting} sums"
         else
@@ -178,15 +179,6 @@ module internal Chain =
                     Label = None
                 }
 
-    /// Whether all values are 0.
-    let private isZero (tensor: Tensor) = Tensor.countNonZero tensor = 0
-
-    // Exact where one of the terms is 0 or the rounding error of the sum (Knuth's two-sum) is.
-    let private addsExactly (a: float) (b: float) =
-        let sum = a + b
-        let part = sum - a
-        (a - (sum - part)) + (b - part) = 0.0
-
     /// `x ↦ x + term`: merged into the affine layer before it where that is exact, an affine layer of its own otherwise.
     let addBias (context: NodeContext) shape source (term: float[]) =
         let own () =
@@ -200,18 +192,17 @@ module internal Chain =
                     |> append context extents shape source
             }
 
-        match source.Link.Block with
-        | Step(_, Affine(map, bias)) when
-            not source.Shared
-            && (isZero bias || Array.forall2 addsExactly (Tensor.values bias) term)
-            ->
-            result {
-                do! context.Charge(int64 term.Length)
-                let values = Array.map2 (+) (Tensor.values bias) term
-                let bias = Tensor.ofArray source.Link.Extents values
-                return replace context shape source (Layer.affine map bias)
-            }
-        | _ -> own ()
+        let merged =
+            match source.Link.Block with
+            | Step(_, layer) when not source.Shared -> Layer.tryAdd (Tensor.vector term) layer
+            | _ -> None
+
+        match merged with
+        | _ when Array.forall ((=) 0.0) term -> Ok(view context shape source)
+        | Some layer ->
+            context.Charge(int64 term.Length)
+            |> Result.map (fun () -> replace context shape source layer)
+        | None -> own ()
 
     /// `x ↦ factor ∘ x + term`, a diagonal affine layer.
     let scale (context: NodeContext) shape source (factor: float[]) (term: float[]) =

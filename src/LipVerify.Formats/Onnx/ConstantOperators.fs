@@ -20,16 +20,17 @@ module internal ConstantOperators =
             | "value", None -> return! Error "attribute 'value' holds no tensor"
             | "value_float", _ ->
                 let! value = Attributes.real "value_float" 0.0 context
-                return Constant(Reals(Tensor.ofArray [] [| value |]))
+                return Constant(Reals(ElementType.Float32, Tensor.ofArray [] [| value |]))
             | "value_int", _ ->
                 let! value = Attributes.integer "value_int" 0 context
-                return Constant(Integers([], [| int64 value |]))
-            | "value_ints", _ -> return Constant(Integers([ attribute.Integers.Count ], attribute.Integers.ToArray()))
+                return Constant(Integers(ElementType.Int64, [], [| int64 value |]))
+            | "value_ints", _ ->
+                return Constant(Integers(ElementType.Int64, [ attribute.Integers.Count ], attribute.Integers.ToArray()))
             | _ ->
                 let bytes = ReadOnlyMemory<byte>(attribute.Singles.ToArray())
                 let! values = ElementType.decode ElementType.Float32 ByteOrder.LittleEndian bytes
                 do! require (Array.forall Double.IsFinite values) (fun () -> "has a value that is not finite")
-                return Constant(Reals(Tensor.vector values))
+                return Constant(Reals(ElementType.Float32, Tensor.vector values))
         }
 
     /// Shape: the extents as constants, with a batch of 1.
@@ -52,7 +53,7 @@ module internal ConstantOperators =
                 |> List.truncate (clamp stop)
                 |> List.skip (min (clamp start) (clamp stop))
 
-            return Constant(Integers([ extents.Length ], extents |> List.map int64 |> Array.ofList))
+            return Constant(Integers(ElementType.Int64, [ extents.Length ], extents |> List.map int64 |> Array.ofList))
         }
 
     let private constantIntegers index (context: NodeContext) =
@@ -60,7 +61,7 @@ module internal ConstantOperators =
             let! value = Attributes.input index context
 
             match value with
-            | Constant(Integers(shape, values)) when values.Length <= Extents.maximalRank -> return shape, values
+            | Constant(Integers(_, shape, values)) when values.Length <= Extents.maximalRank -> return shape, values
             | Unavailable reason -> return! Error reason
             | _ -> return! Error "is supported only on the constants of shape computations"
         }
@@ -84,7 +85,7 @@ module internal ConstantOperators =
                     Error $"index {index} is out of range"
 
             let! picked = indices |> traverse pick
-            return Constant(Integers(target, picked))
+            return Constant(Integers(ElementType.Int64, target, picked))
         }
 
     /// Concat of constant vectors of integers, as exporters use it on shapes.
@@ -104,5 +105,5 @@ module internal ConstantOperators =
                     "joins integers that are no vectors")
 
             let values = parts |> Array.collect snd
-            return Constant(Integers([ values.Length ], values))
+            return Constant(Integers(ElementType.Int64, [ values.Length ], values))
         }

@@ -8,10 +8,10 @@ open LipVerify.Formats
 /// A tensor whose values the file holds.
 [<ReferenceEquality>]
 type internal Constant =
-    /// Real numbers, each the exact double of the stored value.
-    | Reals of Tensor
+    /// Real numbers of an element type, each the exact double of the stored value.
+    | Reals of ElementType * Tensor
     /// Integers and truth values: shapes, axes, indices.
-    | Integers of Shape * int64[]
+    | Integers of ElementType * Shape * int64[]
 
 /// Decoding of stored tensors, and the operations on constants that need no network.
 module internal Constants =
@@ -19,20 +19,33 @@ module internal Constants =
     /// The extents of a constant.
     let shape constant =
         match constant with
-        | Reals tensor -> tensor.Shape
-        | Integers(shape, _) -> shape
+        | Reals(_, tensor) -> tensor.Shape
+        | Integers(_, shape, _) -> shape
+
+    /// The element type of a constant.
+    let element constant =
+        match constant with
+        | Reals(element, _)
+        | Integers(element, _, _) -> element
 
     let private typeNames =
         [
+            1, "FLOAT"
             2, "UINT8"
             3, "INT8"
             4, "UINT16"
             5, "INT16"
+            6, "INT32"
+            7, "INT64"
             8, "STRING"
+            9, "BOOL"
+            10, "FLOAT16"
+            11, "DOUBLE"
             12, "UINT32"
             13, "UINT64"
             14, "COMPLEX64"
             15, "COMPLEX128"
+            16, "BFLOAT16"
         ]
         |> Map.ofList
 
@@ -48,6 +61,14 @@ module internal Constants =
         | 11 -> Some ElementType.Float64
         | 16 -> Some ElementType.BFloat16
         | _ -> None
+
+    /// The storage of the element types that constants may have.
+    let elementType number =
+        match number with
+        | 6 -> Some ElementType.Int32
+        | 7 -> Some ElementType.Int64
+        | 9 -> Some ElementType.Bool
+        | _ -> realType number
 
     let private finite (tensor: Tensor) =
         TensorReading.finite "" "" tensor
@@ -79,11 +100,12 @@ module internal Constants =
             let! bytes = realBytes proto element
             let! tensor = TensorReading.decode element ByteOrder.LittleEndian shape bytes
             let! tensor = finite tensor
-            return Reals tensor
+            return Reals(element, tensor)
         }
 
     let private integers
         (proto: TensorProto)
+        element
         (shape: Shape)
         width
         (typed: ResizeArray<int64>)
@@ -97,7 +119,7 @@ module internal Constants =
             | ValueNone -> typed.ToArray()
 
         if values.Length = Shape.size shape then
-            Ok(Integers(shape, values))
+            Ok(Integers(element, shape, values))
         else
             Error $"shape {Shape.text shape} needs {Shape.size shape} values, there are {values.Length}"
 
@@ -105,11 +127,12 @@ module internal Constants =
         match realType proto.DataType, proto.DataType with
         | Some element, _ -> reals proto element shape
         | None, 6 ->
-            integers proto shape 4 proto.Int32s (fun bytes ->
+            integers proto ElementType.Int32 shape 4 proto.Int32s (fun bytes ->
                 int64 (BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan())))
         | None, 7 ->
-            integers proto shape 8 proto.Int64s (fun bytes -> BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan()))
-        | None, 9 -> integers proto shape 1 proto.Int32s (fun bytes -> int64 bytes[0])
+            integers proto ElementType.Int64 shape 8 proto.Int64s (fun bytes ->
+                BinaryPrimitives.ReadInt64LittleEndian(bytes.AsSpan()))
+        | None, 9 -> integers proto ElementType.Bool shape 1 proto.Int32s (fun bytes -> int64 bytes[0])
         | None, other ->
             Error
                 $"elements of type {typeName other} are not supported; use FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT32, INT64 or BOOL"
@@ -137,8 +160,8 @@ module internal Constants =
     /// The same values under another shape.
     let reshape (shape: Shape) constant =
         match constant with
-        | Reals tensor -> Reals(Tensor.reshape shape tensor)
-        | Integers(_, values) -> Integers(shape, values)
+        | Reals(element, tensor) -> Reals(element, Tensor.reshape shape tensor)
+        | Integers(element, _, values) -> Integers(element, shape, values)
 
     let private strides (shape: Shape) =
         Extents.rowMajor shape |> List.map int |> Array.ofList
@@ -196,15 +219,19 @@ module internal Constants =
         else
             None
 
-    /// The values of `tensor` broadcast to `target`, which its shape must broadcast to.
-    let broadcast (target: Shape) (tensor: Tensor) : float[] =
-        if tensor.Length = Shape.size target then
-            Tensor.values tensor
+    /// `values` of a shape broadcast to `target`, which the shape must broadcast to.
+    let broadcastValues (target: Shape) (shape: Shape) (values: 'a[]) : 'a[] =
+        if values.Length = Shape.size target then
+            values
         else
-            let shape = List.replicate (target.Length - tensor.Shape.Length) 1 @ tensor.Shape
+            let shape = List.replicate (target.Length - shape.Length) 1 @ shape
 
             let steps =
                 (shape, List.ofArray (strides shape))
                 ||> List.map2 (fun extent step -> if extent = 1 then 0 else step)
 
-            gather target (Array.ofList steps) (Tensor.values tensor)
+            gather target (Array.ofList steps) values
+
+    /// The values of `tensor` broadcast to `target`, which its shape must broadcast to.
+    let broadcast (target: Shape) (tensor: Tensor) : float[] =
+        broadcastValues target tensor.Shape (Tensor.values tensor)

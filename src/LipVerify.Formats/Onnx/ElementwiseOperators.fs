@@ -16,15 +16,12 @@ module internal ElementwiseOperators =
             <> Ok(Shape.size x.Shape)
             ->
             Error
-                $"broadcasts a computed tensor of shape {Shape.text x.Shape} to {Shape.text shape}; only constants may be broadcast"
+                $"broadcasts a computed tensor of shape {Shape.text x.Shape} to {Shape.text shape}, which is not supported; only constants may be broadcast"
         | Some shape ->
             context.Charge(int64 (Shape.size shape))
             |> Result.map (fun () -> shape, Constants.broadcast shape c)
 
     let private fill (values: float[]) value = Array.create values.Length value
-
-    let private finite (what: string) (values: float[]) =
-        require (Array.forall Double.IsFinite values) (fun () -> $"{what} is not finite")
 
     let private addConstant (context: NodeContext) x c =
         result {
@@ -50,60 +47,148 @@ module internal ElementwiseOperators =
             return! Chain.scale context shape x c (fill c 0.0)
         }
 
-    let private divide (context: NodeContext) x c =
+    let private divide (context: NodeContext) (x: Computed) c =
         result {
             let! shape, c = spread context x c
             do! require (not (Array.contains 0.0 c)) (fun () -> "divides by 0")
-            let factor = Array.map (fun value -> 1.0 / value) c
-            do! finite "the reciprocal of the divisor" factor
-            return! Chain.scale context shape x factor (fill c 0.0)
+            do! context.Charge(2L * int64 c.Length)
+
+            return
+                Layer.linear (Quotients.reciprocals x.Link.Extents c)
+                |> Chain.append context x.Link.Extents shape x
         }
 
-    /// Two operands of which one is constant; `both` serves two computed ones.
-    let private binary (context: NodeContext) constantRight constantLeft both =
+    let private negate (context: NodeContext) (x: Computed) =
+        let size = Shape.size x.Shape
+        Chain.scale context x.Shape x (Array.create size -1.0) (Array.zeroCreate size)
+
+    /// What an operator of two operands does, by what depends on the input.
+    [<NoEquality; NoComparison>]
+    type private Binary =
+        {
+            Constants: ConstantArithmetic.Operation
+            ConstantRight: NodeContext -> Computed -> Tensor -> Result<Computed, string>
+            ConstantLeft: NodeContext -> Tensor -> Computed -> Result<Computed, string>
+            Both: NodeContext -> Computed -> Computed -> Result<Computed, string>
+        }
+
+    let private operands (context: NodeContext) (binary: Binary) (a: Value, aName) (b: Value, bName) =
+        match a, b with
+        | Unavailable reason, _
+        | _, Unavailable reason -> Error reason
+        | Constant a, Constant b -> ConstantArithmetic.combine context binary.Constants a b |> Result.map Constant
+        | Computed x, Computed y -> binary.Both context x y |> Result.map Computed
+        | Computed x, Constant _ ->
+            Attributes.asReals bName b
+            |> Result.bind (binary.ConstantRight context x)
+            |> Result.map Computed
+        | Constant _, Computed x ->
+            Attributes.asReals aName a
+            |> Result.bind (fun c -> binary.ConstantLeft context c x)
+            |> Result.map Computed
+
+    let private binary (context: NodeContext) operator =
         result {
             do! Attributes.only [] context
             do! Attributes.atMost 2 context
             let! a = Attributes.input 0 context
             let! b = Attributes.input 1 context
-
-            match a, b with
-            | Computed x, Computed y -> return! both context x y |> Result.map Computed
-            | Computed x, _ ->
-                let! c = Attributes.reals 1 context
-                return! constantRight context x c |> Result.map Computed
-            | _, Computed x ->
-                let! c = Attributes.reals 0 context
-                return! constantLeft context c x |> Result.map Computed
-            | Unavailable reason, _
-            | _, Unavailable reason -> return! Error reason
-            | Constant _, Constant _ -> return! Error "has two constant operands, which is not supported"
+            return! operands context operator (a, context.Node.Inputs[0]) (b, context.Node.Inputs[1])
         }
 
-    let private twoComputed _ _ _ =
-        Error "combines two computed tensors; one operand must be constant (only Add may join two branches)"
+    let private twoComputed what _ _ _ =
+        Error $"{what} two computed tensors, which is not supported; one operand must be constant"
 
     let private swap operation (context: NodeContext) c x = operation context x c
 
-    /// Add of a constant (a bias), or of two branches (a residual sum).
-    let add (context: NodeContext) =
-        binary context addConstant (swap addConstant) Chain.sum
+    let private addition =
+        {
+            Constants = ConstantArithmetic.add
+            ConstantRight = addConstant
+            ConstantLeft = swap addConstant
+            Both = Chain.sum
+        }
 
-    /// Sub of or from a constant.
+    /// Add of a constant (a bias), or of two branches (a residual sum).
+    let add (context: NodeContext) = binary context addition
+
+    /// Sub of or from a constant, or of two branches: the sum of the first and the negated second.
     let sub (context: NodeContext) =
-        binary context subtractConstant subtractFromConstant twoComputed
+        binary
+            context
+            {
+                Constants = ConstantArithmetic.subtract
+                ConstantRight = subtractConstant
+                ConstantLeft = subtractFromConstant
+                Both = fun context x y -> negate (Attributes.inside context) y |> Result.bind (Chain.sum context x)
+            }
 
     /// Mul by a constant.
     let mul (context: NodeContext) =
-        binary context multiply (swap multiply) twoComputed
+        binary
+            context
+            {
+                Constants = ConstantArithmetic.multiply
+                ConstantRight = multiply
+                ConstantLeft = swap multiply
+                Both = twoComputed "multiplies"
+            }
 
-    /// Div by a constant: multiplication by its reciprocal, rounded to double precision.
+    /// Div by a constant, with what rounding takes from its reciprocal as part of the layer.
     let div (context: NodeContext) =
         binary
             context
-            divide
-            (fun _ _ _ -> Error "divides a constant by a computed tensor, which is not supported")
-            twoComputed
+            {
+                Constants = ConstantArithmetic.divide
+                ConstantRight = divide
+                ConstantLeft = fun _ _ _ -> Error "divides a constant by a computed tensor, which is not supported"
+                Both = twoComputed "divides"
+            }
+
+    /// Sum of constants and branches, from the first to the last.
+    let sum (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [] context
+            let! first = Attributes.input 0 context
+
+            let last = context.Inputs.Length - 1
+
+            let add sum index =
+                result {
+                    let! (sum, name) = sum
+                    let! term = Attributes.input index context
+                    let context = if index = last then context else Attributes.inside context
+                    let! sum = operands context addition (sum, name) (term, context.Node.Inputs[index])
+                    return sum, context.Node.Inputs[index]
+                }
+
+            let! sum, _ = (Ok(first, context.Node.Inputs[0]), [ 1..last ]) ||> List.fold add
+            return sum
+        }
+
+    /// Neg.
+    let neg (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [] context
+            do! Attributes.atMost 1 context
+
+            match! Attributes.input 0 context with
+            | Computed x -> return! negate context x |> Result.map Computed
+            | Constant c -> return! ConstantArithmetic.map context (~-) c |> Result.map Constant
+            | Unavailable reason -> return! Error reason
+        }
+
+    /// Sqrt of a constant.
+    let sqrt (context: NodeContext) : Result<Value, string> =
+        result {
+            do! Attributes.only [] context
+            do! Attributes.atMost 1 context
+
+            match! Attributes.input 0 context with
+            | Computed _ -> return! Error "takes the root of a computed tensor; only roots of constants are supported"
+            | Constant c -> return! ConstantArithmetic.map context Math.Sqrt c |> Result.map Constant
+            | Unavailable reason -> return! Error reason
+        }
 
     let private perChannel name channels (tensor: Tensor) =
         require (tensor.Shape = [ channels ]) (fun () ->
@@ -113,8 +198,8 @@ module internal ElementwiseOperators =
         let inner = Shape.size (List.skip 2 shape)
         Array.init (values.Length * inner) (fun i -> values[i / inner])
 
-    /// BatchNormalization at inference: `gamma/√(var + eps)` as a diagonal and `beta − mean·scale` as its bias, in double
-    /// precision.
+    /// BatchNormalization at inference: `−mean` joins the bias of the layer before where that is exact; the factors
+    /// `gamma/√(var + eps)`, with what rounding takes from them, and `beta` are a layer of their own.
     let batchNormalization (context: NodeContext) : Result<Value, string> =
         result {
             do! Attributes.only [ "epsilon"; "is_test"; "momentum"; "spatial"; "training_mode" ] context
@@ -136,23 +221,24 @@ module internal ElementwiseOperators =
                 do! perChannel "mean" channels mean
                 do! perChannel "variance" channels variance
                 let negative = Tensor.values variance |> Array.exists (fun value -> value < 0.0)
-                do! require (not negative) (fun () -> "has a negative variance")
+                do! require (not negative) (fun () -> "has a negative variance, which is not supported")
                 do! require (epsilon >= 0.0) (fun () -> $"attribute 'epsilon' is {epsilon}; it must not be negative")
 
-                let deviation =
-                    Tensor.values variance |> Array.map (fun value -> sqrt (value + epsilon))
+                do! context.Charge(3L * int64 (Shape.size x.Shape))
+                let extents = x.Link.Extents
 
-                let scale = Array.map2 (/) (Tensor.values gamma) deviation
+                let spread (tensor: Tensor) =
+                    spreadChannels x.Shape (Tensor.values tensor)
 
-                let shift =
-                    Array.map3 (fun b m s -> b - m * s) (Tensor.values beta) (Tensor.values mean) scale
+                let! centred =
+                    Chain.addBias { context with OutputShared = false } x.Shape x (spread mean |> Array.map (~-))
 
-                do! finite "the scale gamma / sqrt(variance + epsilon)" scale
-                do! finite "the bias" shift
-                do! context.Charge(2L * int64 (Shape.size x.Shape))
+                let factors =
+                    Quotients.perDeviation extents (spread gamma) (spread variance) epsilon
 
-                let! normalised =
-                    Chain.scale context x.Shape x (spreadChannels x.Shape scale) (spreadChannels x.Shape shift)
+                let normalised =
+                    Layer.affine factors (Tensor.ofArray extents (spread beta))
+                    |> Chain.append context extents x.Shape centred
 
                 return Computed normalised
             | shape -> return! Error $"takes a tensor of shape {Shape.text shape}; 1 × channels × … is needed"
@@ -167,17 +253,52 @@ module internal ElementwiseOperators =
             return Computed(Chain.append context x.Link.Extents x.Shape x Layer.Relu)
         }
 
-    /// Softmax and LogSoftmax, which only the end of a network may have: dropped, so that the outputs are the logits.
+    // Until operator set 12 over all axes from `axis` on, by default 1; later along one axis, by default the last.
+    let private softmaxOver (context: NodeContext) (shape: Shape) : Result<Softmax, string> =
+        let size (shape: Shape) = Shape.size shape
+
+        result {
+            let! axis = Attributes.integer "axis" (if context.Opset < 13L then 1 else -1) context
+            let place = if axis < 0 then axis + shape.Length else axis
+
+            do!
+                require (place >= 0 && place < shape.Length) (fun () ->
+                    $"attribute 'axis' is {axis} for {shape.Length} axes")
+
+            let outer, rest = List.splitAt place shape
+
+            return
+                if context.Opset < 13L then
+                    {
+                        Outer = size outer
+                        Classes = size rest
+                        Inner = 1
+                    }
+                else
+                    {
+                        Outer = size outer
+                        Classes = rest.Head
+                        Inner = size rest.Tail
+                    }
+        }
+
+    /// Softmax, which only the end of a network may have: left out, so that bounds are those of the logits.
     let softmax (context: NodeContext) : Result<Value, string> =
         result {
             do! Attributes.only [ "axis" ] context
             do! Attributes.atMost 1 context
             let! x = Attributes.computed 0 context
-
-            do! require context.IsLast (fun () -> "is supported only as the last node, where it is dropped")
+            do! require context.IsLast (fun () -> "is supported only as the last node, where it is left out")
+            let! softmax = softmaxOver context x.Shape
+            context.LeaveOut softmax
 
             context.Notice
-                $"the final {context.Node.Operator} is dropped: outputs, bounds and margins are those of the logits before it"
+                "the final Softmax is left out: bounds, margins and enclosures are those of the logits before it; outputs that are shown are the probabilities behind it"
 
             return Computed(Chain.view context x.Shape x)
         }
+
+    /// LogSoftmax, which may stretch by more than what is before it.
+    let logSoftmax (context: NodeContext) : Result<Value, string> =
+        Error
+            $"LogSoftmax is not supported: of n outputs its own Lipschitz constant is √n; take the node out, so that '{context.Node.Inputs[0]}' is the output: classes and margins stay the same"

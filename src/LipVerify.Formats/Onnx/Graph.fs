@@ -11,6 +11,8 @@ type internal Reading =
     {
         Input: Shape
         Block: Block
+        /// The softmax that was left out at the end.
+        Softmax: Softmax option
         Notices: string list
     }
 
@@ -35,17 +37,20 @@ module internal Graph =
                 "GlobalAveragePool", WindowOperators.globalAveragePool
                 "GlobalMaxPool", WindowOperators.globalMaxPool
                 "Identity", ShapeOperators.copy
-                "LogSoftmax", ElementwiseOperators.softmax
+                "LogSoftmax", ElementwiseOperators.logSoftmax
                 "MatMul", MatrixOperators.matMul
                 "MaxPool", WindowOperators.maxPool
                 "Mul", ElementwiseOperators.mul
+                "Neg", ElementwiseOperators.neg
                 "Pad", WindowOperators.pad
                 "Relu", ElementwiseOperators.relu
                 "Reshape", ShapeOperators.reshape
                 "Shape", ConstantOperators.shape
                 "Softmax", ElementwiseOperators.softmax
+                "Sqrt", ElementwiseOperators.sqrt
                 "Squeeze", ShapeOperators.squeeze
                 "Sub", ElementwiseOperators.sub
+                "Sum", ElementwiseOperators.sum
                 "Transpose", ShapeOperators.transpose
                 "Unsqueeze", ShapeOperators.unsqueeze
             ]
@@ -126,11 +131,13 @@ module internal Graph =
             | None -> Error $"operator {node.Operator} is not supported"
 
     /// The state of a walk over the nodes.
-    type private Walk(graph: GraphProto, stored: Dictionary<string, TensorProto>, output: string, budget: int64) =
+    type private Walk
+        (graph: GraphProto, opset: int64, stored: Dictionary<string, TensorProto>, output: string, budget: int64) =
         let values = Dictionary<string, Value>()
         let needed = neededNodes graph output
         let uses = countUses graph needed output
         let notices = ResizeArray<string>()
+        let mutable softmax = None
         let mutable left = budget
 
         let charge count =
@@ -147,7 +154,12 @@ module internal Graph =
                 |> Result.map (fun constant ->
                     values[name] <- Constant constant
                     Some(Constant constant))
-            | _ -> Error $"takes '{name}', which no node before it makes"
+            | _ ->
+                match graph.Nodes |> Seq.tryFindIndex (fun node -> node.Outputs.Contains name) with
+                | Some position ->
+                    Error
+                        $"takes '{name}', which only node {position}, behind it, makes; ONNX asks for nodes in order of computation, and others are not supported"
+                | None -> Error $"takes '{name}', which no node before it makes"
 
         let lookUp name =
             match values.TryGetValue name with
@@ -186,8 +198,10 @@ module internal Graph =
                         Inputs = inputs
                         OutputShared = usesOf uses name > 1
                         IsLast = (name = output && uses[name] = 1)
+                        Opset = opset
                         Charge = charge
                         Notice = notices.Add
+                        LeaveOut = fun left -> softmax <- Some left
                     }
 
                 let! value = run node context
@@ -220,6 +234,9 @@ module internal Graph =
                     | _ -> None
             }
 
+        /// The softmax that was left out at the end.
+        member _.Softmax = softmax
+
         /// What the user should know.
         member _.Notices = List.ofSeq notices
 
@@ -232,8 +249,8 @@ module internal Graph =
         | Some(Constant _)
         | None -> Interface.problem where "does not depend on the input"
 
-    /// The network of a graph, which may hold `budget` values in tensors that the file does not store.
-    let read budget (graph: GraphProto) : Result<Reading, Problem> =
+    /// The network of a graph of operators of this version, which may hold `budget` values in tensors that the file does not store.
+    let read budget opset (graph: GraphProto) : Result<Reading, Problem> =
         result {
             do!
                 if graph.SparseInitializers = 0 then
@@ -245,7 +262,7 @@ module internal Graph =
             let! input = Interface.onlyInput graph stored
             let! output = Interface.onlyOutput graph
             let! shape = Interface.inputShape input
-            let walk = Walk(graph, stored, output.Name, budget)
+            let walk = Walk(graph, opset, stored, output.Name, budget)
             let! value = walk.Run(input, shape)
             let! computed = finish output value
 
@@ -253,6 +270,7 @@ module internal Graph =
                 {
                     Input = Chain.extents shape
                     Block = Chain.series computed
+                    Softmax = walk.Softmax
                     Notices = walk.Notices
                 }
         }

@@ -1,11 +1,16 @@
 namespace LipVerify.Formats.OnnxGraph
 
+open System
+open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
 
-/// MatMul and Gemm with one constant factor as dense layers. With a batch of 1 the computed factor must be a single
-/// row (constant on its right) or a single column (constant on its left).
+/// MatMul and Gemm with one constant factor. A single row (constant on its right) or a single column (constant on its left) makes a
+/// dense layer; several of them behind a batch of 1 make a convolution with windows of one value.
 module internal MatrixOperators =
+
+    /// Below this what rounding takes from a product may underflow.
+    let private least = Math.ScaleB(1.0, -900)
 
     let private matrix (extents: Shape) (tensor: Tensor) =
         match extents with
@@ -16,19 +21,49 @@ module internal MatrixOperators =
         context.Charge(int64 tensor.Length)
         |> Result.map (fun () -> Constants.transpose [ 1; 0 ] tensor)
 
-    /// The dense layer `x ↦ W x + b` with `weights` outputs × inputs.
-    let private dense (context: NodeContext) shape source (weights: Tensor) (bias: float[]) =
+    /// The convolution `inputs × 1 × width → outputs × 1 × width` with windows of one value, in groups that share nothing.
+    let private pointwise (context: NodeContext) shape source inputs outputs width groups (weights: Tensor) =
+        let geometry =
+            ConvolutionGeometry(inputs, outputs, WindowAxis(1, 1), WindowAxis(width, 1), groups)
+
+        context.Charge(int64 outputs * int64 width)
+        |> Result.map (fun () ->
+            let source = Chain.reshape context.Layer [ inputs; 1; width ] source
+
+            Layer.convolution geometry weights (Tensor.create [ outputs ] 0.0)
+            |> Chain.append context [ outputs; 1; width ] shape source)
+
+    /// `W` (outputs × inputs) times each of `rows` rows: a group of channels a row.
+    let private eachRow (context: NodeContext) shape source rows (weights: Tensor) =
+        let outputs, inputs = weights.Shape[0], weights.Shape[1]
+
+        result {
+            let! _ = Extents.shape [ int64 rows * int64 outputs; int64 inputs ]
+            do! context.Charge(int64 rows * int64 weights.Length)
+
+            let copies =
+                Array.replicate rows (Tensor.values weights)
+                |> Array.concat
+                |> Tensor.ofArray [ rows * outputs; inputs; 1; 1 ]
+
+            return! pointwise context shape source (rows * inputs) (rows * outputs) 1 rows copies
+        }
+
+    /// `W` (outputs × inputs) times each of `columns` columns: positions of one image.
+    let private eachColumn (context: NodeContext) shape source columns (weights: Tensor) =
+        let outputs, inputs = weights.Shape[0], weights.Shape[1]
+        pointwise context shape source inputs outputs columns 1 (Tensor.reshape [ outputs; inputs; 1; 1 ] weights)
+
+    /// The dense layer `x ↦ W x` with `weights` outputs × inputs.
+    let private linear (context: NodeContext) shape source (weights: Tensor) =
         let outputs = weights.Shape[0]
 
         context.Charge(int64 outputs)
         |> Result.map (fun () ->
             let source = Chain.reshape context.Layer [ weights.Shape[1] ] source
 
-            Layer.dense weights (Tensor.vector bias)
+            Layer.linear (Dense(Dense.create weights))
             |> Chain.append context [ outputs ] shape source)
-
-    let private linear (context: NodeContext) shape source (weights: Tensor) =
-        dense context shape source weights (Array.zeroCreate weights.Shape[0])
 
     let private fits (shape: Shape) inner (weights: Tensor) k =
         require (inner = k) (fun () ->
@@ -36,7 +71,10 @@ module internal MatrixOperators =
 
     let private single count what shape =
         require (count = 1) (fun () ->
-            $"multiplies the {count} {what}s of a computed tensor of shape {Shape.text shape}; only a single {what} is supported (export with a batch of 1)")
+            $"multiplies the {count} {what}s of a computed tensor of shape {Shape.text shape}; only a batch of 1 is supported, as of torch.onnx.export(model, x[:1], …)")
+
+    /// Whether several rows or columns belong to one input: the first extent is a batch of 1.
+    let private isOneInput (shape: Shape) = shape.Length > 2 && shape.Head = 1
 
     let private splitLast (shape: Shape) =
         List.splitAt (shape.Length - 1) shape
@@ -68,25 +106,22 @@ module internal MatrixOperators =
 
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 let outer, inner = splitLast x.Shape
-                do! single (Shape.size outer) "row" x.Shape
+                let count = Shape.size outer
                 do! fits x.Shape inner b rows
                 let! b = matrix [ rows; columns ] b
                 let! weights = transposed context b
-                let rank = max x.Shape.Length b.Shape.Length |> max shape.Length
-                let output = ones (rank - 1) @ [ columns ]
 
-                return!
-                    linear
-                        context
-                        (if x.Shape.Length = 1 then
-                             ones (rank - 2) @ [ columns ]
-                         else
-                             output)
-                        x
-                        weights
+                if count > 1 && isOneInput x.Shape && shape.Length <= x.Shape.Length then
+                    return! eachRow context (outer @ [ columns ]) x count weights
+                else
+                    do! single count "row" x.Shape
+                    let rank = max x.Shape.Length shape.Length
+                    let output = ones (rank - 1) @ [ columns ]
+                    let output = if x.Shape.Length = 1 then List.tail output else output
+                    return! linear context output x weights
             }
 
     /// `A · x`: `x` must be a vector or a column.
@@ -106,7 +141,7 @@ module internal MatrixOperators =
 
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 do! fits x.Shape inner a columns
                 let! weights = matrix [ rows; columns ] a
@@ -122,16 +157,20 @@ module internal MatrixOperators =
                     else
                         splitMatrix shape
 
-                do! single (Shape.size outer * count) "column" x.Shape
-
                 do!
                     require (Shape.size batch = 1) (fun () ->
-                        $"has a stack of {Shape.size batch} matrices as its constant factor")
+                        $"has a stack of {Shape.size batch} matrices as its constant factor, which is not supported")
 
                 do! fits x.Shape inner a columns
                 let! weights = matrix [ rows; columns ] a
                 let leading = ones (max outer.Length batch.Length)
-                return! linear context (leading @ (if shape.Length = 1 then [ 1 ] else [ rows; 1 ])) x weights
+                let last = if shape.Length = 1 then [ count ] else [ rows; count ]
+
+                if count > 1 && isOneInput input && Shape.size outer = 1 then
+                    return! eachColumn context (leading @ last) x count weights
+                else
+                    do! single (Shape.size outer * count) "column" x.Shape
+                    return! linear context (leading @ last) x weights
             }
 
     /// MatMul with numpy's rules for vectors and leading axes.
@@ -165,36 +204,80 @@ module internal MatrixOperators =
     let private flag name (context: NodeContext) =
         Attributes.integer name 0 context |> Result.map (fun value -> value <> 0)
 
-    let private scaled (context: NodeContext) factor (tensor: Tensor) =
-        if factor = 1.0 then
-            Ok tensor
-        else
-            context.Charge(int64 tensor.Length)
-            |> Result.map (fun () -> Tensor.map (fun value -> factor * value) tensor)
+    /// Products of doubles, each with what rounding took from it; that is a double too unless it underflows.
+    let private products (factor: float) (values: float[]) =
+        let rounded = values |> Array.map (fun value -> factor * value)
 
-    /// `beta · C` broadcast to the output.
+        let lost =
+            Array.map2 (fun value product -> Math.FusedMultiplyAdd(factor, value, -product)) values rounded
+
+        let isLost value product =
+            factor <> 0.0 && value <> 0.0 && not (abs product >= least)
+
+        if Array.exists2 isLost values rounded then
+            Error $"scales its constants by {factor}, below the range of double precision"
+        else
+            Ok(rounded, lost)
+
+    /// `beta · C` broadcast to the output, as a sum of two.
     let private gemmBias (context: NodeContext) (shape: Shape) =
         result {
             let! beta = Attributes.real "beta" 1.0 context
             let! c = Attributes.optionalReals 2 context
 
             match c with
-            | None -> return Array.zeroCreate (Shape.size shape)
+            | None ->
+                let nothing = Array.zeroCreate (Shape.size shape)
+                return nothing, nothing
             | Some c when Constants.broadcastShape c.Shape shape = Some shape ->
-                do! context.Charge(int64 (Shape.size shape))
-                let! c = scaled context beta c
-                return Constants.broadcast shape c
+                do! context.Charge(3L * int64 (Shape.size shape))
+                return! products beta (Constants.broadcast shape c)
             | Some c ->
                 return! Error $"adds a tensor of shape {Shape.text c.Shape} to a product of shape {Shape.text shape}"
         }
 
-    /// The weights outputs × inputs from the constant factor, which is already that way round where `upright`.
-    let private gemmWeights (context: NodeContext) upright (constant: Tensor) =
+    /// The map `alpha · W` for the constant factor `W`, which is already outputs × inputs where `upright`.
+    let private gemmMap (context: NodeContext) upright (constant: Tensor) =
         result {
             let! constant = matrix constant.Shape constant
             let! alpha = Attributes.real "alpha" 1.0 context
             let! weights = if upright then Ok constant else transposed context constant
-            return! scaled context alpha weights
+
+            if alpha = 1.0 then
+                return Dense(Dense.create weights)
+            else
+                do! context.Charge(2L * int64 weights.Length)
+                let! scaled, lost = products alpha (Tensor.values weights)
+
+                return
+                    if Array.forall ((=) 0.0) lost then
+                        Dense(Dense.create (Tensor.ofArray weights.Shape scaled))
+                    else
+                        Scaled(Tensor.create [ weights.Shape[0] ] alpha, Dense(Dense.create weights))
+        }
+
+    /// `alpha W x + beta C` without rounding: where `beta C` is no double, what is left of it is added behind.
+    let private gemmLayer (context: NodeContext) shape source map (bias, rest: float[]) =
+        result {
+            let outputs = LinearMap.outputs map
+            do! context.Charge(int64 outputs)
+            let source = Chain.reshape context.Layer [ LinearMap.inputs map ] source
+            let isWhole = Array.forall ((=) 0.0) rest
+
+            let product =
+                Layer.affine map (Tensor.vector bias)
+                |> Chain.append
+                    { context with
+                        OutputShared = isWhole && context.OutputShared
+                    }
+                    [ outputs ]
+                    shape
+                    source
+
+            if isWhole then
+                return product
+            else
+                return! Chain.addBias context shape product rest
         }
 
     let private gemmRow (context: NodeContext) transA transB (x: Computed) =
@@ -204,9 +287,9 @@ module internal MatrixOperators =
             let! depth, columns = orient transB b.Shape
             do! single rows "row" x.Shape
             do! fits x.Shape inner b depth
-            let! weights = gemmWeights context transB b
+            let! map = gemmMap context transB b
             let! bias = gemmBias context [ 1; columns ]
-            return! dense context [ 1; columns ] x weights bias
+            return! gemmLayer context [ 1; columns ] x map bias
         }
 
     let private gemmColumn (context: NodeContext) transA transB (x: Computed) =
@@ -216,9 +299,9 @@ module internal MatrixOperators =
             let! inner, columns = orient transB x.Shape
             do! single columns "column" x.Shape
             do! fits x.Shape inner a depth
-            let! weights = gemmWeights context (not transA) a
+            let! map = gemmMap context (not transA) a
             let! bias = gemmBias context [ rows; 1 ]
-            return! dense context [ rows; 1 ] x weights bias
+            return! gemmLayer context [ rows; 1 ] x map bias
         }
 
     /// Gemm, `alpha · op(A) · op(B) + beta · C`.

@@ -76,5 +76,7 @@ type internal GraphProto =
 type internal ModelProto =
     {
         Functions: int
+        /// The version of the standard operators; 1 where the model does not say.
+        Opset: int64
         Graph: GraphProto option
     }

@@ -11,6 +11,8 @@ type OnnxModel =
     {
         /// The network. A leading batch dimension of its input and output is left out.
         Network: Network
+        /// The softmax at the end, which the network leaves out.
+        Softmax: Softmax option
         /// What of the file is not in the network: one line each.
         Notices: string list
     }
@@ -18,8 +20,10 @@ type OnnxModel =
 /// ONNX models: feed-forward ReLU networks with constant weights, as the usual exporters write them.
 ///
 /// Weights are the exact doubles of the stored values. The network is the real function that the graph defines on a batch
-/// of one; constants that must be computed (batch normalisation, alpha of Gemm, reciprocals of divisors) are rounded to
-/// double precision. Everything that is not supported is refused with the node, its operator and its position.
+/// of one: operators on what depends on the input mean their formulas in real numbers, and factors that no double is equal to
+/// (batch normalisation, reciprocals of divisors) are known to a few roundings (`Quotients`). Operators between constants are
+/// computed as a runtime does it, rounded in their element type (`ConstantArithmetic`). Everything that is not supported is
+/// refused with the node, its operator and its position.
 module Onnx =
 
     // Activation-sized tensors (biases and factors of convolutions and normalisations) are not bounded by the file: this
@@ -36,6 +40,7 @@ module Onnx =
         |> Result.map (fun network ->
             {
                 Network = network
+                Softmax = reading.Softmax
                 Notices = reading.Notices
             })
 
@@ -57,7 +62,7 @@ module Onnx =
             let! graph = checkModel model
 
             let! reading =
-                Graph.read (budget bytes.Length) graph
+                Graph.read (budget bytes.Length) model.Opset graph
                 |> Result.mapError (fun problem -> LoadError.at source problem.Place problem.Text)
 
             return! whole (network reading)

@@ -268,9 +268,25 @@ module internal Schema =
 
         Wire.fold step start message
 
+    // The version of the standard operators; others stay as they are.
+    let private opset version message =
+        let step (domain, version) field =
+            match field.Number with
+            | 1 -> Wire.text field, version
+            | 2 -> domain, Wire.integer field
+            | _ -> domain, version
+
+        match Wire.fold step ("", 0L) message with
+        | ("" | "ai.onnx"), given -> given
+        | _ -> version
+
     let private model message : ModelProto =
         let step (model: ModelProto) field =
             match field.Number with
+            | 8 ->
+                { model with
+                    Opset = opset model.Opset (Wire.bytes field)
+                }
             | 7 ->
                 { model with
                     Graph = once "the graph" model.Graph (graph (Wire.bytes field))
@@ -281,7 +297,14 @@ module internal Schema =
                 }
             | _ -> model
 
-        Wire.fold step { Functions = 0; Graph = None } message
+        Wire.fold
+            step
+            {
+                Functions = 0
+                Opset = 1L
+                Graph = None
+            }
+            message
 
     /// The model in `bytes`, or why they are none.
     let read (bytes: ArraySegment<byte>) : Result<ModelProto, string> =

@@ -14,14 +14,6 @@ module internal ShapeOperators =
 
     let private size (shape: Shape) = Shape.size shape
 
-    let private axisOf (rank: int) axis =
-        let counted = if axis < 0 then axis + rank else axis
-
-        if counted >= 0 && counted <= rank then
-            Ok counted
-        else
-            Error $"attribute 'axis' is {axis} for {rank} axes"
-
     /// Identity and Dropout at inference.
     let identity (context: NodeContext) : Result<Value, string> =
         result {
@@ -49,7 +41,7 @@ module internal ShapeOperators =
             return! identity context
         }
 
-    /// Cast between real types as the identity in exact arithmetic, and between integer types.
+    /// Cast: of constants with its rounding, of computed tensors between real types as the identity in exact arithmetic.
     let cast (context: NodeContext) : Result<Value, string> =
         result {
             do! Attributes.only [ "round_mode"; "saturate"; "to" ] context
@@ -57,19 +49,23 @@ module internal ShapeOperators =
             let! target = Attributes.integer "to" 0 context
             let! x = Attributes.input 0 context
 
-            match x, Constants.realType target with
-            | Unavailable reason, _ -> return! Error reason
-            | Constant(Integers _), None when target = 6 || target = 7 -> return x
-            | Constant(Integers(shape, values)), Some _ when
-                values |> Array.forall (fun value -> abs value < (1L <<< 24))
-                ->
-                return Constant(Reals(Tensor.ofArray shape (Array.map float values)))
-            | (Computed _ | Constant(Reals _)), Some element ->
+            match x, Constants.elementType target, Constants.realType target with
+            | Unavailable reason, _, _ -> return! Error reason
+            | Constant constant, Some element, _ ->
+                do! context.Charge(int64 (Shape.size (Constants.shape constant)))
+                let! cast = ConstantArithmetic.cast element constant
+                return Constant cast
+            | Computed _, _, Some element ->
                 if element <> ElementType.Float32 && element <> ElementType.Float64 then
                     context.Notice $"Cast to {element} is read as the identity: its rounding is not modelled"
 
                 return! identity context
-            | _ -> return! Error $"casts to element type {target}; only casts between real types are supported"
+            | Computed _, _, None ->
+                return! Error $"casts a computed tensor to {Constants.typeName target}; only real types are supported"
+            | Constant _, None, _ ->
+                return!
+                    Error
+                        $"casts to {Constants.typeName target}; FLOAT, DOUBLE, FLOAT16, BFLOAT16, INT32, INT64 and BOOL are supported"
         }
 
     /// Flatten before an axis.
@@ -80,7 +76,7 @@ module internal ShapeOperators =
             let! x = Attributes.input 0 context
             let! shape = Attributes.shapeOf x
             let! axis = Attributes.integer "axis" 1 context
-            let! axis = axisOf shape.Length axis
+            let! axis = Attributes.axisPlace axis shape.Length shape.Length context
             let outer, inner = List.splitAt axis shape
             return view context [ size outer; size inner ] x
         }
@@ -236,11 +232,11 @@ module internal ShapeOperators =
 
             match x with
             | _ when movesOnlyOnes shape axes -> return view context target x
-            | Constant(Reals tensor) ->
+            | Constant(Reals(element, tensor)) ->
                 do! context.Charge(int64 tensor.Length)
-                return Constant(Reals(Constants.transpose axes tensor))
+                return Constant(Reals(element, Constants.transpose axes tensor))
             | _ ->
                 return!
                     Error
-                        $"transposes {Shape.text shape} to {Shape.text target}; only axes of extent 1 may move, others would reorder the values"
+                        $"transposes {Shape.text shape} to {Shape.text target}; only axes of extent 1 may move: an order of values that changes is not supported"
         }

@@ -64,7 +64,11 @@ type internal NodeContext =
         OutputShared: bool
         /// Whether its output is the output of the graph.
         IsLast: bool
+        /// The version of the operator set.
+        Opset: int64
         /// Takes that many values from what the model may allocate, or fails.
         Charge: int64 -> Result<unit, string>
         Notice: string -> unit
+        /// Leaves a softmax out of the network, at its end.
+        LeaveOut: Softmax -> unit
     }

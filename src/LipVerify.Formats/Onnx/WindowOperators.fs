@@ -226,12 +226,18 @@ module internal WindowOperators =
             let! mode = Attributes.text "mode" "constant" context
             let! attribute = Attributes.real "value" 0.0 context
             let! stored = Attributes.optionalReals 2 context
-            let fill = stored |> Option.map Tensor.countNonZero |> Option.defaultValue 0
+
+            let fill =
+                stored
+                |> Option.bind (Tensor.values >> Array.tryFind ((<>) 0.0))
+                |> Option.defaultValue attribute
 
             if mode <> "constant" then
                 return! Error $"pads in mode '{mode}'; only constant zeros are supported"
-            elif attribute <> 0.0 || fill > 0 then
-                return! Error "pads with a constant other than 0; only zeros are supported"
+            elif fill <> 0.0 then
+                return!
+                    Error
+                        $"pads with {fill}; only zeros are supported (for padding that never wins, give MaxPool its own pads)"
         }
 
     let private padImage (context: NodeContext) x (before: int list) (after: int list) =

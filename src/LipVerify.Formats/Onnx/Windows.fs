@@ -30,7 +30,7 @@ module internal Windows =
         | [ 1; channels; height; width ] -> make channels [ height; width ] height width
         | [ 1; channels; width ] -> make channels [ width ] 1 width
         | batch :: rest when batch > 1 && (rest.Length = 2 || rest.Length = 3) ->
-            Error $"takes a batch of {batch}; only a batch of 1 is supported"
+            Error $"takes a batch of {batch}; only a batch of 1 is supported, as of torch.onnx.export(model, x[:1], …)"
         | shape ->
             Error
                 $"takes a tensor of shape {Shape.text shape}; 1 × channels × height × width or 1 × channels × length is needed"
@@ -63,6 +63,12 @@ module internal Windows =
             Error $"{name}: an extent, kernel, stride, padding or dilation above {largestExtent} is not supported"
         elif int64 axis.Dilation * int64 axis.Kernel > largestExtent then
             Error $"{name}: a window of {axis.Kernel} taps with dilation {axis.Dilation} is too large"
+        elif
+            axis.Kernel > 0
+            && axis.Dilation * (axis.Kernel - 1) + 1 > axis.Input + axis.PadBefore + axis.PadAfter
+        then
+            Error
+                $"{name}: a window over {axis.Dilation * (axis.Kernel - 1) + 1} values does not fit an input of {axis.Input} with padding {axis.PadBefore} and {axis.PadAfter}; parts of windows are not supported"
         else
             axis.Validate name
 
@@ -71,26 +77,41 @@ module internal Windows =
             else
                 Ok axis
 
-    // The window count, and from it the padding, that auto_pad SAME_UPPER and SAME_LOWER ask for.
-    let private same upper (axis: WindowAxis) =
+    // The window count, and from it the padding, that auto_pad SAME_UPPER and SAME_LOWER ask for. Runtimes leave dilation out of it,
+    // against the letter of ONNX, or refuse it. Where strides leave gaps no padding is missing, but too much is there: convolutions
+    // stay where they are then, and pooling is moved by some.
+    let private same (context: NodeContext) upper (axis: WindowAxis) : Result<WindowAxis, string> =
         if axis.Input < 1 || axis.Stride < 1 then
-            axis
+            Ok axis
+        elif axis.Dilation <> 1 then
+            Error "has auto_pad SAME with dilation, which is not supported; give its pads"
         else
             let windows = 1 + (axis.Input - 1) / axis.Stride
-            let span = int64 axis.Dilation * int64 (axis.Kernel - 1) + 1L
-            let missing = int64 (windows - 1) * int64 axis.Stride + span - int64 axis.Input
-            let total = int (max 0L (min missing largestExtent))
-            let smaller = total / 2
 
-            if upper then
-                withPadding smaller (total - smaller) axis
+            let missing =
+                int64 (windows - 1) * int64 axis.Stride + int64 axis.Kernel - int64 axis.Input
+
+            if missing < 0L && context.Node.Operator <> "Conv" then
+                Error
+                    $"has auto_pad SAME with a stride of {axis.Stride} beyond its window of {axis.Kernel}, which is not supported; give its pads"
             else
-                withPadding (total - smaller) smaller axis
+                let total = int (max 0L (min missing largestExtent))
+                let smaller = total / 2
+
+                if upper then
+                    Ok(withPadding smaller (total - smaller) axis)
+                else
+                    Ok(withPadding (total - smaller) smaller axis)
 
     let private autoPad (context: NodeContext) (axes: WindowAxis list) =
         result {
             let! mode = Attributes.text "auto_pad" "NOTSET" context
+            let! given = Attributes.integers "pads" context
             let! pads = Attributes.integersOf (2 * axes.Length) "pads" 0 context
+
+            do!
+                require (given.IsNone || mode = "NOTSET" || mode = "") (fun () ->
+                    $"has both pads and auto_pad {mode}, which is not supported")
 
             match mode with
             | "NOTSET"
@@ -98,8 +119,10 @@ module internal Windows =
                 let before, after = List.splitAt axes.Length pads
                 return List.map3 withPadding before after axes
             | "VALID" -> return axes
-            | "SAME_UPPER" -> return List.map (same true) axes
-            | "SAME_LOWER" -> return List.map (same false) axes
+            | "SAME_UPPER"
+            | "SAME_LOWER" ->
+                let! padded = axes |> traverse (same context (mode = "SAME_UPPER"))
+                return List.ofArray padded
             | other ->
                 return! Error $"attribute 'auto_pad' is '{other}'; NOTSET, VALID, SAME_UPPER or SAME_LOWER is possible"
         }

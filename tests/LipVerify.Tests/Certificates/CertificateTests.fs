@@ -146,3 +146,20 @@ let ``The published MNIST network's certificates are accepted within a minute`` 
         TestContext.Out.WriteLine $"{certificates.Length} certificates in {clock.Elapsed.TotalSeconds:F1} s"
         Assert.That(certificates, Has.Length.EqualTo 3)
         Assert.That(clock.Elapsed.TotalSeconds, Is.LessThan 60.0)
+
+/// `x ↦ x / 3` in two coordinates.
+let private third =
+    network [ 2 ] [ Layer.linear (Quotients.reciprocals [ 2 ] [| 3.0; 3.0 |]) ]
+
+[<Test>]
+let ``The certificate of a division holds for the quotient, and not below it`` () =
+    let input = Tensor.vector [| 1.0; 2.0 |]
+    let rounded = 1.0 / 3.0 // below 1/3
+
+    for certificate in certificates third input (RandomNetworks.radius 0.5) do
+        shouldBeAccepted third input certificate
+
+        changed certificate (fun root ->
+            root["value"] <- JsonValue.Create rounded
+            (claim root 0)["lipschitz"] <- JsonValue.Create rounded)
+        |> shouldBeRejected "1/3 rounded to nearest" third input

@@ -148,6 +148,12 @@ let private random seed =
 
 let private radii = [ for i in 1..8 -> Math.Pow(3.0, float (i - 4)) ]
 
+/// The rows of a curve whose bounds are all finite.
+let private rowsOf plan subject finished =
+    match CurvePoints.run plan subject finished ignore with
+    | Ok rows -> rows
+    | Error problem -> failwith (CommandError.text problem)
+
 let private falls (values: float list) =
     List.pairwise values |> List.exists (fun (a, b) -> b < a)
 
@@ -164,7 +170,7 @@ let ``lower bounds do not fall with the radius, wherever a run goes on`` (unifor
         let subject =
             subject (if uniform then Uniform else Nominal) (random seed) (Tensor.create [ 4 ] 0.0)
 
-        let whole = CurvePoints.run plan subject [] ignore
+        let whole = rowsOf plan subject []
 
         for method in [ CurveMethod.GradientAscent; RandomSampling ] do
             let values = valuesOf method whole
@@ -178,13 +184,13 @@ let ``lower bounds do not fall with the radius, wherever a run goes on`` (unifor
                         Methods = [ method ]
                     }
 
-                let found = (CurvePoints.run alone subject [] ignore).Head.Value
+                let found = (rowsOf alone subject []).Head.Value
                 Assert.That(value, Is.GreaterThanOrEqualTo found)
 
                 if found < value then
                     carried <- carried + 1
 
-        let resumed = CurvePoints.run plan subject (List.truncate 10 whole) ignore
+        let resumed = rowsOf plan subject (List.truncate 10 whole)
 
         for method in plan.Methods do
             Assert.That((valuesOf method resumed = valuesOf method whole), $"seed {seed}")
@@ -209,7 +215,7 @@ let ``a value that is carried keeps its rigor`` () =
             Seconds = 1.0
         }
 
-    let rows = CurvePoints.run plan (subject Nominal network input) [ first ] ignore
+    let rows = rowsOf plan (subject Nominal network input) [ first ]
     Assert.That(rows[1].Value, Is.EqualTo 1e6)
     Assert.That(rows[1].Rigor, Is.EqualTo "numerical")
     Assert.That(rows[1].Point, Is.EqualTo plan.Points[1])

@@ -34,7 +34,8 @@ let ``row norms are never below the exact ones, and close above them`` () =
             | Diagonal _ ->
                 Assert.That(units norms[i] * units norms[i] >= exactSquare rows[i] mask, Is.True, $"row {i}")
             | AveragePooling _
-            | Scaled _ ->
+            | Scaled _
+            | Rounded _ ->
                 // The explicit entries are rounded products and quotients themselves.
                 Assert.That(norms[i], Is.GreaterThanOrEqualTo(expected[i] * (1.0 - slack)), $"row {i}"))
 
@@ -152,7 +153,8 @@ let rec private isPadded map =
     match map with
     | LinearMap.Convolution _
     | LinearMap.AveragePooling _ -> true
-    | Scaled(_, map) -> isPadded map
+    | Scaled(_, map)
+    | Rounded(_, map) -> isPadded map
     | LinearMap.Dense _
     | Diagonal _ -> false
 

@@ -25,7 +25,8 @@ module Dyadic =
 
 let rec private hasDyadicEntries map =
     match map with
-    | AveragePooling _ -> false
+    | AveragePooling _
+    | Rounded _ -> false
     | Scaled(_, map) -> hasDyadicEntries map
     | Dense _
     | Convolution _

@@ -106,7 +106,7 @@ let private cases: (string * string list * byte[]) list =
         [ "node 0 (Pad)"; "channels" ],
         image [ node "Pad" [ "x" ] "y" [ ints "pads" [ 0; 1; 1; 1; 0; 0; 1; 1 ] ] ] []
         "Transpose of values",
-        [ "node 0 (Transpose)"; "reorder" ],
+        [ "node 0 (Transpose)"; "order of values" ],
         image [ node "Transpose" [ "x" ] "y" [ ints "perm" [ 0; 2; 3; 1 ] ] ] []
         "Softmax inside",
         [ "node 0 (Softmax)"; "last" ],

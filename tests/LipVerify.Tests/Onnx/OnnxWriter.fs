@@ -97,9 +97,29 @@ let valueInfo name (dims: Dimension list) =
             bytes 2 (message [ bytes 1 (message [ integer 1 1L; bytes 2 shape ]) ])
         ]
 
-let modelOf (graph: (CodedOutputStream -> unit) list) =
-    let opset = message [ text 1 ""; integer 2 13L ]
+let private modelOfOpset version (graph: (CodedOutputStream -> unit) list) =
+    let opset = message [ text 1 ""; integer 2 version ]
     message [ integer 1 7L; bytes 8 opset; bytes 7 (message graph) ]
+
+let modelOf graph = modelOfOpset 13L graph
+
+/// A graph of operators of a version, with input `x` and output `y` of an element type; the shape of `y` is not declared.
+let modelFor version (elementType: int64) (dims: int list) nodes tensors =
+    let tensorType fields =
+        message [ bytes 1 (message (integer 1 elementType :: fields)) ]
+
+    let extents =
+        message (dims |> List.map (fun extent -> bytes 1 (message [ integer 1 (int64 extent) ])))
+
+    modelOfOpset
+        version
+        (List.map (bytes 1) nodes
+         @ List.map (bytes 5) tensors
+         @ [
+             text 2 "drawn"
+             bytes 11 (message [ text 1 "x"; bytes 2 (tensorType [ bytes 2 extents ]) ])
+             bytes 12 (message [ text 1 "y"; bytes 2 (tensorType []) ])
+         ])
 
 /// A graph with input `x` and output `y`.
 let modelWith (dims: Dimension list) nodes tensors =

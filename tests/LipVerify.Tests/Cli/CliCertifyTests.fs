@@ -54,8 +54,8 @@ let ``certify takes --time-limit with every method, and claims what holds`` (met
         certify [ "--input"; eight; "--method"; method; "--time-limit"; "0"; "--json" ]
         |> json
 
-    // An attack of this length succeeds.
-    Assert.That(number "certifiedRadius" report, Is.GreaterThan(0.0).And.LessThan 1.2)
+    // An attack finds another class at 3.389.
+    Assert.That(number "certifiedRadius" report, Is.GreaterThan(0.0).And.LessThan 3.39)
     Assert.That(text "rigor" report, Is.EqualTo "certified")
 
 [<Test>]

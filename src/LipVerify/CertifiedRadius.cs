@@ -91,7 +91,7 @@ public sealed record CertifiedRadius(
     /// <summary>Searches for the largest radius that local LipSDP on the margins certifies; never below that of <see cref="Crown"/>.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
     /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
-    /// <param name="timeLimit">When no more multipliers are sought; null for no limit, which can take minutes.</param>
+    /// <param name="timeLimit">When the largest radius shown so far has to do; null for no limit, which can take minutes.</param>
     /// <param name="options">Engine, threads and seed.</param>
     /// <param name="progress">Receives one line a step of long work.</param>
     /// <param name="cancellationToken">Ends the computation between two steps.</param>

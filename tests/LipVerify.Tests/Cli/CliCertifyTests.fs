@@ -45,6 +45,26 @@ let ``certify --json keeps its golden figures`` (method: string) (golden: float)
     Assert.That(number "notCertifiedAt" report, Is.GreaterThan(number "certifiedRadius" report))
     Assert.That(number "notCertifiedAt" report, Is.EqualTo(golden).Within(golden * stable))
 
+[<TestCase "analytic">]
+[<TestCase "global">]
+[<TestCase "crown">]
+[<TestCase "local-lipsdp">]
+let ``certify takes --time-limit with every method, and claims what holds`` (method: string) =
+    let report =
+        certify [ "--input"; eight; "--method"; method; "--time-limit"; "0"; "--json" ]
+        |> json
+
+    // An attack finds another class at 3.389.
+    Assert.That(number "certifiedRadius" report, Is.GreaterThan(0.0).And.LessThan 3.39)
+    Assert.That(text "rigor" report, Is.EqualTo "certified")
+
+[<Test>]
+let ``certify --method crown ends within a thousandth`` () =
+    let report = certify [ "--input"; eight; "--method"; "crown"; "--json" ] |> json
+    let shown, failed = number "certifiedRadius" report, number "notCertifiedAt" report
+    Assert.That(failed, Is.GreaterThan(shown).And.LessThanOrEqualTo(shown * 1.0011))
+    Assert.That(number "evaluations" report, Is.LessThanOrEqualTo 12.0)
+
 [<Test>]
 let ``certify --json has the keys of the contract`` () =
     let report = certify [ "--input"; eight; "--method"; "global"; "--json" ] |> json

@@ -93,7 +93,11 @@ let ``compare sets no upper bound below the slope that is attained`` () =
                     let value (row: JsonElement) = row.GetProperty("value").GetDouble()
                     // Both ends of `exact` are plain floating point.
                     Assert.That(value row, Is.GreaterThanOrEqualTo(value lower * (1.0 - 1e-9)), string row)
-                    Assert.That(row.GetProperty("ratio").GetDouble(), Is.EqualTo(value row / value lower).Within 1e-9))
+
+                    Assert.That(
+                        row.GetProperty("ratio").GetDouble(),
+                        Is.LessThanOrEqualTo(value row / value lower + 1e-9)
+                    ))
 
 [<Test>]
 let ``compare writes one line and one dot a method`` () =
@@ -141,6 +145,104 @@ let ``compare writes one line and one dot a method`` () =
             Assert.That(picture, Does.Contain $"{side} bound, {rigor}")
 
         Assert.That(picture, Does.Not.Contain folder, "a picture shows the names of files, not where they lie"))
+
+[<Test>]
+let ``compare takes ratios to the best that any row attained, the lower ends of exact included`` () =
+    inFolder (fun folder ->
+        let report = compared folder
+        let upper = rows report "upper"
+        let number (name: string) (row: JsonElement) = row.GetProperty(name).GetDouble()
+
+        let exact = upper |> List.filter (fun row -> text "method" row = "exact")
+
+        Assert.That(
+            exact |> List.map (fun row -> text "definition" row, text "norm" row),
+            Is.EquivalentTo(List.allPairs [ "nominal"; "uniform" ] [ "2"; "inf" ])
+        )
+
+        for row in exact do
+            Assert.That(
+                number "lower" row,
+                Is.GreaterThan(0.0).And.LessThanOrEqualTo(number "value" row * (1.0 + 1e-9))
+            )
+
+            Assert.That(text "lowerRigor" row, Is.Not.Empty)
+
+        // A slope against the input is one between two inputs as well.
+        let attained norm definition =
+            let counts row =
+                text "norm" row = norm
+                && (text "definition" row = "nominal" || text "definition" row = definition)
+
+            (rows report "lower" |> List.filter counts |> List.map (number "value"))
+            @ (exact |> List.filter counts |> List.map (number "lower"))
+            |> List.max
+
+        for row in upper do
+            if row.GetProperty("value").ValueKind = JsonValueKind.Number then
+                let best = attained (text "norm" row) (text "definition" row)
+                Assert.That(number "ratio" row, Is.EqualTo(number "value" row / best).Within 1e-12, string row))
+
+[<Test>]
+let ``a lower end of the uniform constant says nothing of the nominal one`` () =
+    let row definition value lower =
+        {
+            Method = "exact"
+            Definition = definition
+            Norm = Euclidean
+            Scope = "local"
+            Outcome = Ok(Bound.certified value)
+            LowerEnd = Some(Bound.certified lower)
+            Seconds = 0.0
+            Ratio = None
+        }
+
+    let rated =
+        CompareReport.withRatios
+            {
+                Model = "m"
+                Radius = 1.0
+                Lower = []
+                Upper = [ row Nominal 4.0 2.0; row Uniform 6.0 5.0 ]
+                IsComplete = true
+                Engine = "e"
+            }
+
+    Assert.That(rated.Upper[0].Ratio, Is.EqualTo(Some 2.0))
+    Assert.That(rated.Upper[1].Ratio, Is.EqualTo(Some(6.0 / 5.0)))
+
+    let nominalOnly =
+        CompareReport.withRatios
+            { rated with
+                Upper = [ row Nominal 4.0 3.0; row Uniform 6.0 1.0 ]
+            }
+
+    Assert.That(nominalOnly.Upper[1].Ratio, Is.EqualTo(Some 2.0))
+
+[<Test>]
+let ``compare says that it is complete`` () =
+    inFolder (fun folder ->
+        let report = compared folder
+        Assert.That(report.GetProperty("complete").GetBoolean()))
+
+[<Test>]
+let ``compare ends every row by its limit`` () =
+    inFolder (fun folder ->
+        let outcome = arguments folder @ [ "--json"; "--time-limit"; "0" ] |> run
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        let report = JsonDocument.Parse(outcome.Output).RootElement
+
+        for row in rows report "lower" do
+            Assert.That(row.GetProperty("value").GetDouble(), Is.Zero)
+
+        // The slope 3 is attained along the first coordinate, whatever the norm.
+        for row in rows report "upper" do
+            if row.GetProperty("value").ValueKind = JsonValueKind.Number then
+                Assert.That(
+                    row.GetProperty("value").GetDouble(),
+                    Is.GreaterThanOrEqualTo(3.0 * (1.0 - 1e-9)),
+                    string row
+                ))
 
 [<Test>]
 let ``compare refuses a norm of its own`` () =

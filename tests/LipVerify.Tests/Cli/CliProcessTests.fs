@@ -67,3 +67,41 @@ let ``Ctrl-C ends long work soon, with exit code 130 and one line`` (seconds: st
     Assert.That(outcome.Output, Is.Empty)
     // One second of grace; the rest is for busy machines.
     Assert.That(waited, Is.LessThan 4.0)
+
+/// `compare` on the sample network, whose rows last for minutes together, once the file of its rows holds some.
+let private interruptedCompare csv arguments =
+    let inputs = $"'{onnx}' --input '{eight}' --preprocess mnist --radius 0.1"
+
+    shell (
+        $"(while [ \"$(cat '{csv}' 2>/dev/null | wc -l)\" -lt 3 ]; do sleep 0.1; done; kill -INT $$) >/dev/null 2>&1 & "
+        + $"exec dotnet \"$LIPVERIFY\" compare {inputs} --time-limit 30 --csv '{csv}' {arguments}"
+    )
+
+[<Test>]
+let ``Ctrl-C leaves the finished rows of compare, in JSON and in its file`` () =
+    shellOnly ()
+
+    inFolder (fun folder ->
+        let csv = System.IO.Path.Combine(folder, "rows.csv")
+        let outcome = interruptedCompare csv "--json"
+        Assert.That(outcome.ExitCode, Is.EqualTo 130, outcome.Error)
+        Assert.That(outcome.Error, Does.EndWith "lipverify: cancelled\n")
+        let report = System.Text.Json.JsonDocument.Parse(outcome.Output).RootElement
+        Assert.That(report.GetProperty("complete").GetBoolean(), Is.False)
+
+        let rows =
+            report.GetProperty("lower").GetArrayLength()
+            + report.GetProperty("upper").GetArrayLength()
+
+        Assert.That(rows, Is.GreaterThanOrEqualTo 2)
+        Assert.That(System.IO.File.ReadAllLines csv, Has.Length.EqualTo(rows + 1)))
+
+[<Test>]
+let ``Ctrl-C leaves the finished rows of compare as a table`` () =
+    shellOnly ()
+
+    inFolder (fun folder ->
+        let outcome = interruptedCompare (System.IO.Path.Combine(folder, "rows.csv")) ""
+        Assert.That(outcome.ExitCode, Is.EqualTo 130, outcome.Error)
+        Assert.That(outcome.Output, Does.Contain "gradient")
+        Assert.That(outcome.Output, Does.Contain "incomplete: cancelled before the last row"))

@@ -146,7 +146,7 @@ let ``Gemm's alpha and beta lose nothing`` () =
             .Network
 
     let product a b =
-        DyadicNumbers.Dyadic.multiply (DyadicNumbers.Dyadic.ofFloat a) (DyadicNumbers.Dyadic.ofFloat b)
+        Dyadic.multiply (Dyadic.ofFloat a) (Dyadic.ofFloat b)
 
     let first (tensor: Tensor) = (Tensor.values tensor)[0]
 
@@ -160,14 +160,14 @@ let ``Gemm's alpha and beta lose nothing`` () =
         |> List.unzip
 
     let difference a b =
-        DyadicNumbers.Dyadic.sign (DyadicNumbers.Dyadic.subtract a b)
+        Dyadic.sign (Dyadic.subtract a b)
 
-    let factor = factors |> List.reduce DyadicNumbers.Dyadic.multiply
+    let factor = factors |> List.reduce Dyadic.multiply
 
     let bias =
         biases
-        |> List.map DyadicNumbers.Dyadic.ofFloat
-        |> List.reduce DyadicNumbers.Dyadic.add
+        |> List.map Dyadic.ofFloat
+        |> List.reduce Dyadic.add
 
     Assert.That(difference factor (product (float alpha) w), Is.Zero)
     Assert.That(difference bias (product (float beta) c), Is.Zero)

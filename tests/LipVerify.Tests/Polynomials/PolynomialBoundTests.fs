@@ -270,6 +270,80 @@ let ``a solver that is cancelled throws`` () =
         )
         |> ignore
 
+let private allMethods = [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ]
+
+let private assertCoversAfter (limit: TimeSpan) solvers methods (case: DenseCase) =
+    for norm in norms do
+        let exact = enumerate norm case
+
+        for method in methods do
+            let context = context |> Context.within (Some limit)
+
+            match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
+            | Ok bound -> assertAtMost rounding $"{method} after {limit}" exact bound.Value
+            | Error problem -> Assert.Fail problem
+
+[<Test>]
+let ``without time a bound of sums of magnitudes stands in, and no solver is asked`` () =
+    let solvers =
+        {
+            Linear = fun _ _ _ -> failwith "asked"
+            Semidefinite = fun _ _ -> failwith "asked"
+        }
+
+    check
+        60
+        (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
+        (assertCoversAfter TimeSpan.Zero solvers allMethods)
+
+    check 40 twoHidden (assertCoversAfter TimeSpan.Zero solvers [ Shor; Hr2; LipOpt 4 ])
+
+[<Test>]
+let ``whenever a time limit ends a solver, the bound covers the maximum over all patterns`` () =
+    requireSolvers ()
+
+    check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+        let limit = (Draw(case.Seed + 5)).Pick [ 0.5; 2.0; 10.0; 30.0; 100.0 ]
+        assertCoversAfter (TimeSpan.FromMilliseconds limit) LipVerify.Solvers.InstalledSolvers.all allMethods case)
+
+[<Test>]
+let ``a solver of semidefinite programs is ended by the deadline`` () =
+    let waiting: SemidefiniteSolver =
+        fun cancellation _ ->
+            cancellation.WaitHandle.WaitOne() |> ignore
+            cancellation.ThrowIfCancellationRequested()
+            Error "not ended"
+
+    let solvers =
+        {
+            Linear = fun _ _ _ -> failwith "asked"
+            Semidefinite = waiting
+        }
+
+    grow (fun _ -> [ 3; 4; 2 ]) 3
+    |> assertCoversAfter (TimeSpan.FromMilliseconds 200.0) solvers [ Shor; Hr2 ]
+
+[<Test>]
+let ``the solver of linear programs is told how long it may take`` () =
+    requireSolvers ()
+    let given = ref None
+
+    let linear: LinearSolver =
+        fun cancellation limit program ->
+            given.Value <- limit
+            LipVerify.Solvers.Clp.solve cancellation limit program
+
+    let solvers =
+        {
+            Linear = linear
+            Semidefinite = fun _ _ -> failwith "asked"
+        }
+
+    grow (fun _ -> [ 4; 6; 2 ]) 3
+    |> assertCoversAfter (TimeSpan.FromHours 1.0) solvers [ LipOpt 3 ]
+
+    Assert.That(given.Value.IsSome)
+
 [<Test>]
 let ``the 1-norm is declined by every polynomial method`` () =
     let case = grow (fun _ -> [ 3; 4; 2 ]) 3

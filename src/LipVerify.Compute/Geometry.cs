@@ -65,6 +65,16 @@ public readonly record struct WindowAxis(
     }
 }
 
+/// <summary>
+/// How large the inputs and outputs of layers may be: eighty times as large as those of VGG-16. Windows without weights make
+/// large tensors of a few bytes in a file.
+/// </summary>
+public static class TensorLimit
+{
+    /// <summary>The most values of one tensor, 2 GiB as doubles.</summary>
+    public const int Values = 1 << 28;
+}
+
 /// <summary>The geometry of a two-dimensional convolution (cross-correlation, as in all deep-learning frameworks), NCHW.</summary>
 /// <param name="InChannels">Channels of the input.</param>
 /// <param name="OutChannels">Channels of the output.</param>
@@ -93,10 +103,11 @@ public readonly record struct ConvolutionGeometry(
         Rows.Validate("rows");
         Columns.Validate("columns");
         if (Rows.CeilMode || Columns.CeilMode) throw new ArgumentException("a convolution has no ceil mode");
-        const double limit = int.MaxValue; // products in doubles: those of absurd numbers would wrap around
-        if ((double)InChannels * Rows.Input * Columns.Input > limit || (double)OutChannels * Rows.Output * Columns.Output > limit
-            || (double)OutChannels * (InChannels / Groups) * Rows.Kernel * Columns.Kernel > limit)
-            throw new ArgumentException("the convolution is too large: a tensor would hold more than 2^31 values");
+        // Products in doubles: those of absurd numbers would wrap around.
+        if ((double)InChannels * Rows.Input * Columns.Input > TensorLimit.Values || (double)OutChannels * Rows.Output * Columns.Output > TensorLimit.Values)
+            throw new ArgumentException("the convolution is too large: a tensor would hold more than 2^28 values");
+        if ((double)OutChannels * (InChannels / Groups) * Rows.Kernel * Columns.Kernel > int.MaxValue)
+            throw new ArgumentException("the convolution is too large: it would have more than 2^31 weights");
     }
 }
 
@@ -124,10 +135,9 @@ public readonly record struct PoolingGeometry(int Channels, WindowAxis Rows, Win
         Columns.Validate("columns");
         RequireContent(Rows, "rows");
         RequireContent(Columns, "columns");
-        const double limit = int.MaxValue;
-        if ((double)Channels * Rows.Input * Columns.Input > limit || (double)Channels * Rows.Output * Columns.Output > limit)
-            throw new ArgumentException("the pooling layer is too large: a tensor would hold more than 2^31 values");
-        if ((double)OutputSize * Rows.Kernel * Columns.Kernel > limit)
+        if ((double)Channels * Rows.Input * Columns.Input > TensorLimit.Values || (double)Channels * Rows.Output * Columns.Output > TensorLimit.Values)
+            throw new ArgumentException("the pooling layer is too large: a tensor would hold more than 2^28 values");
+        if ((double)OutputSize * Rows.Kernel * Columns.Kernel > int.MaxValue)
             throw new ArgumentException("the pooling layer is too large: its windows would cover more than 2^31 values together");
     }
 

@@ -126,6 +126,8 @@ module Network =
     let create (inputShape: Shape) (block: Block) : Result<Network, string> =
         if List.isEmpty inputShape || List.exists (fun extent -> extent < 1) inputShape then
             Error $"the input shape must have positive extents, not {Shape.text inputShape}"
+        elif List.fold (fun size extent -> size * float extent) 1.0 inputShape > float TensorLimit.Values then
+            Error $"an input of {Shape.text inputShape} is too large; at most {TensorLimit.Values} values are taken"
         else
             place 0 inputShape 0 block
             |> Result.map (fun (node, output, _) ->

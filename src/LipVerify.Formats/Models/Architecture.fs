@@ -21,7 +21,7 @@ module Architecture =
 
     /// The most values that the outputs of all layers have together: ten times those of VGG-16. A description of a few bytes
     /// must not ask for more memory than there is.
-    let private mostValues = 1L <<< 28
+    let private mostValues = int64 TensorLimit.Values
 
     let private axis input (kernel, stride, padding, dilation, ceilMode) =
         WindowAxis(input, kernel, stride, padding, padding, dilation, ceilMode)

@@ -4,6 +4,7 @@ module LipVerify.Formats.ArchitectureFile
 open System
 open System.IO
 open System.Text.Json
+open LipVerify.Compute
 open LipVerify.Core
 
 /// Nesting that a description needs, with room to spare.
@@ -204,16 +205,13 @@ let private layer (element: JsonElement) =
                 return spec
         }
 
-/// The most values of one input.
-let private mostInputs = 1 <<< 27
-
 let private inputShape (extents: int list) =
     if extents.IsEmpty || List.exists (fun extent -> extent < 1) extents then
         Error "the extents must be positive"
     else
         match Extents.shape (List.map int64 extents) with
-        | Ok shape when Shape.size shape <= mostInputs -> Ok shape
-        | _ -> Error $"an input of {Shape.text extents} is too large; at most {mostInputs} values are taken"
+        | Ok shape when Shape.size shape <= TensorLimit.Values -> Ok shape
+        | _ -> Error $"an input of {Shape.text extents} is too large; at most {TensorLimit.Values} values are taken"
 
 let private layersOf name (value: JsonElement) =
     if value.ValueKind <> JsonValueKind.Array || value.GetArrayLength() = 0 then

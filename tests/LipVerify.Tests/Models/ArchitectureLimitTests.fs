@@ -176,3 +176,10 @@ let ``a network of more layers than are taken is refused`` () =
     match Network.create [ 2 ] (Series layers) with
     | Ok _ -> Assert.Fail "expected an error"
     | Error problem -> Assert.That(problem, Does.Contain "more than 10000 layers")
+
+[<Test>]
+let ``an input of more values than a tensor takes is refused`` () =
+    for shape in [ [ 1 <<< 20; 1 <<< 20 ]; [ (1 <<< 28) + 1 ] ] do
+        match Network.create shape (Step("relu", Relu)) with
+        | Ok _ -> Assert.Fail "expected an error"
+        | Error problem -> Assert.That(problem, Does.Contain "at most 268435456 values")

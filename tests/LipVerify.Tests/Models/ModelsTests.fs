@@ -194,7 +194,9 @@ let ``a wrong architecture file is explained`` (text: string) (part: string) =
 [<TestCase("""{ "input": [4], "layers": [ { "type": "conv2d", "name": "c", "in": 2, "out": 1, "kernel": 1 } ] }""",
            "channels × height × width")>]
 [<TestCase("""{ "input": [1,4,4], "layers": [ { "type": "conv2d", "name": "c", "in": 1, "out": 1, "kernel": 1, "padding": 16384 } ] }""",
-           "layer 0 (c): with its output of 1074003984 values")>]
+           "layer 0 (c): the convolution is too large: a tensor would hold more than 2^28 values")>]
+[<TestCase("""{ "input": [1,16384,16384], "layers": [ { "type": "relu" }, { "type": "avgpool2d", "kernel": 1 } ] }""",
+           "layer 1 (avgpool1): with its output of 268435456 values the layers have more than 268435456 together")>]
 let ``an architecture that cannot be built is explained`` (text: string) (part: string) =
     inFile ".json" text (fun path ->
         match ArchitectureFile.load path |> valueOf |> Architecture.build ones with

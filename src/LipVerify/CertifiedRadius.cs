@@ -7,7 +7,7 @@ namespace LipVerify;
 /// <param name="TopTwoGap">The gap between the two largest outputs, rounded downward; negative where the class is undecided.</param>
 /// <param name="Radius">The radius in the 2-norm, in the units of the input; 0 where the class is undecided, and then nothing is claimed.</param>
 /// <param name="Rigor">What the radius promises. A failure probability is for all evaluations of the search together.</param>
-/// <param name="Lipschitz">The Lipschitz bound that shows it, over a ball of this radius or a larger one; null where bounds on margins do.</param>
+/// <param name="Lipschitz">The Lipschitz bound that shows it, over a ball of this radius or a larger one; null where bounds on margins do, and where the class is undecided.</param>
 /// <param name="NotShownAt">The smallest radius beyond it at which the search failed to show it; null where it failed nowhere.</param>
 /// <param name="Evaluations">Bounds that were computed.</param>
 public sealed record CertifiedRadius(

@@ -65,7 +65,7 @@ public sealed class Network
         return result.IsOk ? [.. TensorModule.values(result.ResultValue)] : throw new ModelFileException(result.ErrorValue);
     }
 
-    /// <summary>f(x) for one input, row-major.</summary>
+    /// <summary>f(x) for one input, row-major; before a softmax at the end that was left out, as <see cref="Notices"/> tell.</summary>
     /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
     /// <param name="options">Engine and threads.</param>
     /// <exception cref="ArgumentException">The input has the wrong number of values or one that is not finite.</exception>

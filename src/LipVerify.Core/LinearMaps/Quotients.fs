@@ -73,7 +73,7 @@ let perDeviation (shape: Shape) (gains: float[]) (variances: float[]) (e: float)
         elif g = 0.0 then
             { Value = 0.0; Roundings = 0 }
         elif not (inRange g && inRange (g / root)) then
-            refuse "the gain" g
+            refuse "the gain, or its quotient with the deviation," g
         else
             divide (abs g) root roundings
 

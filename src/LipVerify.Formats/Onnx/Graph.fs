@@ -22,35 +22,35 @@ module internal Graph =
     let private operators: Map<string, NodeContext -> Result<Value, string>> =
         Map.ofList
             [
-                "Add", ElementwiseOperators.add
+                "Add", ArithmeticOperators.add
                 "AveragePool", WindowOperators.averagePool
                 "BatchNormalization", ElementwiseOperators.batchNormalization
                 "Cast", ShapeOperators.cast
                 "Concat", ConstantOperators.concat
                 "Constant", ConstantOperators.constant
                 "Conv", WindowOperators.conv
-                "Div", ElementwiseOperators.div
+                "Div", ArithmeticOperators.div
                 "Dropout", ShapeOperators.dropout
                 "Flatten", ShapeOperators.flatten
                 "Gather", ConstantOperators.gather
-                "Gemm", MatrixOperators.gemm
+                "Gemm", GemmOperator.gemm
                 "GlobalAveragePool", WindowOperators.globalAveragePool
                 "GlobalMaxPool", WindowOperators.globalMaxPool
                 "Identity", ShapeOperators.copy
                 "LogSoftmax", ElementwiseOperators.logSoftmax
-                "MatMul", MatrixOperators.matMul
+                "MatMul", MatMulOperator.matMul
                 "MaxPool", WindowOperators.maxPool
-                "Mul", ElementwiseOperators.mul
-                "Neg", ElementwiseOperators.neg
+                "Mul", ArithmeticOperators.mul
+                "Neg", ArithmeticOperators.neg
                 "Pad", WindowOperators.pad
                 "Relu", ElementwiseOperators.relu
                 "Reshape", ShapeOperators.reshape
                 "Shape", ConstantOperators.shape
                 "Softmax", ElementwiseOperators.softmax
-                "Sqrt", ElementwiseOperators.sqrt
+                "Sqrt", ArithmeticOperators.sqrt
                 "Squeeze", ShapeOperators.squeeze
-                "Sub", ElementwiseOperators.sub
-                "Sum", ElementwiseOperators.sum
+                "Sub", ArithmeticOperators.sub
+                "Sum", ArithmeticOperators.sum
                 "Transpose", ShapeOperators.transpose
                 "Unsqueeze", ShapeOperators.unsqueeze
             ]

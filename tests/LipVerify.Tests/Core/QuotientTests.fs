@@ -23,7 +23,7 @@ let private stored map =
     | _ -> failwith "the map is no diagonal one"
 
 let private sized (draw: Draw) =
-    draw.Gaussian() * draw.Power(-200.0, 200.0)
+    draw.Gaussian() * draw.Power(-150.0, 150.0)
 
 [<Test>]
 let ``reciprocals are rounded away from 0, by no more than the map says`` () =

@@ -115,6 +115,9 @@ let private cases: (string * int list * (DrawnGraph -> unit)) list =
         "MatMul of other extents", row, withTensors "MatMul" [ [ 5; 2 ] ] []
         "MatMul by a stack", row, withTensors "MatMul" [ [ 2; 6; 2 ] ] []
         "MatMul by a vector", row, withTensors "MatMul" [ [ 6 ] ] []
+        "Gemm of computed tensors that fit",
+        row,
+        fun g -> g.Append("Gemm", [ g.Current; g.Current; store g [ 1 ] ], [ int "transB" 1 ], [ 1; 1 ], 8)
         "MatMul of computed tensors", image, joined "MatMul" (on "Relu" [])
         "Conv of other channels", image, withTensors "Conv" [ [ 2; 3; 2; 2 ] ] []
         "Conv of a row", row, withTensors "Conv" [ [ 2; 2; 2; 2 ] ] []

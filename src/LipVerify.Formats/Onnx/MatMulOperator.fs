@@ -1,25 +1,13 @@
 namespace LipVerify.Formats.OnnxGraph
 
-open System
 open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
+open LipVerify.Formats.OnnxGraph.MatrixFactors
 
-/// MatMul and Gemm with one constant factor. A single row (constant on its right) or a single column (constant on its left) makes a
-/// dense layer; several of them behind a batch of 1 make a convolution with windows of one value.
-module internal MatrixOperators =
-
-    /// Below this what rounding takes from a product may underflow.
-    let private least = Math.ScaleB(1.0, -900)
-
-    let private matrix (extents: Shape) (tensor: Tensor) =
-        match extents with
-        | [ rows; columns ] when rows > 0 && columns > 0 -> Ok(Tensor.reshape [ rows; columns ] tensor)
-        | shape -> Error $"needs a matrix as its constant factor, not {Shape.text shape}"
-
-    let private transposed (context: NodeContext) (tensor: Tensor) =
-        context.Charge(int64 tensor.Length)
-        |> Result.map (fun () -> Constants.transpose [ 1; 0 ] tensor)
+/// MatMul with one constant factor. A single row (constant on its right) or a single column (constant on its left) makes a dense layer;
+/// several of them behind a batch of 1 make a convolution with windows of one value.
+module internal MatMulOperator =
 
     /// The convolution `inputs × 1 × width → outputs × 1 × width` with windows of one value, in groups that share nothing.
     let private pointwise (context: NodeContext) shape source inputs outputs width groups (weights: Tensor) =
@@ -64,14 +52,6 @@ module internal MatrixOperators =
 
             Layer.linear (Dense(Dense.create weights))
             |> Chain.append context [ outputs ] shape source)
-
-    let private fits (shape: Shape) inner (weights: Tensor) k =
-        require (inner = k) (fun () ->
-            $"multiplies a tensor of shape {Shape.text shape} with a matrix {Shape.text weights.Shape}; {inner} and {k} differ")
-
-    let private single count what shape =
-        require (count = 1) (fun () ->
-            $"multiplies the {count} {what}s of a computed tensor of shape {Shape.text shape}; only a batch of 1 is supported, as of torch.onnx.export(model, x[:1], …)")
 
     /// Whether several rows or columns belong to one input: the first extent is a batch of 1.
     let private isOneInput (shape: Shape) = shape.Length > 2 && shape.Head = 1
@@ -182,7 +162,7 @@ module internal MatrixOperators =
             let! b = Attributes.input 1 context
 
             match a, b with
-            | Computed _, Computed _ -> return! Error "multiplies two computed tensors; one factor must be constant"
+            | Computed _, Computed _ -> return! Error twoComputed
             | Computed x, _ ->
                 let! b = Attributes.reals 1 context
                 let! product = timesConstant context x b
@@ -193,132 +173,5 @@ module internal MatrixOperators =
                 return Computed product
             | Unavailable reason, _
             | _, Unavailable reason -> return! Error reason
-            | Constant _, Constant _ -> return! Error "multiplies two constants, which is not supported"
-        }
-
-    let private orient transpose (shape: Shape) =
-        match shape with
-        | [ rows; columns ] -> Ok(if transpose then columns, rows else rows, columns)
-        | shape -> Error $"takes a factor of shape {Shape.text shape}; a matrix is needed"
-
-    let private flag name (context: NodeContext) =
-        Attributes.integer name 0 context |> Result.map (fun value -> value <> 0)
-
-    /// Products of doubles, each with what rounding took from it; that is a double too unless it underflows.
-    let private products (factor: float) (values: float[]) =
-        let rounded = values |> Array.map (fun value -> factor * value)
-
-        let lost =
-            Array.map2 (fun value product -> Math.FusedMultiplyAdd(factor, value, -product)) values rounded
-
-        let isLost value product =
-            factor <> 0.0 && value <> 0.0 && not (abs product >= least)
-
-        if Array.exists2 isLost values rounded then
-            Error $"scales its constants by {factor}, below the range of double precision"
-        else
-            Ok(rounded, lost)
-
-    /// `beta · C` broadcast to the output, as a sum of two.
-    let private gemmBias (context: NodeContext) (shape: Shape) =
-        result {
-            let! beta = Attributes.real "beta" 1.0 context
-            let! c = Attributes.optionalReals 2 context
-
-            match c with
-            | None ->
-                let nothing = Array.zeroCreate (Shape.size shape)
-                return nothing, nothing
-            | Some c when Constants.broadcastShape c.Shape shape = Some shape ->
-                do! context.Charge(3L * int64 (Shape.size shape))
-                return! products beta (Constants.broadcast shape c)
-            | Some c ->
-                return! Error $"adds a tensor of shape {Shape.text c.Shape} to a product of shape {Shape.text shape}"
-        }
-
-    /// The map `alpha · W` for the constant factor `W`, which is already outputs × inputs where `upright`.
-    let private gemmMap (context: NodeContext) upright (constant: Tensor) =
-        result {
-            let! constant = matrix constant.Shape constant
-            let! alpha = Attributes.real "alpha" 1.0 context
-            let! weights = if upright then Ok constant else transposed context constant
-
-            if alpha = 1.0 then
-                return Dense(Dense.create weights)
-            else
-                do! context.Charge(2L * int64 weights.Length)
-                let! scaled, lost = products alpha (Tensor.values weights)
-
-                return
-                    if Array.forall ((=) 0.0) lost then
-                        Dense(Dense.create (Tensor.ofArray weights.Shape scaled))
-                    else
-                        Scaled(Tensor.create [ weights.Shape[0] ] alpha, Dense(Dense.create weights))
-        }
-
-    /// `alpha W x + beta C` without rounding: where `beta C` is no double, what is left of it is added behind.
-    let private gemmLayer (context: NodeContext) shape source map (bias, rest: float[]) =
-        result {
-            let outputs = LinearMap.outputs map
-            do! context.Charge(int64 outputs)
-            let source = Chain.reshape context.Layer [ LinearMap.inputs map ] source
-            let isWhole = Array.forall ((=) 0.0) rest
-
-            let product =
-                Layer.affine map (Tensor.vector bias)
-                |> Chain.append
-                    { context with
-                        OutputShared = isWhole && context.OutputShared
-                    }
-                    [ outputs ]
-                    shape
-                    source
-
-            if isWhole then
-                return product
-            else
-                return! Chain.addBias context shape product rest
-        }
-
-    let private gemmRow (context: NodeContext) transA transB (x: Computed) =
-        result {
-            let! b = Attributes.reals 1 context
-            let! rows, inner = orient transA x.Shape
-            let! depth, columns = orient transB b.Shape
-            do! single rows "row" x.Shape
-            do! fits x.Shape inner b depth
-            let! map = gemmMap context transB b
-            let! bias = gemmBias context [ 1; columns ]
-            return! gemmLayer context [ 1; columns ] x map bias
-        }
-
-    let private gemmColumn (context: NodeContext) transA transB (x: Computed) =
-        result {
-            let! a = Attributes.reals 0 context
-            let! rows, depth = orient transA a.Shape
-            let! inner, columns = orient transB x.Shape
-            do! single columns "column" x.Shape
-            do! fits x.Shape inner a depth
-            let! map = gemmMap context (not transA) a
-            let! bias = gemmBias context [ rows; 1 ]
-            return! gemmLayer context [ rows; 1 ] x map bias
-        }
-
-    /// Gemm, `alpha · op(A) · op(B) + beta · C`.
-    let gemm (context: NodeContext) : Result<Value, string> =
-        result {
-            do! Attributes.only [ "alpha"; "beta"; "transA"; "transB" ] context
-            do! Attributes.atMost 3 context
-            let! transA = flag "transA" context
-            let! transB = flag "transB" context
-            let! a = Attributes.input 0 context
-            let! b = Attributes.input 1 context
-
-            match a, b with
-            | Computed _, Computed _ -> return! Error "multiplies two computed tensors; one factor must be constant"
-            | Computed x, _ -> return! gemmRow context transA transB x |> Result.map Computed
-            | _, Computed x -> return! gemmColumn context transA transB x |> Result.map Computed
-            | Unavailable reason, _
-            | _, Unavailable reason -> return! Error reason
-            | Constant _, Constant _ -> return! Error "multiplies two constants, which is not supported"
+            | Constant _, Constant _ -> return! Error twoConstants
         }

@@ -159,15 +159,11 @@ let ``Gemm's alpha and beta lose nothing`` () =
             | _ -> failwith "an affine layer was expected")
         |> List.unzip
 
-    let difference a b =
-        Dyadic.sign (Dyadic.subtract a b)
+    let difference a b = Dyadic.sign (Dyadic.subtract a b)
 
     let factor = factors |> List.reduce Dyadic.multiply
 
-    let bias =
-        biases
-        |> List.map Dyadic.ofFloat
-        |> List.reduce Dyadic.add
+    let bias = biases |> List.map Dyadic.ofFloat |> List.reduce Dyadic.add
 
     Assert.That(difference factor (product (float alpha) w), Is.Zero)
     Assert.That(difference bias (product (float beta) c), Is.Zero)

@@ -4,6 +4,7 @@ module LipVerify.Checker.Network
 open System
 open LipVerify.Checker.Directed
 open LipVerify.Checker.Readers
+open LipVerify.Checker.Windows
 
 /// `y_i = factor_i · Σ_j a_ij x_j`. Rows are formed when they are asked for, so that only what is asked for takes memory.
 [<NoEquality; NoComparison>]
@@ -35,64 +36,8 @@ type Node =
     | Series of Node list
     | Sum of Node list
 
-/// Outputs beyond which a map is refused.
-let private outputLimit = 1 <<< 27
-
-/// Extents beyond which an axis is refused.
-let private extentLimit = 1 <<< 20
-
 /// How deep series and sums may lie in each other: as deep as the engine takes them.
 let private nestingLimit = 256
-
-/// Taps of windows beyond which an axis or a pooling layer is refused: all of them are written down.
-let private tapLimit = 1 <<< 24
-
-/// A product of numbers of the file, which an integer may not hold, refused beyond a limit.
-let private sizeWithin limit what (factors: int list) =
-    if List.exists (fun factor -> factor < 1) factors then
-        refuse $"{what} of the network has a size below 1"
-
-    if factors |> List.fold (fun product factor -> product * float factor) 1.0 > float limit then
-        refuse $"{what} of the network has a size beyond {limit}, the most that this checker takes"
-
-    List.fold (*) 1 factors
-
-let private size = sizeWithin outputLimit
-
-/// Input positions of the taps of each window along an axis; outside the input they lie in the padding.
-let private windows numbers =
-    match numbers with
-    | [ input; kernel; stride; padBefore; padAfter; dilation; ceil ] when
-        List.forall (fun n -> n >= 1 && n < extentLimit) [ input; kernel; stride; dilation ]
-        && List.forall (fun n -> n >= 0 && n < extentLimit) [ padBefore; padAfter; ceil ]
-        ->
-        let room =
-            int64 (input + padBefore + padAfter) - int64 dilation * int64 (kernel - 1) - 1L
-
-        if room < 0L then
-            refuse "a window of the network does not fit its input"
-
-        let room = int room
-        // In ceil mode a last window may hang over the end; one that would start in the trailing padding is dropped.
-        let count =
-            if ceil = 0 then
-                room / stride + 1
-            else
-                let last = (room + stride - 1) / stride
-
-                if last * stride >= input + padBefore then
-                    last
-                else
-                    last + 1
-
-        let tap window tap =
-            window * stride - padBefore + tap * dilation
-
-        sizeWithin tapLimit "an axis" [ count; kernel ] |> ignore
-        Array.init count (fun window -> Array.init kernel (tap window)), input, padBefore, padAfter
-    | _ -> refuse "an axis of the network is out of range"
-
-let private inside input position = position >= 0 && position < input
 
 let private one = point 1.0
 

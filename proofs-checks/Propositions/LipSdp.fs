@@ -122,6 +122,19 @@ let private dense (widths: int list) (weights: float[] list) =
     build [ widths.Head ] (List.concat blocks)
 
 [<Test>]
+let ``LipSDP: never above SeqLip`` () =
+    check 60 network (fun case ->
+        match SeqLip.bound context Relaxed case.Network None with
+        | Ok seqLip when seqLip.Bound.Rigor = Certified ->
+            for mode in [ PerNeuron; PerLayer ] do
+                Assert.That(
+                    (LipSdp.bound context mode case.Network None).Result.Bound.Value,
+                    Is.LessThanOrEqualTo seqLip.Bound.Value,
+                    case.Text
+                )
+        | _ -> ())
+
+[<Test>]
 let ``LipSDP: the order of neurons does not matter`` () =
     check 40 Draw (fun draw ->
         let inputs, hidden, outputs = draw.Int(1, 5), draw.Int(1, 8), draw.Int(1, 4)

@@ -118,6 +118,36 @@ let private jacobian (network: Network) (input: Tensor) =
     Array.init outputs (fun i -> Array.init n (fun j -> values[j * outputs + i]))
 
 [<Test>]
+let ``Local LipSDP: never above what cheaper methods certify`` () =
+    let mutable below = 0
+
+    check 150 network (fun case ->
+        for definition in [ Nominal; Uniform ] do
+            let least = bound definition case
+
+            let multipliers =
+                Analytic.boundWith context Crown definition case.Network case.Input case.Radius
+
+            let others =
+                [
+                    Ok multipliers.Bound
+                    FastLip.bound context Euclidean definition case.Network case.Input case.Radius
+                    SeqLip.bound context Relaxed case.Network None |> Result.map _.Bound
+                ]
+
+            for other in others do
+                match other with
+                | Ok other when other.Rigor = Certified ->
+                    Assert.That(least, Is.LessThanOrEqualTo other.Value, $"{definition}: {case.Text}")
+
+                    if least = other.Value && other.Value < multipliers.Bound.Value then
+                        below <- below + 1
+                | _ -> ())
+
+    // Cases where another method has the least bound do occur.
+    Assert.That(below, Is.GreaterThan 0)
+
+[<Test>]
 let ``Local LipSDP: in a tiny ball, the norm of the Jacobian`` () =
     for seed in 1..30 do
         let draw = Draw seed

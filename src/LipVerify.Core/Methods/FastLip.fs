@@ -6,7 +6,7 @@ module LipVerify.Core.FastLip
 let private mostEntries = 1L <<< 27
 
 /// The inputs times the widest layer.
-let private entries (network: Network) =
+let internal entries (network: Network) =
     let widest =
         Network.layers network
         |> List.map (fun placed -> Shape.size placed.Output)

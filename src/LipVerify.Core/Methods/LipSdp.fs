@@ -123,7 +123,7 @@ module LipSdp =
         | [ Error reason ] -> $"the bound is the product of norms: {reason}"
         | _ -> List.map2 describe pieces outcomes |> List.rev |> String.concat "; "
 
-    /// Bounds the global Lipschitz constant: the least of the product of norms and of what multipliers prove. A network that is too
+    /// Bounds the global Lipschitz constant: the least of the product of norms, of SeqLip and of what multipliers prove. A network that is too
     /// large is cut into pieces, whose constants are multiplied. By the end of `limit` the best multipliers so far have to do.
     let bound (context: Context) mode (network: Network) limit : LipSdpBound =
         let context = Context.within limit context
@@ -154,17 +154,25 @@ module LipSdp =
                     Rigor = product.Bound.Rigor
                 }
 
+        let proved =
+            if total.Value < product.Bound.Value then
+                total
+            else
+                product.Bound
+
+        let bound, cheaper =
+            CheaperBounds.overAllInputs context network |> CheaperBounds.least proved
+
         {
-            Result =
-                if total.Value < product.Bound.Value then
-                    { product with Bound = total }
-                else
-                    product
+            Result = { product with Bound = bound }
             Slopes =
                 outcomes
                 |> List.sumBy (fun outcome ->
                     match outcome with
                     | Ok(struct (slopes, _)) -> slopes
                     | Error _ -> 0)
-            Explanation = explain pieces outcomes
+            Explanation =
+                match cheaper with
+                | Some method -> $"the bound is that of {method}, which is less than what multipliers prove"
+                | None -> explain pieces outcomes
         }

@@ -29,16 +29,17 @@ type MultiplierWitness =
 /// Local LipSDP with slope intervals (METHODS section 7).
 module LocalLipSdp =
 
-    /// Linear functions carried backward pay off up to this many values inside the network; beyond it they take minutes.
-    let private mostForCrown = 30_000
+    /// Linear functions carried backward pay off up to this many values inside the network; beyond it they take many minutes.
+    let private mostForCrown = 200_000L
 
-    let private enclosureKind (network: Network) =
-        let values =
-            Network.layers network
-            |> List.sumBy (fun layer -> int64 (Shape.size layer.Output))
+    let private enclosureKind network =
+        if CheaperBounds.values network <= mostForCrown then
+            Crown
+        else
+            Interval
 
-        if values <= int64 mostForCrown then Crown else Interval
-
+    /// Up to this many values inside the network reaches are narrowed for each try of what fits.
+    let private mostForTries = 30_000L
 
     let private analyticAlone (analytic: NetworkBound) reason =
         {
@@ -61,7 +62,7 @@ module LocalLipSdp =
 
     /// The representation that leaves the fewest layers to Algorithm 1. In small networks narrowed reaches decide what fits; in large
     /// ones, where many tries fail, only the one that fits without them is narrowed.
-    let private represent context definition kind enclosures lines isOver read start =
+    let private represent context definition network enclosures lines isOver read start =
         let fitting tighten =
             Representation.representWhatFits
                 {
@@ -75,7 +76,7 @@ module LocalLipSdp =
 
         let narrowed = fitting (Bootstrap.tighten context isOver)
 
-        if kind = Crown then
+        if CheaperBounds.values network <= mostForTries then
             narrowed start
         else
             fitting (fun _ signal -> signal) start |> Result.bind (fst >> narrowed)
@@ -99,7 +100,7 @@ module LocalLipSdp =
             else
                 Context.attempt context (fun context ->
                     Representation.startOf network input radius
-                    |> represent context definition kind enclosure.Stages analytic.Layers isHalfOver read)
+                    |> represent context definition network enclosure.Stages analytic.Layers isHalfOver read)
                 |> Option.defaultValue (Error "the time was over before multipliers were sought")
                 |> Result.bind (fun (suffix, lfr) ->
                     if LinearFractional.isFinite lfr then
@@ -119,8 +120,20 @@ module LocalLipSdp =
         (prepare context definition network input radius id).Problem
         |> Result.map (fun (struct (_, lfr, _)) -> lfr)
 
+    /// A bound, or that of a cheaper method below it.
+    let private noneAbove cheaper (found: LocalLipSdpBound) =
+        match CheaperBounds.least found.Result.Bound cheaper with
+        | _, None -> found
+        | bound, Some method ->
+            {
+                Result = { found.Result with Bound = bound }
+                Uncertain = 0
+                Explanation =
+                    $"the bound is that of {method}, which is less than what multipliers and Algorithm 1 prove"
+            }
+
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
-    /// Algorithm 1 and the multipliers prove. By the end of `limit` the best multipliers so far have to do.
+    /// Algorithm 1, the multipliers and cheaper methods prove. By the end of `limit` the best multipliers so far have to do.
     let bound
         (context: Context)
         definition
@@ -130,6 +143,7 @@ module LocalLipSdp =
         (limit: TimeSpan option)
         : LocalLipSdpBound =
         let context = Context.within limit context
+        let cheaper = CheaperBounds.overBall context definition network input radius
         let prepared = prepare context definition network input radius id
         let alone reason = analyticAlone prepared.Analytic reason
 
@@ -156,6 +170,7 @@ module LocalLipSdp =
                     }
                 else
                     alone "multipliers prove no less"
+        |> noneAbove cheaper
 
     /// Multipliers `t = 1/s` beside the entries that they belong to.
     let private witnessOf (slopes: UncertainSlopes) (multipliers: Multipliers) =

@@ -237,6 +237,7 @@ module ExactPairs =
                 let mutable pieces = 0
 
                 for node in branching.Leaves do
+                    Context.check context
                     pieces <- pieces + 1
 
                     if search.Faces <= mostFaces then

@@ -182,7 +182,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
     /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs.</param>
     /// <param name="timeLimit">
-    /// When entries that the recursion has not reached have to do with the bounds of <see cref="FastLip"/>; null for no limit, and for
+    /// When entries that the recursion has not reached have to do with the bounds of <see cref="FastLip"/>, or with a product of norms; null for no limit, and for
     /// networks refused that would take minutes.
     /// </param>
     /// <param name="options">Definition, engine, threads and seed.</param>

@@ -60,12 +60,12 @@ public class LipschitzBoundTests
     }
 
     [Test]
-    public void RecurJac_ended_by_its_time_limit_says_so_and_is_not_above_FastLip()
+    public void RecurJac_ended_by_its_time_limit_says_so_and_is_not_below_FastLip_with_time_enough()
     {
         var ended = LipschitzBound.RecurJac(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.Zero, Sample.Options);
         var fastLip = LipschitzBound.FastLip(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, Sample.Options);
-        Assert.That(ended.Value, Is.Positive.And.LessThanOrEqualTo(fastLip.Value * (1 + 1e-9)));
-        Assert.That(ended.Explanation, Does.Contain("ended by the time limit"));
+        Assert.That(ended.Value, Is.GreaterThanOrEqualTo(fastLip.Value).And.LessThan(double.PositiveInfinity));
+        Assert.That(ended.Explanation, Does.Contain("the time was over"));
         Assert.That(fastLip.Explanation, Is.Null);
     }
 
@@ -92,7 +92,7 @@ public class LipschitzBoundTests
     [Test]
     public void Exact_says_why_a_network_is_not_branched_and_refuses_the_1_norm()
     {
-        var exact = LipschitzBound.Exact(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.Zero, Sample.Options);
+        var exact = LipschitzBound.Exact(Sample.Network, Sample.Eight, 0.01, Norm.Maximum, TimeSpan.FromMinutes(1), Sample.Options);
         Assert.That(exact.Explanation, Does.StartWith("not branched"));
         Assert.That(exact.Regions, Is.Zero);
         Assert.That(exact.Lower, Is.Positive.And.LessThan(exact.Upper.Value));
@@ -112,11 +112,11 @@ public class LipschitzBoundTests
     }
 
     [Test]
-    public void LipSDP_is_never_above_the_global_bound_and_explains_itself([Values] LipSdpMode mode)
+    public void LipSDP_without_time_is_a_coarse_product_of_norms_and_explains_itself([Values] LipSdpMode mode)
     {
         var product = LipschitzBound.Global(Sample.Network, Sample.Options);
         var bound = LipschitzBound.LipSdp(Sample.Network, mode, TimeSpan.Zero, Sample.Options);
-        Assert.That(bound.Value, Is.GreaterThan(0).And.LessThanOrEqualTo(product.Value));
+        Assert.That(bound.Value, Is.GreaterThanOrEqualTo(product.Value).And.LessThan(double.PositiveInfinity));
         Assert.That(bound.Layers, Has.Count.EqualTo(product.Layers.Count));
         Assert.That(bound.Explanation, Does.Contain("product of norms"));
         Assert.That(

@@ -150,8 +150,8 @@ module internal Reach =
         | Some ball -> limited ball image
         | None -> image
 
-    /// Tightens the entries that are `wanted` and have not been yet, by linear functions. This may take half of the time that is left, so
-    /// that some is left for what comes behind.
+    /// Tightens the entries that are `wanted` and have not been yet, by linear functions. This may take a part of the time that is left, so
+    /// that some is left for the layers behind and for the norms.
     let private refine (context: Context) (wanted: int -> bool) (reach: Reach) : Reach =
         let entries =
             [|
@@ -168,7 +168,7 @@ module internal Reach =
 
             let bounds =
                 Backward.upperBounds
-                    (Context.withPart 0.5 context)
+                    (Context.withPart 0.3 context)
                     reach.Steps
                     reach.Norm
                     reach.Radius

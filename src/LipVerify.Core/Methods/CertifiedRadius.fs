@@ -266,17 +266,12 @@ module CertifiedRadius =
         let threshold = Propositions.classThreshold output
         let shared = Context.share plan.Evaluations context
 
-        let attempt index at =
+        let trial (shared: Context) index at =
             let report (text: string) =
                 context.Report $"radius {Figure.nearestTo 6 at}: {text}"
 
             let context = Context.forComputation index { shared with Report = report }
-
-            if index = 0 then
-                Some(bound context (asRadius at))
-            else
-                Context.attempt context (fun context -> bound context (asRadius at))
-            |> Option.map (fun bound -> tryRadius output bound at)
+            tryRadius output (bound context (asRadius at)) at
 
         let rec run trials (widths: float list) =
             let at = next threshold plan.Gap trials (stalls widths)
@@ -288,14 +283,14 @@ module CertifiedRadius =
             then
                 answer context output trials
             else
-                match attempt trials.Length at with
+                match Context.attempt shared (fun shared -> trial shared trials.Length at) with
                 | None -> answer context output trials
                 | Some trial ->
                     let trials = trial :: trials
                     run trials (width trials :: widths)
 
         withClasses output (fun () ->
-            let first = attempt 0 start.Value |> Option.toList
+            let first = [ trial shared 0 start.Value ]
             run first [ width first ])
 
     /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.

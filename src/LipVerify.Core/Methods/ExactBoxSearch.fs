@@ -39,6 +39,8 @@ module internal ExactBoxSearch =
             /// The largest bound of parts that are finished.
             mutable Closed: float
             mutable Parts: int
+            /// Rows that the time did not suffice for.
+            mutable Skipped: int
         }
 
     /// What branch and bound found.
@@ -204,6 +206,7 @@ module internal ExactBoxSearch =
                 Lower = points.Ascend context isOver points.Jacobian |> max below
                 Closed = 0.0
                 Parts = 0
+                Skipped = 0
             }
 
         search.Forms.Whole
@@ -211,6 +214,7 @@ module internal ExactBoxSearch =
         |> Option.iter (fun whole ->
             for row in 0 .. (Array.last chain.Steps).Rows.Length - 1 do
                 if isOver () then
+                    search.Skipped <- search.Skipped + 1
                     close search above
                 else
                     place search row above (Array.zeroCreate inputs) false whole)
@@ -221,5 +225,5 @@ module internal ExactBoxSearch =
             Upper = upper search
             Lower = search.Lower
             Parts = search.Parts
-            Left = search.Open.Count
+            Left = search.Open.Count + search.Skipped
         }

@@ -273,6 +273,7 @@ module ExactPairs =
                 let mutable isTooNear = false
 
                 for node in branching.Leaves do
+                    Context.check context
                     pieces <- pieces + 1
 
                     isTooNear <-

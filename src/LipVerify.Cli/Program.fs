@@ -214,6 +214,8 @@ let private failureOf argv (failure: exn) =
     | :? LipVerify.Core.Spectral.NotCertifiableException as failure ->
         fail Exit.badInput $"--rigor certified is out of reach: {failure.Message}"
     | :? OutOfMemoryException -> fail Exit.badInput "there is not enough memory for this network"
+    | :? LipVerify.Core.ContradictionException as failure ->
+        fail Exit.internalError $"internal error, please report it: {failure.Message}"
     | failure -> fail Exit.internalError $"internal error, please report it: {failure}"
 
 /// Runs one command line and returns its exit code.

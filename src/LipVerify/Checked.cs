@@ -20,6 +20,7 @@ internal static class Checked
     };
 
     /// <exception cref="NotCertifiableException">In place of Core's own.</exception>
+    /// <exception cref="ContradictoryBoundsException">In place of Core's own.</exception>
     public static T Certifiable<T>(Func<T> compute)
     {
         try
@@ -29,6 +30,10 @@ internal static class Checked
         catch (Core.Spectral.NotCertifiableException cause)
         {
             throw new NotCertifiableException(cause);
+        }
+        catch (Core.ContradictionException cause)
+        {
+            throw new ContradictoryBoundsException(cause);
         }
     }
 

@@ -105,6 +105,22 @@ let private requireFinite (result: CertifiedRadius) =
         Error "the bound on the Lipschitz constant is beyond the range of double precision"
     | _ -> Ok result
 
+/// No input of another class is nearer than the certified radius.
+let private requireConsistent (report: CertifyReport) =
+    match CertifyReport.nearest report with
+    | Some example when example.Rigor = Certified ->
+        Ends.below
+            "the distance of an attack and the certified radius"
+            (Bound.certified example.Distance)
+            {
+                Value = report.Result.Radius
+                Rigor = report.Result.Rigor
+            }
+        |> ignore
+    | _ -> ()
+
+    report
+
 /// The certified radius of one input, or why there is none.
 let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
     let clock = Stopwatch.StartNew()
@@ -133,7 +149,8 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Attacks = attacks
             Engine = job.Context.Engine.Name
             Elapsed = clock.Elapsed
-        })
+        }
+        |> requireConsistent)
 
 let private document (settings: Settings) write text value =
     if settings.Json then

@@ -170,12 +170,21 @@ module CurveRow =
             ]
 
     let private rigors =
-        [ Certified; Probabilistic 0.0; Numerical; Estimate ] |> List.map Rigor.label
+        [ Certified; Probabilistic 0.0; Numerical; Estimate ]
+        |> List.map (fun rigor -> Rigor.label rigor, rigor)
+        |> Map.ofList
+
+    /// The value of a row with the kind of its promise.
+    let bound row : Bound =
+        {
+            Value = row.Value
+            Rigor = rigors[row.Rigor]
+        }
 
     /// The row that `line` wrote, without its line break.
     let tryParse (text: string) =
         match text.Split ',' with
-        | [| radius; method; value; rigor; seconds |] when List.contains rigor rigors ->
+        | [| radius; method; value; rigor; seconds |] when rigors.ContainsKey rigor ->
             match
                 Figure.tryParse radius, CurveMethod.tryFind method, Figure.tryParse value, Figure.tryParse seconds
             with

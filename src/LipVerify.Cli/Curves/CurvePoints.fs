@@ -119,6 +119,25 @@ let private progressLine (rows: IReadOnlyCollection<CurveRow>) (points: CurvePoi
 
     $"{Progress.bar rows.Count total} {rows.Count} of {total} points{rest}  radius {Figure.nearestTo 4 point.Radius}, {CurveMethod.name point.Method}"
 
+/// Holds a row against the others of its radius: upper bounds against what is attained. Lower bounds do not fall with the radius, so that
+/// the rows at smaller ones ask for no more.
+let private requireConsistent (rows: CurveRow seq) (row: CurveRow) =
+    let subject (row: CurveRow) =
+        $"{CurveMethod.name row.Point.Method} at radius {Figure.exact row.Point.Radius}"
+
+    for other in rows do
+        if other.Point.Radius = row.Point.Radius then
+            match CurveMethod.side row.Point.Method, CurveMethod.side other.Point.Method with
+            | Upper, Lower ->
+                Ends.below (subject row) (CurveRow.bound row) (CurveRow.bound other)
+                |> ignore
+            | Lower, Upper ->
+                Ends.below (subject other) (CurveRow.bound other) (CurveRow.bound row)
+                |> ignore
+            | _ -> ()
+
+    row
+
 /// Computes the points of a plan that come after `finished`, the rows that there are already, and hands each row to `emit` as
 /// it is finished. A row depends on its point and the rows before alone, so that it does not matter where a run was interrupted.
 /// Gives all rows, or why a point has no bound.
@@ -154,7 +173,11 @@ let run
             let row =
                 match point.Method, latest point.Method with
                 | GlobalBound, Some row -> Ok { row with Point = point }
-                | _, before -> rowOf plan subject point |> Result.map (carriedFrom before)
+                | _, before ->
+                    let beside = rows |> Seq.skip (max 0 (rows.Count - plan.Methods.Length))
+
+                    rowOf plan subject point
+                    |> Result.map (carriedFrom before >> requireConsistent beside)
 
             match row with
             | Ok row ->

@@ -55,21 +55,37 @@ module CompareReport =
             |> List.filter (fun row -> row.Norm = norm && (row.Definition = Nominal || row.Definition = definition))
             |> List.choose value
 
-        values report.Lower (fun row -> row.Outcome |> Result.map _.Value |> Result.toOption)
-        @ values report.Upper (fun row -> row.LowerEnd |> Option.map _.Value)
-        |> List.fold max 0.0
+        values report.Lower (_.Outcome >> Result.toOption) @ values report.Upper _.LowerEnd
+        |> List.fold (fun best next -> if next.Value > best.Value then next else best) Bound.zero
 
-    /// The report with the ratios of its upper bounds to what all its rows attained.
+    /// A bound that what is attained contradicts, which is not shown.
+    let private contradiction row bound best =
+        try
+            Ends.below row.Method bound best |> ignore
+            None
+        with :? ContradictionException as failure ->
+            Some $"internal error, please report it: {failure.Message}"
+
+    /// The report with the ratios of its upper bounds to what all its rows attained, and without bounds that this contradicts.
     let withRatios (report: CompareReport) =
         let rate row =
             let best = attained report row.Norm row.Definition
 
-            { row with
-                Ratio =
-                    match row.Outcome with
-                    | Ok bound when best > 0.0 && Double.IsFinite bound.Value -> Some(ratio bound.Value best)
-                    | _ -> None
-            }
+            match row.Outcome with
+            | Error _ -> row
+            | Ok bound ->
+                match contradiction row bound best with
+                | Some problem ->
+                    { row with
+                        Outcome = Error problem
+                        LowerEnd = None
+                        Ratio = None
+                    }
+                | None when best.Value > 0.0 && Double.IsFinite bound.Value ->
+                    { row with
+                        Ratio = Some(ratio bound.Value best.Value)
+                    }
+                | None -> { row with Ratio = None }
 
         { report with
             Upper = List.map rate report.Upper

@@ -227,7 +227,7 @@ module ExactSearch =
 
         {
             Result = result
-            Lower = lower
+            Lower = Ends.below "the method exact" result.Bound lower
             Regions = regions
             Explanation = explanation
         }

@@ -1,0 +1,37 @@
+namespace LipVerify.Core
+
+open System
+
+/// Two ends of one constant contradict each other, so that one of them is false: a fault of this program, or the rare case that
+/// probabilistic bounds allow for.
+type ContradictionException(message: string) =
+    inherit Exception(message)
+
+/// The one place where lower ends are held against upper ends before either is shown.
+module Ends =
+
+    /// What rounding may do to numbers that are numerical, with room to spare, relative to them.
+    let private rounding = 1e-9
+
+    let private isEnclosed (bound: Bound) =
+        match bound.Rigor with
+        | Certified
+        | Probabilistic _ -> true
+        | Numerical
+        | Estimate -> false
+
+    /// The lower end to show beside an upper one: never above it. Where rounding may explain that it was, it is lowered to the upper end, and stays a
+    /// lower end. Throws `ContradictionException` where nothing explains it; `subject` says what was bounded how.
+    let below (subject: string) (upper: Bound) (lower: Bound) : Bound =
+        if not (lower.Value > upper.Value) then
+            lower
+        elif
+            not (isEnclosed upper && isEnclosed lower)
+            && lower.Value <= upper.Value * (1.0 + rounding)
+        then
+            { lower with Value = upper.Value }
+        else
+            raise (
+                ContradictionException
+                    $"{subject}: the upper end {upper.Value:R} ({Rigor.label upper.Rigor}) is below {lower.Value:R} ({Rigor.label lower.Rigor}), which is attained"
+            )

@@ -110,8 +110,8 @@ let private printHelp argv =
             yield ""
             yield! examples |> List.map (fun example -> "    " + example)
             yield ""
-            yield
-                "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input, 3 an internal error, 130 ended by Ctrl-C."
+            yield "Exit codes: 0 done, 1 a check did not hold, 2 bad usage or input,"
+            yield "3 an internal error, 130 ended by Ctrl-C."
         ]
 
     lines

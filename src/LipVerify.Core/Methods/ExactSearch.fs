@@ -209,7 +209,7 @@ module ExactSearch =
         if left = 0 then
             "all are finished"
         elif upper <= lower * (1.0 + tolerance) then
-            $"{left} left, none of which goes above the lower end by more than {100.0 * tolerance:G3} %%"
+            $"{left} left, none of which goes above the lower end by more than {Figure.nearestTo 3 (100.0 * tolerance)} %%"
         elif isOver then
             $"{left} left when the time was over"
         else

@@ -90,7 +90,7 @@ let ``A killed process leaves whole rows, and the same command goes on`` () =
             Path.Combine(folder, "whole.csv"), Path.Combine(folder, "parts.csv")
 
         let command csv =
-            subject @ [ "--radii"; "0.05:2:12"; "--csv"; csv ]
+            commandLine [ "--radii"; "0.05:2:12"; "--csv"; csv ]
 
         let words = command parts |> List.map (fun word -> $"'{word}'") |> String.concat " "
 
@@ -121,7 +121,7 @@ let ``Ctrl-C says what is done, with exit code 130`` () =
         let csv = Path.Combine(folder, "curve.csv")
 
         let words =
-            subject @ [ "--radii"; "0.05:2:400"; "--csv"; csv ]
+            commandLine [ "--radii"; "0.05:2:400"; "--csv"; csv ]
             |> List.map (fun word -> $"'{word}'")
             |> String.concat " "
 

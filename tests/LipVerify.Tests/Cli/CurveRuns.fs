@@ -19,8 +19,10 @@ let private effort (arguments: string list) =
     |> List.filter (fun (method, _) -> methods |> Option.forall (Array.contains method))
     |> List.collect snd
 
-let curve arguments =
-    run (subject @ arguments @ effort arguments)
+/// The command line of a curve of little effort.
+let commandLine arguments = subject @ arguments @ effort arguments
+
+let curve arguments = run (commandLine arguments)
 
 let succeeds outcome =
     Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)

@@ -128,12 +128,8 @@ let private requireConsistent (rows: CurveRow seq) (row: CurveRow) =
     for other in rows do
         if other.Point.Radius = row.Point.Radius then
             match CurveMethod.side row.Point.Method, CurveMethod.side other.Point.Method with
-            | Upper, Lower ->
-                Ends.below (subject row) (CurveRow.bound row) (CurveRow.bound other)
-                |> ignore
-            | Lower, Upper ->
-                Ends.below (subject other) (CurveRow.bound other) (CurveRow.bound row)
-                |> ignore
+            | Upper, Lower -> Ends.below (subject row) (CurveRow.bound row) (CurveRow.bound other) |> ignore
+            | Lower, Upper -> Ends.below (subject other) (CurveRow.bound other) (CurveRow.bound row) |> ignore
             | _ -> ()
 
     row

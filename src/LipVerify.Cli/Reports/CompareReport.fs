@@ -55,7 +55,8 @@ module CompareReport =
             |> List.filter (fun row -> row.Norm = norm && (row.Definition = Nominal || row.Definition = definition))
             |> List.choose value
 
-        values report.Lower (_.Outcome >> Result.toOption) @ values report.Upper _.LowerEnd
+        values report.Lower (_.Outcome >> Result.toOption)
+        @ values report.Upper _.LowerEnd
         |> List.fold (fun best next -> if next.Value > best.Value then next else best) Bound.zero
 
     /// A bound that what is attained contradicts, which is not shown.

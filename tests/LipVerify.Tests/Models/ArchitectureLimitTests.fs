@@ -73,7 +73,7 @@ let private check (text: string) =
             |> Result.mapError LoadError.text
             |> Result.bind (Architecture.build smallOnes)
 
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64L <<< 20), text)
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(128L <<< 20), text)
         outcome
 
     inFile text (fun path ->
@@ -133,12 +133,12 @@ let ``a description that is nested a million deep is refused`` () =
     inFile ("{ \"input\": " + String('[', 1_000_000)) (fun path ->
         ArchitectureFile.load path |> shouldFail [ path; "line 1"; "nested" ])
 
-// Scalings that follow each other lie in each other.
-[<TestCase """{"type":"relu"}""">]
-[<TestCase """{"type":"batchnorm2d","name":"b","channels":1}""">]
-[<TestCase """{"type":"avgpool2d","kernel":1}""">]
-let ``as many layers as are taken fit on the stack`` (layer: string) =
-    inFile (manyLayers Network.mostLayers layer) (fun path ->
+// Scalings that follow each other lie in each other. Batch normalisation is two layers.
+[<TestCase("""{"type":"relu"}""", 1)>]
+[<TestCase("""{"type":"batchnorm2d","name":"b","channels":1}""", 2)>]
+[<TestCase("""{"type":"avgpool2d","kernel":1}""", 1)>]
+let ``as many layers as are taken fit on the stack`` (layer: string, layersEach: int) =
+    inFile (manyLayers (Network.mostLayers / layersEach) layer) (fun path ->
         match ArchitectureFile.load path |> valueOf |> Architecture.build smallOnes with
         | Error problem -> Assert.Fail problem
         | Ok network ->

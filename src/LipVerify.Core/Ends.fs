@@ -33,5 +33,5 @@ module Ends =
         else
             raise (
                 ContradictionException
-                    $"{subject}: the upper end {upper.Value:R} ({Rigor.label upper.Rigor}) is below {lower.Value:R} ({Rigor.label lower.Rigor}), which is attained"
+                    $"{subject}: the upper end {Figure.exact upper.Value} ({Rigor.label upper.Rigor}) is below {Figure.exact lower.Value} ({Rigor.label lower.Rigor}), which is attained"
             )

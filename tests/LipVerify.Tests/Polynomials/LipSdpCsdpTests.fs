@@ -106,23 +106,29 @@ let ``LipSDP agrees with CSDP in both modes`` () =
     requireCsdp ()
     let mutable below = 0
 
-    for seed in 1..25 do
+    for seed in 1..40 do
         let draw = Draw seed
         let network = dense draw (widths draw)
         let product = (Global.bound context network).Bound.Value
+
+        // The bound is never above SeqLip's.
+        let seqLip =
+            match SeqLip.bound context Relaxed network None with
+            | Ok found -> found.Bound.Value
+            | Error problem -> failwith problem
 
         match LipSdp.represent context network with
         | Error problem -> failwith problem
         | Ok(struct (lfr, layers)) ->
             for mode, ties in [ PerNeuron, Array.init lfr.Uncertain id; PerLayer, layers ] do
                 let found = (LipSdp.bound context mode network None).Result.Bound.Value
-                let reference = csdp lfr ties product
-                Assert.That(found, Is.EqualTo(reference).Within(agreement * reference), $"seed {seed}, {mode}")
+                let expected = min seqLip (csdp lfr ties product)
+                Assert.That(found, Is.EqualTo(expected).Within(agreement * expected), $"seed {seed}, {mode}")
 
-                if found < 0.99 * product then
+                if found < 0.99 * min product seqLip then
                     below <- below + 1
 
-    // Otherwise the product of norms would have been all that was compared.
+    // Otherwise products of norms would have been all that was compared.
     Assert.That(below, Is.GreaterThan 20)
 
 [<Test>]

@@ -118,21 +118,36 @@ let private covers norm (bound: float) (change: Dyadic[]) (step: Dyadic[]) =
 
     Dyadic.isAtMost (Dyadic.multiply factor (size norm step)) (size norm change)
 
-/// Directions along which slopes are steep: across the kinks of the first layer, along the axes, to corners, at random.
-let private directions (draw: Draw) norm (case: NetworkCase) =
+/// The first neurons whose weights are not all 0, with their biases, where the first layer is dense.
+let private firstNeurons (case: NetworkCase) =
+    let n = case.Input.Length
+
+    match Network.layers case.Network with
+    | { Layer = Affine(Dense dense, bias) } :: _ ->
+        Array.zip (Tensor.values dense.Weights |> Array.chunkBySize n) (Tensor.values bias)
+        |> Array.truncate 6
+        |> Array.filter (fst >> Array.exists (fun w -> w <> 0.0))
+    | _ -> [||]
+
+/// How far along a direction the kinks of these neurons lie, the nearest first.
+let private kinks (center: float[]) neurons (direction: float[]) =
+    neurons
+    |> Array.map (fun (row: float[], bias) ->
+        let height =
+            Dyadic.add (Dyadic.combination row (Array.map exact center)) (exact bias)
+
+        -(Dyadic.toFloat height) / (Array.map2 (*) row direction |> Array.sum))
+    |> Array.filter (fun distance -> distance > 0.0 && Double.IsFinite distance)
+    |> Array.sort
+    |> Array.truncate 3
+
+/// Directions along which slopes are steep: across the kinks of the first layer, to corners, along the axes, at random.
+let private directions (draw: Draw) norm (case: NetworkCase) neurons =
     let n = case.Input.Length
 
     let rows =
-        Network.layers case.Network
-        |> List.tryPick (fun placed ->
-            match placed.Layer with
-            | Affine(Dense dense, _) when LinearMap.inputs (Dense dense) = n ->
-                Some(Tensor.values dense.Weights |> Array.chunkBySize n)
-            | _ -> None)
-        |> Option.defaultValue [||]
-        |> Array.truncate 6
-        |> Array.filter (Array.exists (fun w -> w <> 0.0))
-        |> Array.collect (fun row -> [| row; Array.map (~-) row |])
+        neurons
+        |> Array.collect (fun (row: float[], _: float) -> [| row; Array.map (~-) row |])
 
     let unit (v: float[]) =
         let largest = v |> Array.fold (fun largest x -> max largest (abs x)) 0.0
@@ -167,10 +182,19 @@ let private points norm (case: NetworkCase) =
 
         Array.forall Double.IsFinite x && Dyadic.isAtMost limit (size norm step)
 
+    let neurons = firstNeurons case
+
     [|
-        for direction in directions draw norm case do
+        for direction in directions draw norm case neurons do
+            let along t =
+                Array.map2 (fun c d -> c + t * d) center direction
+
             for share in [ 1.0; 1.0 - 1e-12; draw.Power(-3.0, 0.0); draw.Power(-16.0, -3.0) ] do
-                Array.map2 (fun c d -> c + share * distance * d) center direction
+                along (share * distance)
+
+            for t in kinks center neurons direction do
+                along t
+                along (1.5 * t)
     |]
     |> Array.filter isInside
 

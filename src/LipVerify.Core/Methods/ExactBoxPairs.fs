@@ -10,9 +10,6 @@ open System
 /// which is proved by multipliers (`ExactRegion`) or shown by a point.
 module internal ExactBoxPairs =
 
-    /// Kinks that are nearer than this to `x0`, in parts of the radius, but not on it, are left to other methods.
-    let private nearest = Math.ScaleB(1.0, -300)
-
     /// Where bisection ends, relative to the value.
     let private precision = 1e-9
 
@@ -183,10 +180,6 @@ module internal ExactBoxPairs =
                 let rates = node.Rates[j] |> Array.map (fun x -> sign * search.Radius * x)
                 consider search node.Cuts cone rates (sign * shifts[j]) error
 
-    let private isKinkTooNear (node: ExactNode) =
-        node.Cuts
-        |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearest)
-
     /// The constant over the box around `center`, or why it was not found: the pieces must be few enough to visit before `isOver`.
     let nominal (context: Context) (ball: ReluBall) shape isOver : Result<ExactBracket, string> =
         let branching = ExactBranching(ball, Maximum, Exactly)
@@ -208,7 +201,7 @@ module internal ExactBoxPairs =
         for node in branching.Leaves |> Seq.takeWhile (fun _ -> not (isTooNear || isOver ())) do
             Context.check context
             pieces <- pieces + 1
-            isTooNear <- isKinkTooNear node
+            isTooNear <- branching.HasKinkTooNear node
 
             if not isTooNear then
                 piece search branching node

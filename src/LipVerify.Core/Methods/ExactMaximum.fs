@@ -27,7 +27,7 @@ module ExactMaximum =
         let context = Context.within limit context
         let isOver () = Context.isOver context
 
-        let ball = ReluChain.branched context network (Tensor.values input) radius
+        let ball = ExactChain.branched context network (Tensor.values input) radius
 
         let start =
             let part = Context.withPart (ExactSearch.partBefore ball) context

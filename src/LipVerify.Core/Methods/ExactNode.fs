@@ -66,6 +66,9 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
     /// What products of small numbers may lose below the range of doubles, far less than any weight of a chain.
     let underflow = Math.ScaleB(1.0, -900)
 
+    /// Distances of kinks from `x0`, in radii, below which numbers do not tell them apart all along the way.
+    let nearest = Math.ScaleB(1.0, -300)
+
     /// True where a pre-activation does not move, up to rounding.
     let still node i =
         ReluChain.length node.Rates[i] <= rounding * node.RateSizes[i]
@@ -286,6 +289,11 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
 
     /// A bound on relative errors.
     member _.Rounding = rounding
+
+    /// Whether a kink lies beside `x0`, but too near to it (`2⁻³⁰⁰` radii) to be told apart.
+    member _.HasKinkTooNear(leaf: ExactNode) =
+        leaf.Cuts
+        |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearest)
 
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =

@@ -20,9 +20,6 @@ module ExactPairs =
     /// How far outside of a piece a point may lie, in parts of its distance from `x0`, and still count for the upper end.
     let private tolerance = 1e-9
 
-    /// Kinks that are nearer than this to `x0`, in parts of the radius, but not on it, are left to other methods.
-    let private nearestKink = Math.ScaleB(1.0, -300)
-
     /// A piece in the coordinates `s = δ/ε`, its outputs in a unit in which they are near 1.
     [<ReferenceEquality>]
     type private Piece =
@@ -252,8 +249,8 @@ module ExactPairs =
         if radius.Value = 0.0 then
             Error "the ball is a point"
         else
-            ReluChain.ofNetwork context network
-            |> Result.bind (ReluChain.around (Tensor.values input) radius.Value)
+            ExactChain.ofNetwork context network
+            |> Result.bind (ReluUnits.around (Tensor.values input) radius.Value)
             |> Result.bind (fun ball ->
                 let branching = ExactBranching(ball, Euclidean, Exactly)
 
@@ -276,10 +273,7 @@ module ExactPairs =
                     Context.check context
                     pieces <- pieces + 1
 
-                    isTooNear <-
-                        isTooNear
-                        || node.Cuts
-                           |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearestKink)
+                    isTooNear <- isTooNear || branching.HasKinkTooNear node
 
                     if search.Faces <= mostFaces && not isTooNear then
                         visit search (pieceOf ball branching node) (whole ball.Center.Length)

@@ -70,8 +70,8 @@ module ExactPatterns =
         }
 
     let private enumerate context norm (network: Network) (center: float[]) radius =
-        ReluChain.ofNetwork context network
-        |> Result.bind (ReluChain.around center radius)
+        ExactChain.ofNetwork context network
+        |> Result.bind (ReluUnits.around center radius)
         |> Result.bind (fun ball ->
             let branching = ExactBranching(ball, norm, Rounded)
 

@@ -236,7 +236,7 @@ module ExactSearch =
     let declines (context: Context) (network: Network) (radius: Radius) =
         let centre = Array.zeroCreate (Shape.size network.InputShape)
 
-        match ReluChain.branched context network centre radius with
+        match ExactChain.branched context network centre radius with
         | Ok _ -> None
         | Error reason -> Some $"not branched: {reason}"
 
@@ -255,7 +255,7 @@ module ExactSearch =
         let context = Context.within limit context
         let isOver () = Context.isOver context
 
-        let ball = ReluChain.branched context network (Tensor.values input) radius
+        let ball = ExactChain.branched context network (Tensor.values input) radius
 
         let start =
             LocalLipSdp.bound (Context.withPart (partBefore ball) context) definition network input radius None

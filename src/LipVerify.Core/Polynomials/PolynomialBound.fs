@@ -109,9 +109,9 @@ module PolynomialBound =
             | Everywhere -> Array.zeroCreate (Shape.size network.InputShape), Double.PositiveInfinity
             | BallAround(center, radius) -> center, radius.Value
 
-        ReluChain.ofNetwork context network
+        ExactChain.ofNetwork context network
         |> Result.mapError DenseChain.because
-        |> Result.bind (ReluChain.around center radius)
+        |> Result.bind (ReluUnits.around center radius)
         |> Result.bind (fun ball ->
             DenseChain.ofUnits ball.Chain
             |> Result.bind (fun chain ->

@@ -71,15 +71,28 @@ module Dyadic =
     /// Whether `a ≤ b`.
     let isAtMost b a = sign (subtract b a) >= 0
 
-    /// The double of the same sign within `2⁻⁵²` of the value, relative to it; not so near below the range of normal doubles.
+    /// Below this in size `toFloat` tells the sign alone.
+    let smallest = Math.ScaleB(1.0, -960)
+
+    /// The double of the same sign within `2⁻⁵²` of the value, relative to it; values below `smallest` in size become `±smallest`.
     let toFloat d =
         // The excess over 62 bits is cut off, which leaves far less than the rounding of what remains.
         let excess = int (d.Mantissa.GetBitLength()) - 62
 
-        if excess <= 0 then
-            Math.ScaleB(float d.Mantissa, d.Exponent)
+        let value =
+            if excess <= 0 then
+                Math.ScaleB(float d.Mantissa, d.Exponent)
+            else
+                Math.ScaleB(float (d.Mantissa >>> excess), d.Exponent + excess)
+
+        if sign d <> 0 && abs value < smallest then
+            Math.CopySign(smallest, float (sign d))
         else
-            Math.ScaleB(float (d.Mantissa >>> excess), d.Exponent + excess)
+            value
+
+    /// Whether a double is the value.
+    let isFloat d (x: float) =
+        Double.IsFinite x && sign (subtract d (ofFloat x)) = 0
 
     /// `Σ_i weights_i·values_i`.
     let combination (weights: float[]) (values: Dyadic[]) =

@@ -20,14 +20,15 @@ module Ends =
         | Numerical
         | Estimate -> false
 
-    /// The lower end to show beside an upper one: never above it. Where rounding may explain that it was, it is lowered to the upper end, and stays a
-    /// lower end. Throws `ContradictionException` where nothing explains it; `subject` says what was bounded how.
+    /// The lower end to show beside an upper one: never above it. A lower end whose own rounding is not enclosed gives way, and so does another where
+    /// rounding may explain that it is above an upper end that is numerical; both stay lower ends. Throws `ContradictionException` where nothing
+    /// explains it; `subject` says what was bounded how.
     let below (subject: string) (upper: Bound) (lower: Bound) : Bound =
         if not (lower.Value > upper.Value) then
             lower
         elif
-            not (isEnclosed upper && isEnclosed lower)
-            && lower.Value <= upper.Value * (1.0 + rounding)
+            not (isEnclosed lower)
+            || not (isEnclosed upper) && lower.Value <= upper.Value * (1.0 + rounding)
         then
             { lower with Value = upper.Value }
         else

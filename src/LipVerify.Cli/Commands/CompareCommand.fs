@@ -58,6 +58,7 @@ let private upperTask network input radius (method: ComparedMethod) =
         | :? Spectral.NotCertifiableException as failure ->
             Error $"--rigor certified is out of reach: {failure.Message}"
         | :? OutOfMemoryException -> Error "the memory of this machine does not suffice"
+        | :? ContradictionException as failure -> Error $"internal error, please report it: {failure.Message}"
 
     {
         Method = method.Name

@@ -59,14 +59,6 @@ module CompareReport =
         @ values report.Upper _.LowerEnd
         |> List.fold (fun best next -> if next.Value > best.Value then next else best) Bound.zero
 
-    /// A bound that what is attained contradicts, which is not shown.
-    let private contradiction row bound best =
-        try
-            Ends.below row.Method bound best |> ignore
-            None
-        with :? ContradictionException as failure ->
-            Some $"internal error, please report it: {failure.Message}"
-
     /// The report with the ratios of its upper bounds to what all its rows attained, and without bounds that this contradicts.
     let withRatios (report: CompareReport) =
         let rate row =
@@ -75,18 +67,22 @@ module CompareReport =
             match row.Outcome with
             | Error _ -> row
             | Ok bound ->
-                match contradiction row bound best with
-                | Some problem ->
+                try
+                    let best = Ends.below row.Method bound best
+
                     { row with
-                        Outcome = Error problem
+                        Ratio =
+                            if best.Value > 0.0 && Double.IsFinite bound.Value then
+                                Some(ratio bound.Value best.Value)
+                            else
+                                None
+                    }
+                with :? ContradictionException as failure ->
+                    { row with
+                        Outcome = Error $"internal error, please report it: {failure.Message}"
                         LowerEnd = None
                         Ratio = None
                     }
-                | None when best.Value > 0.0 && Double.IsFinite bound.Value ->
-                    { row with
-                        Ratio = Some(ratio bound.Value best.Value)
-                    }
-                | None -> { row with Ratio = None }
 
         { report with
             Upper = List.map rate report.Upper

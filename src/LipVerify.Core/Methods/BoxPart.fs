@@ -49,6 +49,13 @@ type internal BoxForms(ball: ReluBall) =
 
         8.0 * Rounding.gamma ((widest + 8) * chain.Steps.Length)
 
+    /// A bound on the rounding of an offset, what products lose below the range of doubles included; 0 where nothing was added up.
+    let offsetError size =
+        if size = 0.0 then
+            0.0
+        else
+            rounding * size + Math.ScaleB(1.0, -900)
+
     /// Sums of sizes behind a step.
     let sizesOf (step: ReluStep) (sizes: float[]) =
         Array.map2
@@ -175,7 +182,7 @@ type internal BoxForms(ball: ReluBall) =
                         (planes[layer][i])
                         rates
                         forms.Offsets[i]
-                        (rounding * forms.OffsetSizes[i])
+                        (offsetError forms.OffsetSizes[i])
                         (rounding * forms.Sizes[i])
                     |> Some
                 else

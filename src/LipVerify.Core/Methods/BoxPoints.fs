@@ -37,20 +37,28 @@ type internal BoxPoints(ball: ReluBall) =
                     step.Bias
 
             values <- y |> Array.map (max 0.0)
-            sizes <- Array.map2 (fun y size -> if y > 0.0 then size else 0.0) y size
+            // A value that is 0 by rounding alone is known no better than the sizes behind it.
+            sizes <- Array.map2 (fun y size -> if y > -precision * size then size else 0.0) y size
             struct (y, size))
 
-    /// `Σ_k |J_jk|` over the rows of the last map, for slopes layer by layer.
+    let sizesOfSteps =
+        chain.Steps |> Array.map (fun step -> step.Rows |> Array.map (Array.map abs))
+
+    /// `Σ_k |J_jk|` over the rows of the last map, for slopes layer by layer, less what may be rounding.
     let rowSums (slopes: bool[][]) =
         (Array.last chain.Steps).Rows
         |> Array.map (fun row ->
             let mutable row = row
+            let mutable size = Array.map abs row
 
             for layer in slopes.Length - 1 .. -1 .. 0 do
-                let kept = Array.map2 (fun keep x -> if keep then x else 0.0) slopes[layer] row
-                row <- ReluChain.combination kept chain.Steps[layer].Rows
+                let kept values =
+                    Array.map2 (fun keep x -> if keep then x else 0.0) slopes[layer] values
 
-            Array.sumBy abs row)
+                row <- ReluChain.combination (kept row) chain.Steps[layer].Rows
+                size <- ReluChain.combination (kept size) sizesOfSteps[layer]
+
+            Array.sumBy abs row - precision * Array.sum size)
 
     let origin = walk center
 
@@ -77,7 +85,10 @@ type internal BoxPoints(ball: ReluBall) =
             else
                 0.0
 
-        if Double.IsFinite largest then largest / widen else 0.0
+        if Double.IsFinite largest then
+            max 0.0 (largest / widen)
+        else
+            0.0
 
     /// `‖f(x) − f(x0)‖∞ / ‖x − x0‖∞`, less what may be rounding.
     member _.Slope(s: float[]) =

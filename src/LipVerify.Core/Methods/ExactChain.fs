@@ -8,8 +8,20 @@ module internal ExactChain =
     /// The most weights of one step that are written out.
     let private most = 20_000_000L
 
-    /// The matrix of an affine stage, column by column, and its value at 0.
-    let private write (context: Context) (layers: PlacedLayer list) map =
+    let private isRounded = "its layers do not fold into one without rounding"
+
+    /// `true` where the matrix of a map is that of its numbers, not a rounded one.
+    let rec private hasExactEntries map =
+        match map with
+        | Dense _
+        | Convolution _
+        | Diagonal _ -> true
+        | AveragePooling _
+        | Rounded _
+        | Scaled _ -> false
+
+    /// The matrix of a map whose entries are its own, column by column.
+    let private matrix (context: Context) map =
         let inputs, outputs = LinearMap.inputs map, LinearMap.outputs map
         let basis = Array.zeroCreate<float>(inputs * inputs)
 
@@ -18,13 +30,63 @@ module internal ExactChain =
 
         let columns = Array.zeroCreate<float>(inputs * outputs)
         LinearMap.apply context.Engine map inputs (HostStorage basis) (HostStorage columns)
+        Array.init outputs (fun i -> Array.init inputs (fun j -> columns[j * outputs + i]))
 
-        let origin =
-            (HostStorage(Array.zeroCreate inputs) :> Storage, layers)
-            ||> List.fold (fun x layer -> Layer.apply context.Engine layer.Layer 1 x)
+    /// `a·b` where no rounding is needed.
+    let private tryMultiply (a: float) (b: float) =
+        let product = a * b
 
-        struct (Array.init outputs (fun i -> Array.init inputs (fun j -> columns[j * outputs + i])),
-                Tensor.values (Tensor.ofStorage [ outputs ] origin))
+        if Dyadic.isFloat (Dyadic.multiply (Dyadic.ofFloat a) (Dyadic.ofFloat b)) product then
+            Some product
+        else
+            None
+
+    let private allOf (values: 'a option[]) =
+        if Array.forall Option.isSome values then
+            Some(Array.choose id values)
+        else
+            None
+
+    /// The matrix of a map, if it takes no rounding.
+    let rec private tryMatrix context map : float[][] option =
+        match map with
+        | Scaled(scale, inner) ->
+            tryMatrix context inner
+            |> Option.bind (fun rows ->
+                Array.map2 (fun s row -> row |> Array.map (tryMultiply s) |> allOf) (Tensor.values scale) rows
+                |> allOf)
+        | _ when hasExactEntries map -> Some(matrix context map)
+        | _ -> None
+
+    /// The value at 0 of affine layers behind each other, of which all but the first are diagonal, if it takes no rounding.
+    let private tryOrigin (layers: PlacedLayer list) =
+        let after (value: Dyadic[] option) (layer: PlacedLayer) =
+            match layer.Layer, value with
+            | Affine(_, bias), None -> Some(Tensor.values bias |> Array.map Dyadic.ofFloat)
+            | Affine(Diagonal scale, bias), Some value ->
+                Array.map3
+                    (fun v s b -> Dyadic.add (Dyadic.multiply (Dyadic.ofFloat s) v) (Dyadic.ofFloat b))
+                    value
+                    (Tensor.values scale)
+                    (Tensor.values bias)
+                |> Some
+            | _ -> value
+
+        (None, layers)
+        ||> List.fold after
+        |> Option.bind (fun exact ->
+            let values = exact |> Array.map Dyadic.toFloat
+
+            if Array.forall2 Dyadic.isFloat exact values then
+                Some values
+            else
+                None)
+
+    /// An affine stage as it is, or that it would have to be rounded.
+    let private write context layers map =
+        match tryMatrix context map, tryOrigin layers with
+        | Some rows, Some bias -> Ok(struct (rows, bias))
+        | _ -> Error isRounded
 
     /// The steps so far, last first, and the affine map since the last ReLU where there is one.
     [<ReferenceEquality>]
@@ -71,12 +133,15 @@ module internal ExactChain =
                 ->
                 Error "a layer is too large to be written out as a matrix"
             | AffineStage(layers, map, rectified) ->
-                let struct (rows, bias) = write context layers map
-
-                ReluUnits.inUnits growing.Units rows bias
+                write context layers map
+                |> Result.bind (fun (struct (rows, bias)) -> ReluUnits.inUnits growing.Units rows bias)
                 |> Result.bind (fun step ->
                     match growing.Pending with
-                    | Some first -> ReluUnits.compose first step
+                    | Some first ->
+                        ReluUnits.compose first step
+                        |> Result.bind (function
+                            | Some step -> Ok step
+                            | None -> Error isRounded)
                     | None -> Ok step)
                 |> Result.map (fun step ->
                     if rectified then

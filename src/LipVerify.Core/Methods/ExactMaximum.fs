@@ -44,17 +44,10 @@ module ExactMaximum =
                 network
                 (RestrictedBall.whole input radius)
                 (ExactSearch.effort network ball)
+            |> ExactSearch.certifiedOf
 
         let outcome upper lower =
-            let lower =
-                if lower > attained.Value then
-                    numerical lower
-                else
-                    {
-                        Value = attained.Value
-                        Rigor = attained.Rigor
-                    }
-
+            let lower = if lower > attained.Value then numerical lower else attained
             ExactSearch.outcome { Bound = start; Layers = [] } lower upper
 
         let branch (ball: ReluBall) =

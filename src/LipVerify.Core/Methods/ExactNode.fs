@@ -73,9 +73,13 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
     let still node i =
         ReluChain.length node.Rates[i] <= rounding * node.RateSizes[i]
 
+    /// A bound on the error of an offset; 0 where nothing was added up.
+    let offsetError size =
+        if size = 0.0 then 0.0 else rounding * size + underflow
+
     /// A bound on the error of a pre-activation over the domain.
     let error node i =
-        rounding * (extent * scale * node.RateSizes[i] + node.OffsetSizes[i])
+        rounding * extent * scale * node.RateSizes[i] + offsetError node.OffsetSizes[i]
 
     /// The offsets of a step, with the sums of sizes behind them and without rounding, from those of the values before.
     let offsets (step: ReluStep) (values: float[]) (sizes: float[]) (exact: Dyadic[]) =
@@ -116,7 +120,7 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
         {
             Normal = node.Rates[i] |> Array.map (fun x -> sign * x / length)
             Offset = sign * node.Offsets[i] / (scale * length)
-            Error = rounding * node.OffsetSizes[i] / (scale * length)
+            Error = offsetError node.OffsetSizes[i] / (scale * length)
             Slack = error node i / (scale * length) + 1e-13 * extent
             Plane = (if positive then 1 else -1) * planes[node.Layer][i]
         }
@@ -290,10 +294,11 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
     /// A bound on relative errors.
     member _.Rounding = rounding
 
-    /// Whether a kink lies beside `x0`, but too near to it (`2⁻³⁰⁰` radii) to be told apart.
-    member _.HasKinkTooNear(leaf: ExactNode) =
+    /// Whether a kink lies beside `x0`, but too near to it (`2⁻³⁰⁰` radii) to be told apart, or the outputs move as little.
+    member branching.HasKinkTooNear(leaf: ExactNode) =
         leaf.Cuts
         |> Array.exists (fun cut -> cut.Offset <> 0.0 && abs cut.Offset < nearest)
+        || branching.Shift leaf |> Array.exists (fun c -> abs c = Dyadic.smallest)
 
     /// The point of the ball at `s`.
     member _.Point(s: float[]) =

@@ -76,35 +76,46 @@ module ExactSearch =
         else
             [||]
 
-    /// The norm of the Jacobian at a point that surely lies on no kink.
+    /// The norm of the Jacobian at a point that surely lies on no kink, less what may be rounding.
     let private jacobianNorm (chain: ReluChain) (point: float[]) =
-        let rec walk layer (values: float[]) (sizes: float[]) (rates: float[][]) =
+        let terms =
+            chain.Steps
+            |> Array.sumBy (fun step -> step.Rows.Length + step.Rows[0].Length + 8)
+
+        let absolute = Array.map (Array.map abs)
+
+        let rec walk layer (values: float[]) (sizes: float[]) (rates: float[][]) (rateSizes: float[][]) =
             let step = chain.Steps[layer]
             let y = Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias
 
             let sizes =
                 Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias
 
-            let rates =
+            let through (rows: float[][]) behind =
                 if layer = 0 then
-                    step.Rows
+                    rows
                 else
-                    step.Rows |> Array.map (fun row -> ReluChain.combination row rates)
+                    rows |> Array.map (fun row -> ReluChain.combination row behind)
+
+            let rates = through step.Rows rates
+            let rateSizes = through (absolute step.Rows) rateSizes
 
             if layer = chain.Steps.Length - 1 then
-                Some(ExactNorm.ofRows rates / widen)
+                let rounding =
+                    4.0
+                    * Rounding.gamma terms
+                    * (rateSizes |> Array.map ReluChain.length |> ReluChain.length)
+
+                Some(max 0.0 (ExactNorm.ofRows rates / widen - rounding))
             elif Array.forall2 (fun y size -> y = 0.0 && size = 0.0 || abs y > 1e-11 * size) y sizes then
                 let kept = y |> Array.map (fun y -> if y > 0.0 then 1.0 else 0.0)
+                let masked = Array.map2 (fun keep -> Array.map ((*) keep)) kept
 
-                walk
-                    (layer + 1)
-                    (Array.map2 (*) kept y)
-                    (Array.map2 (*) kept sizes)
-                    (Array.map2 (fun keep row -> Array.map ((*) keep) row) kept rates)
+                walk (layer + 1) (Array.map2 (*) kept y) (Array.map2 (*) kept sizes) (masked rates) (masked rateSizes)
             else
                 None
 
-        walk 0 point (Array.map abs point) [||]
+        walk 0 point (Array.map abs point) [||] [||]
 
     /// How far the search is.
     [<NoComparison; NoEquality>]
@@ -232,6 +243,13 @@ module ExactSearch =
             Explanation = explanation
         }
 
+    /// A slope that is attained for certain; what was computed without an enclosure of its rounding is no end of an interval.
+    let internal certifiedOf (attained: LowerBound) =
+        if attained.Rigor = Certified then
+            Bound.certified attained.Value
+        else
+            Bound.zero
+
     /// Why a network would not be branched, in either norm: known at once.
     let declines (context: Context) (network: Network) (radius: Radius) =
         let centre = Array.zeroCreate (Shape.size network.InputShape)
@@ -269,11 +287,7 @@ module ExactSearch =
                 (RestrictedBall.whole input radius)
                 (effort network ball)
 
-        let lower: Bound =
-            {
-                Value = attained.Value
-                Rigor = attained.Rigor
-            }
+        let lower = certifiedOf attained
 
         let goOnBranching (ball: ReluBall) =
             // A nominal bound says nothing on a part of the ball.

@@ -62,22 +62,61 @@ module internal ReluUnits =
                 }
         | _ -> tooWide ()
 
-    /// One after the other, without a ReLU between; the second takes what the first gives, in its units.
+    /// More products than this are not checked.
+    let private mostProducts = 1_000_000L
+
+    /// `Σ_i weights_i·values_i + offset`, if no rounding is needed.
+    let private trySum (weights: float[]) (values: float[]) offset =
+        let exact =
+            Dyadic.add (Dyadic.combination weights (Array.map Dyadic.ofFloat values)) (Dyadic.ofFloat offset)
+
+        let value = Dyadic.toFloat exact
+        if Dyadic.isFloat exact value then Some value else None
+
+    /// One after the other, without a ReLU between; the second takes what the first gives, in its units. None where that has to be
+    /// rounded: a constant that is exact is not one of another network.
     let compose (first: ReluStep) (second: ReluStep) =
-        let zeros = Array.zeroCreate first.Rows[0].Length
+        let inputs = first.Rows[0].Length
 
-        inUnits
-            zeros
-            (second.Rows |> Array.map (fun row -> ReluChain.combination row first.Rows))
-            (Array.map2 (fun row b -> ReluChain.dot row first.Bias + b) second.Rows second.Bias)
-        |> Result.map (fun step ->
-            { step with
-                Exponents = Array.map2 (+) step.Exponents second.Exponents
-            })
+        let column j =
+            first.Rows |> Array.map (fun row -> row[j])
 
-    /// The last step in one unit, without its bias: no constant depends on that.
+        if int64 second.Rows.Length * int64 first.Rows.Length * int64 inputs > mostProducts then
+            Ok None
+        else
+            let columns = Array.init inputs column
+
+            let rows =
+                second.Rows
+                |> Array.map (fun row -> columns |> Array.map (fun column -> trySum row column 0.0))
+
+            let bias = Array.map2 (fun row b -> trySum row first.Bias b) second.Rows second.Bias
+
+            if
+                rows |> Array.forall (Array.forall Option.isSome)
+                && Array.forall Option.isSome bias
+            then
+                inUnits (Array.zeroCreate inputs) (rows |> Array.map (Array.choose id)) (Array.choose id bias)
+                |> Result.map (fun step ->
+                    Some
+                        { step with
+                            Exponents = Array.map2 (+) step.Exponents second.Exponents
+                        })
+            else
+                Ok None
+
+    /// The last step in one unit, in which its largest weight is near 1, without its bias: no constant depends on that.
     let inOneUnit (step: ReluStep) =
-        let unit = Array.max step.Exponents
+        let sizes =
+            Array.map2
+                (fun row e ->
+                    let largest = row |> Array.fold (fun largest x -> max largest (abs x)) 0.0
+                    if largest = 0.0 then None else Some(Math.ILogB largest + e))
+                step.Rows
+                step.Exponents
+
+        let unit = sizes |> Array.choose id |> Array.fold max Int32.MinValue
+        let unit = if unit = Int32.MinValue then 0 else unit
 
         Array.map2 (fun row e -> rescaled (Array.create (Array.length row) (unit - e)) row) step.Rows step.Exponents
         |> all

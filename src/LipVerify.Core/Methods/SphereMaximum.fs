@@ -23,15 +23,26 @@ let private crossing (f: float -> float) level low high =
 
     0.5 * (low + high)
 
-/// Where a convex function on `[low, high]` is least, by thirds.
+/// Where a convex function on `[low, high]` is least, by thirds: the best point that was met, since a function that falls up to a pole has its least
+/// value next to it, and none on it.
 let private lowest (f: float -> float) low high =
     let mutable low, high = low, high
+    let mutable at, least = low, Double.PositiveInfinity
+
+    let meet x =
+        let value = f x
+
+        if value < least then
+            at <- x
+            least <- value
+
+        value
 
     for _ in 1..halvings do
         let a, b = low + (high - low) / 3.0, high - (high - low) / 3.0
-        if f a < f b then high <- b else low <- a
+        if meet a < meet b then high <- b else low <- a
 
-    0.5 * (low + high)
+    at
 
 /// The candidates in two or more dimensions.
 let private inSpace (rows: float[][]) (b: float[]) (r: float) : float[] list =

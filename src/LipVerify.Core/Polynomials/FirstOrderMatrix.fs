@@ -56,10 +56,10 @@ let unitBall norm rows =
     | Euclidean
     | Taxicab -> [ atMost 1.0 [ for row in rows -> entry 0 row row 1.0 ] ]
 
-/// `(u − ½)(row·ξ + offset) ≥ 0`.
+/// `(u − ½)(row·ξ + offset) ≥ 0`, up to the rounding of the pre-activation.
 let private signed (coordinates: (int * int) list) (u, sign: SlopeSign) =
     atMost
-        0.0
+        (0.5 * sign.Error)
         [
             entry 0 0 u -sign.Offset
             entry 0 0 0 (0.5 * sign.Offset)

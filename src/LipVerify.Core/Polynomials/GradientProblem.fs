@@ -1,7 +1,5 @@
 namespace LipVerify.Core
 
-open System
-
 /// The largest dual norm of the gradient of one output, `max tᵀ ∏ A_iᵀ diag(u_i)·c` (METHODS section 9), as the maximum of a
 /// polynomial in bits and signs. In the maximum norm the dual norm is `‖g‖₁ = max tᵀg` over `t ∈ {−1, 1}ⁿ`. In the 2-norm it is
 /// `‖g‖₂`, and the polynomial is `gᵀg`: convex in each layer's slopes, so that its maximum over `[0, 1]` is that over `{0, 1}`.
@@ -79,14 +77,11 @@ module GradientProblem =
             | Euclidean
             | Taxicab -> gradient |> Array.sumBy (fun g -> int64 g.Count * int64 g.Count)
 
-        // Products of two coefficients must stay in the range of doubles.
-        let spansTooMuch =
-            gradient
-            |> Seq.exists (Map.exists (fun _ value -> value <> 0.0 && abs value < Math.ScaleB(1.0, -500)))
+        let coefficients = gradient |> Seq.collect Map.values
 
         if work > 64L * int64 mostTerms then
             Error "the squared gradient has too many terms"
-        elif spansTooMuch then
+        elif norm <> Maximum && UnknownSlopes.productsVanish coefficients then
             Error "its weights span more than the range of doubles"
         else
             gradient

@@ -189,6 +189,8 @@ type LiftedProgram =
         Factor: float
         /// As in `GradientProblem`.
         Scale: float
+        /// Whether coefficients of the objective may have left the range of doubles and be lost.
+        Vanishes: bool
     }
 
 /// The units of each layer, first to last, with what stands behind them, and the scale of the weights.
@@ -327,4 +329,7 @@ let create norm (chain: DenseChain) output region isPaired =
             }
         Factor = factor
         Scale = scale
+        Vanishes =
+            norm <> Maximum
+            && gradient |> Seq.collect _.Terms |> Seq.map snd |> UnknownSlopes.productsVanish
     }

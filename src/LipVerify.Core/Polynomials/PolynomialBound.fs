@@ -96,11 +96,38 @@ module PolynomialBound =
     let private lifted context solvers norm chain output region isPaired =
         let lifted = LiftedGradient.create norm chain output region isPaired
 
-        if lifted.Program.Objective.IsEmpty then
+        if lifted.Vanishes then
+            Error "its weights span more than the range of doubles"
+        elif lifted.Program.Objective.IsEmpty then
             Ok 0.0
         else
             SemidefiniteProgram.maximise context solvers.Semidefinite lifted.Program
             |> Result.map (fun maximum -> GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * maximum))
+
+    /// A bound with what rounding may do to the coefficients of its polynomial: they are sums of products, which magnitudes bound, and are
+    /// squared in the 2-norm.
+    let private withRounding norm (chain: DenseChain) output region value =
+        let _, slopes = UnknownSlopes.ofChain norm chain region
+
+        let through (layer: DenseLayer, slopes: Choice<float, int>[]) (weights: float[]) =
+            let kept =
+                Array.map2 (fun slope w -> if slope = Choice1Of2 0.0 then 0.0 else w) slopes weights
+
+            Array.init (Array2D.length2 layer.Weights) (fun j ->
+                kept |> Seq.mapi (fun i w -> w * abs layer.Weights[i, j]) |> Seq.sum)
+
+        let row = UnknownSlopes.rowOf chain.Output.Weights output |> Array.map abs
+
+        let size =
+            List.foldBack through (List.zip chain.Hidden slopes) row |> Norm.dual norm
+
+        let terms = chain.Hidden |> List.sumBy (fun layer -> layer.Bias.Length + 8)
+        let error = 4.0 * Rounding.gamma terms
+
+        match norm with
+        | Maximum -> value + error * size
+        | Euclidean
+        | Taxicab -> sqrt (value * value + error * size * size) * (1.0 + error) + error * size
 
     /// The chain and the region in units in which no product of weights leaves the range of doubles.
     let private inUnits (context: Context) (network: Network) region =
@@ -134,7 +161,7 @@ module PolynomialBound =
                 | Shor, _ :: _ :: _ -> lifted context solvers norm chain output region false
                 | Hr2, _ :: _ :: _ -> lifted context solvers norm chain output region true
                 | _ -> direct context solvers method norm chain output region
-                |> Result.map ball.Upward)
+                |> Result.map (fun value -> ball.Upward(withRounding norm chain output region value)))
             |> Result.map (fun value ->
                 {
                     // Where numbers overflow there is no bound.

@@ -18,6 +18,8 @@ type SlopeSign =
         Row: float[]
         /// The pre-activation at the centre, by the same scale as the row.
         Offset: float
+        /// A bound on the rounding of the pre-activation over the ball, by that scale.
+        Error: float
     }
 
 /// What a pre-activation lies between.
@@ -123,6 +125,10 @@ module UnknownSlopes =
         else
             Math.ScaleB(1.0, min 1023 (Math.ILogB largest + 1))
 
+    /// Whether products of two of these numbers may leave the range of doubles and be lost; the numbers are at most near 1.
+    let productsVanish (values: float seq) =
+        values |> Seq.exists (fun x -> x <> 0.0 && abs x < Math.ScaleB(1.0, -500))
+
     /// A matrix with entries of at most 1, and the power of two that was taken out.
     let scaled (weights: float[,]) =
         let scale = scaleOf (Seq.cast<float> weights)
@@ -146,11 +152,19 @@ module UnknownSlopes =
 
                         let scale = Norm.dual norm row
 
+                        let size =
+                            Array.fold2
+                                (fun sum w x -> sum + abs (w * x))
+                                (abs first.Bias[i])
+                                (rowOf first.Weights i)
+                                center
+
                         if scale > 0.0 && Double.IsFinite scale && Double.IsFinite offset then
                             {
                                 Variable = variable
                                 Row = row |> Array.map (fun w -> w / scale)
                                 Offset = offset / scale
+                                Error = 4.0 * Rounding.gamma (row.Length + 8) * (size / scale + 1.0)
                             }
             ]
         | _ -> []

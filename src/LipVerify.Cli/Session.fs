@@ -70,6 +70,18 @@ module Session =
         protectInputs settings model
         |> Result.bind (fun () -> ModelSource.load model settings.Architecture |> Result.mapError File)
 
+    /// Loads a model whose class is asked for, its largest output: a softmax that is left out must keep it.
+    let loadClassifier (settings: Settings) model =
+        loadModel settings model
+        |> Result.bind (fun loaded ->
+            match loaded.Softmax with
+            | Some softmax when Softmax.isOverPart softmax ->
+                Error(
+                    Usage
+                        $"{model}: the final Softmax is over part of the outputs only, so that the largest output of the file need not be that of the logits before it, whose class would be certified; take the node out"
+                )
+            | _ -> Ok loaded)
+
     /// Loads the nominal input of a network.
     let loadInput (settings: Settings) (network: Network) =
         match settings.Input with

@@ -172,7 +172,7 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
     let target = target settings
 
     let attack context attacks clip =
-        Session.loadModel settings model
+        Session.loadClassifier settings model
         |> Result.bind (fun loaded ->
             pictureFits target loaded.Network
             |> Result.bind (fun () -> Session.loadNominal settings context loaded.Network)

@@ -82,12 +82,14 @@ let private loadInput (settings: Settings) network =
 /// Runs the command and gives the checker's exit code.
 let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<int, CommandError> =
     let certificate = arguments.GetResult CheckArguments.Certificate
+    let model = arguments.GetResult CheckArguments.Model
 
     requireChecker ()
     |> Result.bind (fun () ->
         Files.require CertificateFile.mostBytes "the most that a certificate takes" certificate
         |> Result.mapError CommandError.File)
-    |> Result.bind (fun () -> Session.loadModel settings (arguments.GetResult CheckArguments.Model))
+    |> Result.bind (fun () -> OutputFiles.check settings model [])
+    |> Result.bind (fun () -> Session.loadModel settings model)
     |> Result.bind (fun loaded ->
         let network = loaded.Network
 

@@ -205,6 +205,13 @@ let ``A string of an architecture that is no text is one line`` (content: string
         |> run
         |> holdsOneLine [ path; "not UTF-8" ])
 
+[<TestCase "gpu">]
+[<TestCase "cuda">]
+let ``Engines that are named are those that there are`` (name: string) =
+    zoo [ "--engine"; name ]
+    |> run
+    |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, not \"{name}\"" ]
+
 [<TestCase("", "empty")>]
 [<TestCase("{", "JSON")>]
 [<TestCase("[]", "must be an object")>]

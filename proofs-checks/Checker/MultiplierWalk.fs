@@ -366,7 +366,7 @@ let check (certificate: MultiplierCertificate) (lines, tensors, networkHash) inp
     let size, root = parse lines tensors
 
     match input with
-    | None -> refuse "a local certificate needs the input"
+    | None -> refuse "a local certificate needs the input: with lipverify check it is --input"
     | Some(values: float[], hash) ->
         say (certificate.Input = hash) "it is about this input"
 

@@ -342,7 +342,7 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
     let nominal =
         match input with
         | _ when isGlobal -> Array.create size (point 0.0)
-        | None -> refuse "a local certificate needs the input"
+        | None -> refuse "a local certificate needs the input: with lipverify check it is --input"
         | Some(values: float[], hash) ->
             say (certificate.Input = Some hash) "it is about this input"
 

@@ -13,22 +13,24 @@ let private full (path: string) =
 
 let private sameFile a b = a <> "" && full a = full b
 
-/// Whether a file beside `path` can be made, which is how files are replaced, and the file itself be written. Opening a pipe
-/// for writing alone would wait for a reader.
+/// Whether a file can be written, and one beside it be made, which is how files are replaced.
 let private tryWrite (path: string) =
     try
-        let isReplaceable =
-            if File.Exists path && not (Files.isDevice path) then
-                use file =
-                    new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
-
-                file.CanSeek
-            else
-                true
+        let target = Files.finalTarget path
 
         // A device is written in place.
-        if not (Files.isDevice path) then
-            let probe = $"{full path}.{Guid.NewGuid():N}.tmp"
+        if Files.isDevice path || Files.isDevice target then
+            Ok()
+        elif Files.isPipeOrSocket path then
+            Error Files.pipeOrSocket
+        else
+            if File.Exists target then
+                use _ =
+                    new FileStream(target, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite)
+
+                ()
+
+            let probe = $"{target}.{Guid.NewGuid():N}.tmp"
 
             use _ =
                 new FileStream(
@@ -40,12 +42,7 @@ let private tryWrite (path: string) =
                     FileOptions.DeleteOnClose
                 )
 
-            ()
-
-        if isReplaceable then
             Ok()
-        else
-            Error "this is a pipe; a regular file is needed, or a device as /dev/stdout"
     with
     | :? DirectoryNotFoundException -> Error "there is no such folder"
     | :? UnauthorizedAccessException -> Error "access is denied; check the permissions"

@@ -49,26 +49,21 @@ module Session =
                     }))
         |> Result.map tellNotice
 
-    /// Refuses an output that would overwrite what it is made from.
-    let private protectInputs (settings: Settings) model =
-        let isSameFile a b =
-            a <> ""
-            && b <> ""
-            && IO.File.Exists a
-            && Path.GetFullPath a = Path.GetFullPath b
-
-        let sources =
-            [ Some model; settings.Input; settings.Architecture ] |> List.choose id
-
-        match settings.Output with
-        | Some output when List.exists (isSameFile output) sources ->
-            Error(Usage $"--output {output} would overwrite what the result is made from; name another file")
-        | _ -> Ok()
-
     /// Loads the model. Its notices are for `deliver`.
     let loadModel (settings: Settings) model =
-        protectInputs settings model
-        |> Result.bind (fun () -> ModelSource.load model settings.Architecture |> Result.mapError File)
+        ModelSource.load model settings.Architecture |> Result.mapError File
+
+    /// Loads a model whose class is asked for, its largest output: a softmax that is left out must keep it.
+    let loadClassifier (settings: Settings) model =
+        loadModel settings model
+        |> Result.bind (fun loaded ->
+            match loaded.Softmax with
+            | Some softmax when Softmax.isOverPart softmax ->
+                Error(
+                    Usage
+                        $"{model}: the final Softmax is over part of the outputs only, so that the largest output of the file need not be that of the logits before it, whose class would be certified; take the node out"
+                )
+            | _ -> Ok loaded)
 
     /// Loads the nominal input of a network.
     let loadInput (settings: Settings) (network: Network) =

@@ -19,7 +19,7 @@ public static class Engines
     public static string? Notice { get; private set; }
 
     /// <summary>The names that <see cref="Create"/> knows.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["auto", "openblas", "managed", "cuda"];
+    public static IReadOnlyList<string> Names { get; } = ["auto", "openblas", "managed"];
 
     /// <summary>Makes an engine.</summary>
     /// <param name="name">
@@ -44,8 +44,6 @@ public static class Engines
                     return WidestProduct.Bits == 512 ? new CombinedEngine(library, threads) : new OpenBlasEngine(library, threads);
                 Notice ??= $"using the slower managed engine: {reason}; {Remedy}";
                 return new ManagedEngine(threads);
-            case "cuda":
-                throw new EngineUnavailableException("the engine cuda is not built yet; use auto, openblas or managed");
             default:
                 throw new EngineUnavailableException($"there is no engine '{name}'; use auto, openblas or managed");
         }

@@ -172,7 +172,7 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
     let target = target settings
 
     let attack context attacks clip =
-        Session.loadModel settings model
+        Session.loadClassifier settings model
         |> Result.bind (fun loaded ->
             pictureFits target loaded.Network
             |> Result.bind (fun () -> Session.loadNominal settings context loaded.Network)
@@ -181,6 +181,7 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
                 |> Result.bind (attackAll context settings model loaded target clip attacks input)))
 
     attacks arguments
+    |> Result.bind (fun attacks -> OutputFiles.check settings model [] |> Result.map (fun () -> attacks))
     |> Result.bind (fun attacks ->
         clip (arguments.TryGetResult AttackArguments.Clip)
         |> Result.bind (fun clip -> Session.run settings (fun context -> attack context attacks clip)))

@@ -161,6 +161,16 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
         let! output = parseClass method arguments
         let! radius = parseRadius method arguments
 
+        do!
+            certificate
+            |> Option.map (fun path ->
+                {
+                    OutputFiles.Option = "--certificate"
+                    OutputFiles.Path = path
+                })
+            |> Option.toList
+            |> OutputFiles.check settings model
+
         let work context =
             result {
                 let! loaded = Session.loadModel settings model

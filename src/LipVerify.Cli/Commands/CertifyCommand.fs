@@ -293,7 +293,7 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
     |> Result.bind (fun method -> clipOf arguments |> Result.map (fun clip -> method, clip))
     |> Result.bind (fun (method, clip) ->
         Session.run settings (fun context ->
-            Session.loadModel settings model
+            Session.loadClassifier settings model
             |> Result.bind (fun loaded ->
                 loadInputs settings loaded.Network
                 |> Result.bind (fun (source, inputs) ->

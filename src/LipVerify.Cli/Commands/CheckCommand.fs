@@ -24,6 +24,15 @@ let private runtime () =
     | path when Path.GetFileNameWithoutExtension path = "dotnet" -> path
     | _ -> "dotnet"
 
+/// The checker names itself in its lines, and this program does in its own.
+let private withoutPrefix (line: string) =
+    let prefix = "lipverify-checker: "
+
+    if line.StartsWith(prefix, StringComparison.Ordinal) then
+        line.Substring prefix.Length
+    else
+        line
+
 let private runChecker (files: string list) : Result<string * int, CommandError> =
     let start = ProcessStartInfo(runtime (), checker :: files)
     start.RedirectStandardOutput <- true
@@ -46,7 +55,7 @@ let private runChecker (files: string list) : Result<string * int, CommandError>
         match running.ExitCode with
         | 0
         | 1 -> Ok(output, running.ExitCode)
-        | _ -> Error(Usage(problem.Result.Trim()))
+        | _ -> Error(Usage(withoutPrefix (problem.Result.Trim())))
 
 let private writeFile path (bytes: byte[]) =
     Files.write path (ReadOnlyMemory bytes) |> Result.mapError CommandError.File
@@ -82,12 +91,14 @@ let private loadInput (settings: Settings) network =
 /// Runs the command and gives the checker's exit code.
 let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<int, CommandError> =
     let certificate = arguments.GetResult CheckArguments.Certificate
+    let model = arguments.GetResult CheckArguments.Model
 
     requireChecker ()
     |> Result.bind (fun () ->
         Files.require CertificateFile.mostBytes "the most that a certificate takes" certificate
         |> Result.mapError CommandError.File)
-    |> Result.bind (fun () -> Session.loadModel settings (arguments.GetResult CheckArguments.Model))
+    |> Result.bind (fun () -> OutputFiles.check settings model [])
+    |> Result.bind (fun () -> Session.loadModel settings model)
     |> Result.bind (fun loaded ->
         let network = loaded.Network
 

@@ -187,6 +187,7 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
     let name = "samples/mnist/mnist-net.onnx"
 
     result {
+        do! OutputFiles.check settings model []
         let! loaded = Session.loadModel settings model
         let network = loaded.Network
         let! input = Session.loadNominal settings context network

@@ -25,6 +25,7 @@ let run (settings: Settings) (arguments: ParseResults<EncloseArguments>) : Resul
 
     Settings.radius (arguments.GetResult EncloseArguments.Radius)
     |> Result.mapError Usage
+    |> Result.bind (fun radius -> OutputFiles.check settings model [] |> Result.map (fun () -> radius))
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
             Session.loadModel settings model

@@ -51,7 +51,8 @@ let private text (model: string) (network: Network) =
 let run (settings: Settings) (arguments: ParseResults<InfoArguments>) : Result<unit, CommandError> =
     let model = arguments.GetResult InfoArguments.Model
 
-    Session.loadModel settings model
+    OutputFiles.check settings model []
+    |> Result.bind (fun () -> Session.loadModel settings model)
     |> Result.bind (fun loaded ->
         (if settings.Json then
              json model loaded.Network

@@ -131,10 +131,40 @@ module Files =
         full.StartsWith("/dev/", StringComparison.Ordinal)
         || full.StartsWith("/proc/", StringComparison.Ordinal)
 
-    let private finalTarget (link: string) =
-        match File.ResolveLinkTarget(link, returnFinalTarget = true) with
-        | null -> Path.GetFullPath link
-        | target -> target.FullName
+    /// The full path of what is written: where links lead in the end, to a file that need not be there yet.
+    let finalTarget (path: string) =
+        if isNull (FileInfo(path).LinkTarget) then
+            Path.GetFullPath path
+        else
+            match File.ResolveLinkTarget(path, returnFinalTarget = true) with
+            | null -> Path.GetFullPath path
+            | target -> target.FullName
+
+    /// Whether the path leads to a pipe or a socket, which replacing would destroy and writing to would wait for. Opening a pipe for
+    /// both directions does not wait; a socket does not open.
+    let isPipeOrSocket (path: string) =
+        let opensAsFile () =
+            try
+                use stream =
+                    new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, 1)
+
+                stream.CanSeek
+            with
+            | :? FileNotFoundException
+            | :? DirectoryNotFoundException -> true
+            | :? IOException -> false
+
+        let target = finalTarget path
+
+        // What has a size is a regular file.
+        not (isDevice path || isDevice target)
+        && File.Exists target
+        && FileInfo(target).Length = 0L
+        && not (opensAsFile ())
+
+    /// What is said of such an output.
+    let pipeOrSocket =
+        "this is a pipe or socket; a regular file is needed, or a device as /dev/stdout"
 
     let private replace (path: string) (bytes: ReadOnlySpan<byte>) =
         let temporary = $"{path}.{Guid.NewGuid():N}.tmp"
@@ -152,19 +182,17 @@ module Files =
     /// which then takes its name. A link stays and its target is replaced.
     let write (path: string) (bytes: ReadOnlyMemory<byte>) : Result<unit, LoadError> =
         let writeAll () =
-            let target =
-                if isNull (FileInfo(path).LinkTarget) then
-                    Path.GetFullPath path
-                else
-                    finalTarget path
+            let target = finalTarget path
 
-            if isDevice path then
+            if isDevice path || isDevice target then
                 use stream = new FileStream(path, FileMode.Open, FileAccess.Write)
                 stream.Write bytes.Span
+                Ok()
+            elif isPipeOrSocket target then
+                Error(LoadError.file path pipeOrSocket)
             else
                 replace target bytes.Span
-
-            Ok()
+                Ok()
 
         if String.IsNullOrEmpty path then
             Error(LoadError.file "\"\"" "a file name is needed")

@@ -256,10 +256,18 @@ let load (path: string) : Result<Architecture, LoadError> =
         try
             use document = JsonDocument.Parse(ReadOnlyMemory bytes, options)
             parse path document.RootElement
-        with :? JsonException as failure ->
+        with
+        | :? JsonException as failure ->
             Error(
                 LoadError.at
                     path
                     $"line {failure.LineNumber.GetValueOrDefault() + 1L}"
                     $"this is not valid JSON, or is nested more than {options.MaxDepth} deep"
+            )
+        // Kinds of values are looked at before the values: what is left are strings that stand for no text.
+        | :? InvalidOperationException ->
+            Error(
+                LoadError.file
+                    path
+                    "a key or string is no text: it holds bytes that are not UTF-8, or half of a surrogate pair (\\ud800 to \\udfff)"
             ))

@@ -16,6 +16,9 @@ type Softmax =
 
 module Softmax =
 
+    /// Whether the values of several groups add up to 1 each: the largest of all of them need not be the largest of the logits.
+    let isOverPart (softmax: Softmax) = softmax.Outer > 1 || softmax.Inner > 1
+
     /// `exp xᵢ / Σ exp xⱼ` along the classes.
     let apply (softmax: Softmax) (values: float[]) : float[] =
         let place outer k inner =

@@ -39,6 +39,20 @@ let ``A certificate with a smaller value is rejected with exit code 1`` () =
         Assert.That(outcome.ExitCode, Is.EqualTo 1)
         Assert.That(outcome.Output, Does.EndWith("rejected\n").And.Contain "REJECTED  the value 56"))
 
+[<TestCase "analytic">]
+[<TestCase "local-lipsdp">]
+let ``A local certificate without its input asks for --input`` (method: string) =
+    inTemporaryFile (fun path ->
+        let written =
+            run (bound [ "--radius"; "0.01"; "--method"; method; "--certificate"; path ])
+
+        Assert.That(written.ExitCode, Is.Zero, written.Error)
+        let outcome = run [ "check"; path; "--model"; onnx ]
+        Assert.That(outcome.ExitCode, Is.EqualTo 2)
+        Assert.That(outcome.Output, Is.Empty)
+        Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+        Assert.That(outcome.Error, Does.StartWith("lipverify: a local certificate").And.Contain "--input"))
+
 [<TestCase "">]
 [<TestCase "{\"schema\": ">]
 [<TestCase "{}">]

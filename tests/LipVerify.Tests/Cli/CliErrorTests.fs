@@ -190,6 +190,28 @@ let private withFile (extension: string) (content: string) (action: string -> un
     finally
         File.Delete path
 
+/// What JSON lets pass as a string and no text is: half a surrogate pair, and a byte that is not UTF-8 (here ÿ).
+[<TestCase """{"input":[1,28,28],"layers":[{"type":"\ud800"}]}""">]
+[<TestCase """{"input":[1,28,28],"layers":[{"type":"linear","name":"\udc00","in":784,"out":9}]}""">]
+[<TestCase """{"\ud800":1,"input":[1,28,28],"layers":[{"type":"relu"}]}""">]
+[<TestCase """{"input":[1,28,28],"layers":[{"type":"relu","\ud800":1}]}""">]
+[<TestCase """{"input":[1,28,28],"layers":[{"type":"ÿ"}]}""">]
+[<TestCase """{"ÿ":1,"input":[1,28,28],"layers":[{"type":"relu"}]}""">]
+let ``A string of an architecture that is no text is one line`` (content: string) =
+    withFile ".json" "" (fun path ->
+        File.WriteAllBytes(path, Text.Encoding.Latin1.GetBytes content)
+
+        stateDict [ "--architecture"; path ]
+        |> run
+        |> holdsOneLine [ path; "not UTF-8" ])
+
+[<TestCase "gpu">]
+[<TestCase "cuda">]
+let ``Engines that are named are those that there are`` (name: string) =
+    zoo [ "--engine"; name ]
+    |> run
+    |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, not \"{name}\"" ]
+
 [<TestCase("", "empty")>]
 [<TestCase("{", "JSON")>]
 [<TestCase("[]", "must be an object")>]

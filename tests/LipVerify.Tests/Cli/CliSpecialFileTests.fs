@@ -69,6 +69,33 @@ let ``as a pipe on standard input`` () =
     Assert.That(redirected.ExitCode, Is.Zero, redirected.Error)
 
 [<Test>]
+let ``pipes and sockets as output are refused by every command and stay what they are`` () =
+    let nominal = [ "--input"; eight ]
+
+    SpecialFiles.each ".json" (fun path ->
+        if List.contains (Path.GetFileName path) [ "pipe.json"; "socket.json"; "link-to-pipe.json" ] then
+            for arguments in
+                [
+                    [ "info"; onnx; "--output" ]
+                    [ "bound"; onnx; "--radius"; "0.1"; "--output" ] @ nominal
+                    [ "bound"; onnx; "--radius"; "0.1"; "--certificate" ] @ nominal
+                    [ "enclose"; onnx; "--radius"; "0.1"; "--output" ] @ nominal
+                    [ "compare"; onnx; "--radius"; "0.1"; "--output" ] @ nominal
+                    [ "certify"; onnx; "--output" ] @ nominal
+                    [ "attack"; onnx; "--output" ] @ nominal
+                    [ "curve"; onnx; "--radii"; "0.1"; "--output" ] @ nominal
+                    [ "check"; eight; "--model"; onnx; "--output" ]
+                    [ "demo"; "--output" ]
+                ] do
+                let option =
+                    arguments
+                    |> List.findIndex (fun word -> word = "--output" || word = "--certificate")
+
+                let arguments = List.insertAt (option + 1) path arguments
+                run arguments |> fails [ path; "pipe or socket" ]
+                Assert.That(LipVerify.Formats.Files.isPipeOrSocket path, path))
+
+[<Test>]
 let ``a pipe as output is refused before the work, and devices are written to`` () =
     SpecialFiles.each ".csv" (fun path ->
         if Path.GetFileName path = "pipe.csv" then
@@ -80,6 +107,19 @@ let ``a pipe as output is refused before the work, and devices are written to`` 
         let outcome = shell $"lipverify info '{onnx}' --output {device}"
         Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
         Assert.That(outcome.Output.Contains "conv1", Is.EqualTo((device = "/dev/stdout")))
+
+    inFolder (fun folder ->
+        let link = Path.Combine(folder, "link")
+        File.CreateSymbolicLink(link, "/dev/stdout") |> ignore
+        let outcome = shell $"lipverify info '{onnx}' --output '{link}'"
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        Assert.That(outcome.Output, Does.Contain "conv1")
+
+        let target = Path.Combine(folder, "target")
+        File.CreateSymbolicLink(Path.Combine(folder, "to-come"), target) |> ignore
+        let outcome = run [ "info"; onnx; "--output"; Path.Combine(folder, "to-come") ]
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        Assert.That(File.ReadAllText target, Does.Contain "conv1"))
 
 [<Test>]
 let ``check without its program says so`` () =

@@ -50,6 +50,49 @@ let ``a Softmax that is left out is told in JSON and on standard output, by ever
             let report = run command
             Assert.That(report.Output, Does.StartWith "note: the final Softmax is left out"))
 
+/// Logits x at the input, with a softmax over each pair of them.
+let private inPairs shape axis =
+    model
+        [ 1; 4 ]
+        [
+            node "Gemm" [ "x"; "w" ] "h" []
+            node "Reshape" [ "h"; "shape" ] "g" []
+            node "Softmax" [ "g" ] "y" [ int "axis" axis ]
+        ]
+        [
+            doubles "w" [ 4; 4 ] (Array.init 16 (fun i -> if i % 5 = 0 then 1.0 else 0.0))
+            longs "shape" shape
+        ]
+
+[<TestCase(2, 2, -1)>]
+[<TestCase(2, 2, 1)>]
+let ``no class is certified or attacked behind a Softmax over part of the outputs``
+    (rows: int)
+    (columns: int)
+    (axis: int)
+    =
+    // The largest logit is 9; the largest probability is that of the logit beside -9: 1 or 8.5.
+    inFiles (inPairs [ 1; rows; columns ] axis) "9,8.5,1,-9" (fun model input ->
+        for command in
+            [
+                [ "certify"; model; "--input"; input ]
+                [ "attack"; model; "--input"; input ]
+            ] do
+            let outcome = run command
+            Assert.That(outcome.ExitCode, Is.EqualTo 2)
+            Assert.That(outcome.Output, Is.Empty)
+            Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+            Assert.That(outcome.Error, Does.Contain(model).And.Contain "over part of the outputs")
+
+        let bound = run (commands model input).Head
+        Assert.That(bound.ExitCode, Is.Zero, bound.Error))
+
+[<Test>]
+let ``a Softmax over all outputs of another shape keeps the class`` () =
+    inFiles (inPairs [ 1; 1; 4 ] -1) "9,8.5,1,-9" (fun model input ->
+        let outcome = run [ "certify"; model; "--input"; input ]
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error))
+
 [<Test>]
 let ``the output that is shown is the file's`` () =
     inFiles softmaxed "1,2,3" (fun model input ->

@@ -44,6 +44,26 @@ let ``only regular files with content are read, and no other is opened`` () =
             Assert.That(error.Problem, Does.Contain("regular file with content").Or.Contain "folder"))
 
 [<Test>]
+let ``pipes and sockets are not replaced, links to devices stay links, and empty files are written`` () =
+    SpecialFiles.each ".txt" (fun path ->
+        let name = string (Path.GetFileName path)
+        let written = Files.write path (ReadOnlyMemory "content"B)
+
+        match name with
+        | "pipe.txt"
+        | "socket.txt"
+        | "link-to-pipe.txt" ->
+            written |> shouldFail [ path; "pipe or socket" ]
+            Assert.That(FileInfo(path).Length, Is.LessThan 100L)
+            Assert.That(Files.isPipeOrSocket path, name)
+        | "folder.txt" -> written |> shouldFail [ "folder" ]
+        | "empty.txt" -> Assert.That((File.ReadAllBytes path = "content"B))
+        | _ ->
+            // What is written to a device is gone, and the device still there.
+            Assert.That(Result.isOk written, path)
+            Assert.That(FileInfo("/dev/zero").Length, Is.Zero))
+
+[<Test>]
 let ``a link to a regular file is read`` () =
     inFolder (fun folder ->
         let target, link = Path.Combine(folder, "target"), Path.Combine(folder, "link")

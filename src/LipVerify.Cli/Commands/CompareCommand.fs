@@ -76,8 +76,9 @@ let private row (context: Context) limit count lower number (task: Task) : Compa
     let clock = Stopwatch.StartNew()
     let report (text: string) = context.Report $"{place}: {text}"
 
-    let outcome =
-        task.Run (Context.within (Some limit) { context with Report = report }) lower
+    let context = Context.within (Some limit) { context with Report = report }
+    let outcome = task.Run context lower
+    let isOver = Context.isOver context
 
     {
         Method = task.Method
@@ -86,6 +87,7 @@ let private row (context: Context) limit count lower number (task: Task) : Compa
         Scope = task.Scope
         Outcome = outcome |> Result.map (fun (struct (bound, _)) -> bound)
         LowerEnd = outcome |> Result.toOption |> Option.bind (fun (struct (_, lower)) -> lower)
+        EndedByLimit = isOver
         Seconds = clock.Elapsed.TotalSeconds
         Ratio = None
     }

@@ -115,7 +115,7 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
             && not (BoundMethod.needsBall method || hasBall || settings.Json || certifies)
         then
             Error
-                $"--input has no use for --method {method.Name} without --radius or --json, which shows the output there; leave it out"
+                $"--method {method.Name} has no use for --input without --radius or --json, which shows the output there; leave it out"
         else
             match method.Uncertified with
             | Some reason when settings.Certification.Deterministic ->

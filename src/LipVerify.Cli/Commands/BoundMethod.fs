@@ -139,4 +139,4 @@ module BoundMethod =
                 | [ only ] -> $"the method {only}"
                 | several -> $"the methods {SharedOptions.enumerate several}"
 
-            Error $"{option} has no use for --method {method.Name}; it is there for {takers}"
+            Error $"--method {method.Name} has no use for {option}, which is there for {takers}"

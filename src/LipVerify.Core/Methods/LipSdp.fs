@@ -16,6 +16,8 @@ type LipSdpBound =
         Result: NetworkBound
         /// Slopes that have a part in multipliers; 0 where the product of norms gives the bound.
         Slopes: int
+        /// Whether the time was over first: more of it might have given less.
+        IsCut: bool
         /// One line on what was bounded how.
         Explanation: string
     }
@@ -97,10 +99,10 @@ module LipSdp =
         else
             piece :: pieces context inputs (List.rev before)
 
-    /// What multipliers prove of a piece, where that is less than the product of norms.
+    /// What multipliers prove of a piece, where that is less than the product of norms, and whether the time cut the search.
     let private prove context mode (product: NetworkBound) (struct (lfr: LinearFractional, layers)) =
         if Context.isOver context then
-            Error overBefore
+            struct (Error overBefore, true)
         else
             let ties =
                 match mode with
@@ -110,20 +112,23 @@ module LipSdp =
             let struct (found, isCut) =
                 MultiplierSearch.proveInTime context lfr ties None (fun _ -> false)
 
-            match found with
-            | Some(struct (_, Some proved)) when proved.Value < product.Bound.Value ->
-                Ok
-                    {
-                        Bound = proved
-                        Slopes = lfr.Uncertain
-                        IsCut = isCut
-                    }
-            | Some(struct (_, Some _)) when isCut -> Error "the time was over before multipliers proved less"
-            | Some(struct (_, Some _)) -> Error "multipliers prove no less"
-            | Some(struct (_, None))
-            | None when isCut -> Error "the time was over before multipliers proved a bound"
-            | Some(struct (_, None))
-            | None -> Error "no multipliers were found that prove a bound"
+            let outcome =
+                match found with
+                | Some(struct (_, Some proved)) when proved.Value < product.Bound.Value ->
+                    Ok
+                        {
+                            Bound = proved
+                            Slopes = lfr.Uncertain
+                            IsCut = isCut
+                        }
+                | Some(struct (_, Some _)) when isCut -> Error "the time was over before multipliers proved less"
+                | Some(struct (_, Some _)) -> Error "multipliers prove no less"
+                | Some(struct (_, None))
+                | None when isCut -> Error "the time was over before multipliers proved a bound"
+                | Some(struct (_, None))
+                | None -> Error "no multipliers were found that prove a bound"
+
+            struct (outcome, isCut)
 
     let private multipliers proved place =
         let end' =
@@ -163,14 +168,16 @@ module LipSdp =
         let toSearch = pieces |> List.filter (_.Problem >> Result.isOk) |> List.length
 
         // Each piece that has a problem may take its part of the time that is left.
-        let outcomes =
+        let searches =
             (toSearch, pieces)
             ||> List.mapFold (fun left piece ->
                 match piece.Problem with
-                | Error reason -> Error reason, left
+                | Error reason -> struct (Error reason, false), left
                 | Ok problem ->
                     prove (Context.withPart (1.0 / float left) context) mode piece.Product problem, left - 1)
             |> fst
+
+        let outcomes = searches |> List.map (fun (struct (outcome, _)) -> outcome)
 
         let total =
             (Bound.one, List.rev pieces, List.rev outcomes)
@@ -205,6 +212,9 @@ module LipSdp =
                     match outcome with
                     | Ok proved -> proved.Slopes
                     | Error _ -> 0)
+            IsCut =
+                Context.isOver context
+                || searches |> List.exists (fun (struct (_, isCut)) -> isCut)
             Explanation =
                 match cheaper with
                 | Some method ->

@@ -142,10 +142,10 @@ module Settings =
     /// Whether an option was given, rather than left to its default.
     let isGiven option settings = List.contains option settings.Given
 
-    /// Refuses the first of some options that was given, with the reason.
-    let refuse reason (options: string list) settings =
+    /// Refuses the first of some options that was given, with the reason for it.
+    let refuse (reason: string -> string) (options: string list) settings =
         match options |> List.tryFind (fun option -> isGiven option settings) with
-        | Some option -> Error $"{option} {reason}"
+        | Some option -> Error(reason option)
         | None -> Ok()
 
     /// Refuses the nominal definition where only the uniform constant is bounded, if it was asked for.
@@ -170,7 +170,7 @@ module Settings =
         | None when isInputNeeded -> Ok()
         | None -> Error $"--input is missing: without it {option} has nothing to apply to"
         | Some input when InputSource.isMade input ->
-            Error $"{option} has no use for --input {input}, which is taken as it is; leave it out"
+            Error $"--input {input} has no use for {option}: it is taken as it is; leave {option} out"
         | Some _ -> Ok()
 
     /// The options of a command line that are not those of one command.

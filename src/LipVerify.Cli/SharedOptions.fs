@@ -72,4 +72,4 @@ let check command (given: string list) : Result<unit, string> =
         let takers =
             commands |> List.filter (fun other -> List.contains option (ofCommand other))
 
-        Error $"{option} has no use for lipverify {command}; it is there for {enumerate takers}"
+        Error $"lipverify {command} has no use for {option}, which is there for {enumerate takers}"

@@ -36,7 +36,7 @@ let private find (method: BoundMethod) query place =
 /// What was bounded how, and that the time did not suffice where it did not.
 let private explain (query: BoundQuery) (found: BoundFound) =
     match found.Explanation with
-    | how when not (Context.isOver query.Context) -> how
+    | how when not (found.IsCut || Context.isOver query.Context) -> how
     | Some how -> Some $"{how}; the time limit ended it"
     | None -> Some "the time limit ended it: what was left is bounded coarsely"
 
@@ -115,7 +115,7 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
             && not (BoundMethod.needsBall method || hasBall || settings.Json || certifies)
         then
             Error
-                $"--input has no use for --method {method.Name} without --radius or --json, which shows the output there; leave it out"
+                $"--method {method.Name} has no use for --input without --radius or --json, which shows the output there; leave it out"
         else
             match method.Uncertified with
             | Some reason when settings.Certification.Deterministic ->

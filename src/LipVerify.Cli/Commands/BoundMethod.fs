@@ -23,6 +23,8 @@ type BoundFound =
         Result: NetworkBound
         /// What was bounded how, where the layers do not tell.
         Explanation: string option
+        /// Whether the method ended before the time was over because the rest would not have sufficed.
+        IsCut: bool
         /// The other end, for methods that have one.
         Lower: LowerEnd option
         /// The multipliers that prove the bound, where they were asked for.
@@ -139,4 +141,4 @@ module BoundMethod =
                 | [ only ] -> $"the method {only}"
                 | several -> $"the methods {SharedOptions.enumerate several}"
 
-            Error $"{option} has no use for --method {method.Name}; it is there for {takers}"
+            Error $"--method {method.Name} has no use for {option}, which is there for {takers}"

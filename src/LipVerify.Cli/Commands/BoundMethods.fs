@@ -9,6 +9,7 @@ let private found result =
     {
         Result = result
         Explanation = None
+        IsCut = false
         Lower = None
         Witness = None
     }
@@ -57,6 +58,7 @@ let private lipSdp name mode =
 
         Ok
             { found result.Result with
+                IsCut = result.IsCut
                 Explanation = Some result.Explanation
             })
 
@@ -81,6 +83,7 @@ let private multipliers (query: BoundQuery) input radius =
 
     Ok
         { found result.Result with
+            IsCut = result.IsCut
             Explanation = Some result.Explanation
             Witness = witness
         }

@@ -21,8 +21,8 @@ type Job =
         Network: Network
         /// What was noticed while the model was loaded.
         Notices: string list
-        /// Computed once, where it is needed at all.
-        Global: Lazy<Bound>
+        /// The constant over all inputs, and whether the time limit ended it. Computed once, where it is needed at all.
+        Global: Lazy<struct (Bound * bool)>
     }
 
 /// Options of proofs by random vectors, which bounds on margins alone do not need.
@@ -36,12 +36,13 @@ let private checkUse (settings: Settings) isAttacked method =
         let draws = if isAttacked then proofs else proofs @ [ "--seed" ]
 
         Settings.refuse
-            "has no use for --method crown, which bounds margins against the input and draws nothing"
+            (fun option ->
+                $"--method crown has no use for {option}: it bounds margins against the input and draws nothing")
             ("--definition" :: draws)
             settings
     | "local-lipsdp" ->
         Settings.refuse
-            "has no use for --method local-lipsdp, which bounds margins against the input"
+            (fun option -> $"--method local-lipsdp has no use for {option}: it bounds margins against the input")
             [ "--definition" ]
             settings
     | _ -> Ok()
@@ -67,6 +68,11 @@ let private limitOf (settings: Settings) method =
 
 /// A job for a network; nothing is computed yet.
 let job (settings: Settings) (context: Context) model method network =
+    let overAllInputs () =
+        let context = Context.within (limitOf settings method) context
+        let bound = (Global.bound context network).Bound
+        struct (bound, Context.isOver context)
+
     {
         Model = model
         Method = method
@@ -76,7 +82,7 @@ let job (settings: Settings) (context: Context) model method network =
         Context = context
         Network = network
         Notices = []
-        Global = lazy ((Global.bound (Context.within (limitOf settings method) context) network).Bound)
+        Global = lazy (overAllInputs ())
     }
 
 let private attack (job: Job) (input: Tensor) =
@@ -88,22 +94,30 @@ let private attack (job: Job) (input: Tensor) =
         Attack.all
         |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
+/// The radius, and whether the time limit ended the search for it.
 let private radiusOf (job: Job) (input: Tensor) =
     let context = Context.within (limitOf job.Settings job.Method) job.Context
 
-    match job.Method with
-    | "global" ->
-        CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) (job.Global.Force())
-    | "crown" -> MarginRadius.crown context job.Network input
-    | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
-    | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+    let search () =
+        match job.Method with
+        | "crown" -> MarginRadius.crown context job.Network input
+        | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
+        | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+
+    if job.Method = "global" then
+        let struct (bound, isOver) = job.Global.Force()
+
+        CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) bound
+        |> Result.map (fun radius -> struct (radius, isOver))
+    else
+        search () |> Result.map (fun radius -> struct (radius, Context.isOver context))
 
 /// A constant that no double bounds shows nothing.
-let private requireFinite (result: CertifiedRadius) =
+let private requireFinite (struct (result: CertifiedRadius, _) as found) =
     match result.Lipschitz with
     | Some bound when not (Double.IsFinite bound.Value) ->
         Error "the bound on the Lipschitz constant is beyond the range of double precision"
-    | _ -> Ok result
+    | _ -> Ok found
 
 /// No input of another class is nearer than the certified radius.
 let private requireConsistent (report: CertifyReport) =
@@ -137,8 +151,8 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Ok None
 
     result
-    |> Result.bind (fun result -> attacks |> Result.map (fun attacks -> result, attacks))
-    |> Result.map (fun (result, attacks) ->
+    |> Result.bind (fun found -> attacks |> Result.map (fun attacks -> found, attacks))
+    |> Result.map (fun (struct (result, isOver), attacks) ->
         {
             Model = job.Model
             Input = name
@@ -146,6 +160,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Method = job.Method
             Enclosure = enclosureOf job.Settings
             Result = result
+            EndedByLimit = isOver
             Attacks = attacks
             Engine = job.Context.Engine.Name
             Elapsed = clock.Elapsed

@@ -18,7 +18,8 @@ type private Task =
         Definition: Definition
         Norm: Norm
         Scope: string
-        Run: Context -> ComparedRow list -> Result<struct (Bound * Bound option), string>
+        /// The bound, what was attained, and whether the method ended early because the rest of the time would not have sufficed.
+        Run: Context -> ComparedRow list -> Result<struct (Bound * Bound option * bool), string>
     }
 
 /// The best slopes that gradient ascent attains in the ball. What bounds the nominal constant from below bounds the uniform one too.
@@ -39,7 +40,7 @@ let private lowerTask (network: Network) (ball: RestrictedBall) (norm, definitio
             |> List.choose (_.Outcome >> Result.toOption)
             |> List.fold (fun best next -> if next.Value > best.Value then next else best) own
 
-        Ok(struct (best, None))
+        Ok(struct (best, None, false))
 
     {
         Method = "gradient"
@@ -53,7 +54,7 @@ let private upperTask network input radius (method: ComparedMethod) =
     let run context _ =
         try
             method.Run context network input radius
-            |> Result.map (fun found -> struct (found.Result.Bound, found.Lower |> Option.map _.Bound))
+            |> Result.map (fun found -> struct (found.Result.Bound, found.Lower |> Option.map _.Bound, found.IsCut))
         with
         | :? Spectral.NotCertifiableException as failure ->
             Error $"--rigor certified is out of reach: {failure.Message}"
@@ -77,16 +78,22 @@ let private row (context: Context) limit count lower number (task: Task) : Compa
     let clock = Stopwatch.StartNew()
     let report (text: string) = context.Report $"{place}: {text}"
 
-    let outcome =
-        task.Run (Context.within (Some limit) { context with Report = report }) lower
+    let context = Context.within (Some limit) { context with Report = report }
+    let outcome = task.Run context lower
+
+    let isCut =
+        match outcome with
+        | Ok(struct (_, _, isCut)) -> isCut || Context.isOver context
+        | Error _ -> Context.isOver context
 
     {
         Method = task.Method
         Definition = task.Definition
         Norm = task.Norm
         Scope = task.Scope
-        Outcome = outcome |> Result.map (fun (struct (bound, _)) -> bound)
-        LowerEnd = outcome |> Result.toOption |> Option.bind (fun (struct (_, lower)) -> lower)
+        Outcome = outcome |> Result.map (fun (struct (bound, _, _)) -> bound)
+        LowerEnd = outcome |> Result.toOption |> Option.bind (fun (struct (_, lower, _)) -> lower)
+        EndedByLimit = isCut
         Seconds = clock.Elapsed.TotalSeconds
         Ratio = None
     }

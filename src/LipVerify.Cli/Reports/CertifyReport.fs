@@ -14,6 +14,8 @@ type CertifyReport =
         /// What the slopes of the method analytic come from.
         Enclosure: EnclosureKind
         Result: CertifiedRadius
+        /// Whether the time limit ended the search: more time may certify more.
+        EndedByLimit: bool
         /// The attacks that were asked for; none where none were.
         Attacks: AttackOutcome list option
         Engine: string
@@ -70,6 +72,7 @@ module CertifyReport =
         |> JsonText.optionalNumber writer "lipschitz"
 
         writer.WriteNumber("evaluations", result.Evaluations)
+        writer.WriteBoolean("endedByTimeLimit", report.EndedByLimit)
         writer.WriteString("engine", report.Engine)
         JsonText.number writer "elapsedSeconds" report.Elapsed.TotalSeconds
 
@@ -87,13 +90,20 @@ module CertifyReport =
         | Numerical -> "numerical: so in exact arithmetic; rounding is not enclosed"
         | Estimate -> "estimate: no guarantee"
 
-    let private upperEnd (result: CertifiedRadius) =
+    let private upperEnd report =
+        let result = report.Result
+
         match result.NotShownAt with
+        | Some radius when report.EndedByLimit ->
+            $"    not shown at radius {Figure.upwardTo 10 radius} when the time limit ended the search"
         | Some radius -> $"    not shown at radius {Figure.upwardTo 10 radius}"
         | None when result.Evaluations = 0 -> "    the time was over before a larger radius was tried"
+        | None when report.EndedByLimit -> "    the time limit ended the search for a larger radius"
         | None -> "    every radius that was tried keeps the class"
 
-    let private findings (result: CertifiedRadius) =
+    let private findings report =
+        let result = report.Result
+
         match result.Label with
         | None ->
             [
@@ -103,7 +113,7 @@ module CertifyReport =
         | Some label ->
             [
                 $"    class {label} within radius {Figure.downwardTo 10 result.Radius}"
-                upperEnd result
+                upperEnd report
                 $"    {promise result.Rigor}"
             ]
 
@@ -140,7 +150,7 @@ module CertifyReport =
 
         [
             $"Certified radius of {report.Model} at {report.Input} (2-norm, method {BoundReport.methodName report.Method report.Enclosure}, {statement report.Method})"
-            yield! findings result
+            yield! findings report
             yield! broken report
             ""
             $"gap of the two largest outputs ≥ {Figure.downward result.TopTwoGap}{constant result}"

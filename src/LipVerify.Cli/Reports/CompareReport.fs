@@ -16,6 +16,8 @@ type ComparedRow =
         Outcome: Result<Bound, string>
         /// What a method that bounds from both sides attained.
         LowerEnd: Bound option
+        /// Whether the time limit ended the row: what was left of it is bounded coarsely.
+        EndedByLimit: bool
         Seconds: float
         /// The bound over the best that any row attained of the same norm and definition, where that is positive.
         Ratio: float option
@@ -88,6 +90,13 @@ module CompareReport =
             Upper = List.map rate report.Upper
         }
 
+    /// What a row with a bound says beside it.
+    let private remark row =
+        if row.EndedByLimit then
+            Some "the time limit ended it"
+        else
+            None
+
     let private writeRow (writer: Utf8JsonWriter) row =
         JsonText.object writer (fun () ->
             writer.WriteString("method", row.Method)
@@ -100,7 +109,10 @@ module CompareReport =
                 JsonText.number writer "value" bound.Value
                 writer.WriteString("rigor", Rigor.label bound.Rigor)
                 JsonText.number writer "failureProbability" (Rigor.failureProbability bound.Rigor)
-                writer.WriteNull "reason"
+
+                match remark row with
+                | Some remark -> writer.WriteString("reason", remark)
+                | None -> writer.WriteNull "reason"
             | Error reason ->
                 writer.WriteNull "value"
                 writer.WriteNull "rigor"
@@ -131,7 +143,7 @@ module CompareReport =
     let private csvRow bound row =
         let value, rigor, reason =
             match row.Outcome with
-            | Ok bound -> Figure.exact bound.Value, Rigor.label bound.Rigor, ""
+            | Ok bound -> Figure.exact bound.Value, Rigor.label bound.Rigor, remark row |> Option.defaultValue ""
             | Error reason -> "", "", reason
 
         CsvText.line
@@ -172,7 +184,9 @@ module CompareReport =
     let private tableRow side row =
         let value, rigor =
             match row.Outcome with
-            | Ok bound -> $"{Side.sign side} {Side.figure 6 side bound.Value}", Rigor.label bound.Rigor
+            | Ok bound ->
+                let limit = if row.EndedByLimit then " (time limit)" else ""
+                $"{Side.sign side} {Side.figure 6 side bound.Value}", Rigor.label bound.Rigor + limit
             | Error reason -> "–", reason
 
         [

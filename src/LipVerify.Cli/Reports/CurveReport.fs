@@ -117,7 +117,7 @@ module CurveReport =
             (TextTable.Figures "radius" :: List.map column report.Plan.Methods)
             (List.chunkBySize report.Plan.Methods.Length report.Rows
              |> List.map (fun rows ->
-                 Figure.nearestTo 4 rows.Head.Point.Radius
+                 Figure.exact rows.Head.Point.Radius
                  :: (rows
                      |> List.map (fun row -> Side.figure 6 (CurveMethod.side row.Point.Method) row.Value))))
 

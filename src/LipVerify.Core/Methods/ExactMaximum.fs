@@ -72,7 +72,7 @@ module ExactMaximum =
                 | Nominal -> 0.0
 
             let left =
-                ExactSearch.ending found.Left found.Lower found.Upper tolerance (isOver ())
+                ExactSearch.ending definition found.Left found.Lower found.Upper tolerance (isOver ())
 
             outcome
                 (ball.Upward found.Upper)

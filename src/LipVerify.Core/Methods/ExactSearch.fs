@@ -215,12 +215,19 @@ module ExactSearch =
         run search
         search
 
-    /// Why a search ended, with this many parts left, whose ends are `lower` and `upper`.
-    let internal ending left (lower: float) upper tolerance isOver =
+    /// Why a search ended, with this many parts left, whose ends of the uniform constant are `lower` and `upper`.
+    let internal ending definition left (lower: float) upper tolerance isOver =
         if left = 0 then
-            "all are finished"
+            match definition with
+            | Uniform -> "all are finished"
+            | Nominal -> "all are finished for the uniform constant, whose bound holds for the nominal one too"
         elif upper <= lower * (1.0 + tolerance) then
-            $"{left} left, none of which goes above the lower end by more than {Figure.nearestTo 3 (100.0 * tolerance)} %%"
+            let percent = Figure.nearestTo 3 (100.0 * tolerance)
+
+            match definition with
+            | Uniform -> $"{left} left, none of which goes above the lower end by more than {percent} %%"
+            | Nominal ->
+                $"{left} left, none of which goes above a lower end of the uniform constant, whose bound holds for the nominal one too, by more than {percent} %%"
         elif isOver then
             $"{left} left when the time was over"
         else
@@ -308,7 +315,7 @@ module ExactSearch =
                     lower
 
             let left =
-                ending search.Open.Count search.Lower (upper search) tolerance (isOver ())
+                ending definition search.Open.Count search.Lower (upper search) tolerance (isOver ())
 
             outcome
                 start.Result

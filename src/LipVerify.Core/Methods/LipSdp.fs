@@ -16,6 +16,8 @@ type LipSdpBound =
         Result: NetworkBound
         /// Slopes that have a part in multipliers; 0 where the product of norms gives the bound.
         Slopes: int
+        /// Whether the time was over first: more of it might have given less.
+        IsCut: bool
         /// One line on what was bounded how.
         Explanation: string
     }
@@ -45,6 +47,16 @@ module LipSdp =
             Product: NetworkBound
             /// Its representation with the layer of each slope; or why there is none.
             Problem: Result<struct (LinearFractional * int[]), string>
+        }
+
+    /// What multipliers prove of a piece.
+    [<ReferenceEquality>]
+    type private Proved =
+        {
+            Bound: Bound
+            Slopes: int
+            /// Whether the time for the piece was over before the search was.
+            IsCut: bool
         }
 
     let private overBefore = "the time was over before multipliers were sought"
@@ -87,24 +99,45 @@ module LipSdp =
         else
             piece :: pieces context inputs (List.rev before)
 
-    /// What multipliers prove of a piece, with the number of slopes, where that is less than the product of norms.
-    let private prove context mode piece =
-        match piece.Problem with
-        | Error reason -> Error reason
-        | Ok _ when Context.isOver context -> Error overBefore
-        | Ok(struct (lfr, layers)) ->
+    /// What multipliers prove of a piece, where that is less than the product of norms, and whether the time cut the search.
+    let private prove context mode (product: NetworkBound) (struct (lfr: LinearFractional, layers)) =
+        if Context.isOver context then
+            struct (Error overBefore, true)
+        else
             let ties =
                 match mode with
                 | PerNeuron -> None
                 | PerLayer -> Some layers
 
-            match MultiplierSearch.prove context lfr ties None (fun _ -> false) with
-            | Some(struct (_, Some proved)) when proved.Value < piece.Product.Bound.Value ->
-                Ok(struct (lfr.Uncertain, proved))
-            | Some(struct (_, Some _)) -> Error "multipliers prove no less"
-            | None when Context.isOver context -> Error "the time was over before multipliers proved a bound"
-            | Some(struct (_, None))
-            | None -> Error "no multipliers were found that prove a bound"
+            let struct (found, isCut) =
+                MultiplierSearch.proveInTime context lfr ties None (fun _ -> false)
+
+            let outcome =
+                match found with
+                | Some(struct (_, Some proved)) when proved.Value < product.Bound.Value ->
+                    Ok
+                        {
+                            Bound = proved
+                            Slopes = lfr.Uncertain
+                            IsCut = isCut
+                        }
+                | Some(struct (_, Some _)) when isCut -> Error "the time was over before multipliers proved less"
+                | Some(struct (_, Some _)) -> Error "multipliers prove no less"
+                | Some(struct (_, None))
+                | None when isCut -> Error "the time was over before multipliers proved a bound"
+                | Some(struct (_, None))
+                | None -> Error "no multipliers were found that prove a bound"
+
+            struct (outcome, isCut)
+
+    let private multipliers proved place =
+        let end' =
+            if proved.IsCut then
+                ", as far as they were found in time"
+            else
+                ""
+
+        $"multipliers for {proved.Slopes} slopes bound {place}{end'}"
 
     let private describe (piece: Piece) outcome =
         let place =
@@ -114,12 +147,12 @@ module LipSdp =
             | lines -> $"layers {lines.Head.Index} to {(List.last lines).Index}"
 
         match outcome with
-        | Ok(struct (slopes, _)) -> $"multipliers for {slopes} slopes bound {place}"
+        | Ok proved -> multipliers proved place
         | Error reason -> $"the product of norms bounds {place} ({reason})"
 
-    let private explain pieces (outcomes: Result<struct (int * Bound), string> list) =
+    let private explain pieces (outcomes: Result<Proved, string> list) =
         match outcomes with
-        | [ Ok(struct (slopes, _)) ] -> $"multipliers for {slopes} slopes bound the whole network"
+        | [ Ok proved ] -> multipliers proved "the whole network"
         | [ Error reason ] -> $"the bound is the product of norms: {reason}"
         | _ -> List.map2 describe pieces outcomes |> List.rev |> String.concat "; "
 
@@ -131,17 +164,26 @@ module LipSdp =
         let product = Global.compose parts
         let pieces = pieces context (Shape.size network.InputShape) parts
 
-        // Each piece may take its part of the time that is left.
-        let outcomes =
-            pieces
-            |> List.mapi (fun index piece ->
-                prove (Context.withPart (1.0 / float (pieces.Length - index)) context) mode piece)
+        let cheaper = CheaperBounds.overAllInputs context network
+        let toSearch = pieces |> List.filter (_.Problem >> Result.isOk) |> List.length
+
+        // Each piece that has a problem may take its part of the time that is left.
+        let searches =
+            (toSearch, pieces)
+            ||> List.mapFold (fun left piece ->
+                match piece.Problem with
+                | Error reason -> struct (Error reason, false), left
+                | Ok problem ->
+                    prove (Context.withPart (1.0 / float left) context) mode piece.Product problem, left - 1)
+            |> fst
+
+        let outcomes = searches |> List.map (fun (struct (outcome, _)) -> outcome)
 
         let total =
             (Bound.one, List.rev pieces, List.rev outcomes)
             |||> List.fold2 (fun total piece outcome ->
                 match outcome with
-                | Ok(struct (_, proved)) -> proved
+                | Ok proved -> proved.Bound
                 | Error _ -> piece.Product.Bound
                 |> Propositions.composition total)
 
@@ -160,8 +202,7 @@ module LipSdp =
             else
                 product.Bound
 
-        let bound, cheaper =
-            CheaperBounds.overAllInputs context network |> CheaperBounds.least proved
+        let bound, cheaper = CheaperBounds.least proved cheaper
 
         {
             Result = { product with Bound = bound }
@@ -169,10 +210,14 @@ module LipSdp =
                 outcomes
                 |> List.sumBy (fun outcome ->
                     match outcome with
-                    | Ok(struct (slopes, _)) -> slopes
+                    | Ok proved -> proved.Slopes
                     | Error _ -> 0)
+            IsCut =
+                Context.isOver context
+                || searches |> List.exists (fun (struct (_, isCut)) -> isCut)
             Explanation =
                 match cheaper with
-                | Some method -> $"the bound is that of {method}, which is less than what multipliers prove"
+                | Some method ->
+                    $"the bound is that of {method}, less than what was proved without it: {explain pieces outcomes}"
                 | None -> explain pieces outcomes
         }

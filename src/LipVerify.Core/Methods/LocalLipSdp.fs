@@ -10,6 +10,8 @@ type LocalLipSdpBound =
         Result: NetworkBound
         /// Slopes that are not known, and so have a multiplier; 0 where Algorithm 1 gives the bound.
         Uncertain: int
+        /// Whether the time was over first: more of it might have given less.
+        IsCut: bool
         /// One line on what was bounded how.
         Explanation: string
     }
@@ -41,10 +43,11 @@ module LocalLipSdp =
     /// Up to this many values inside the network reaches are narrowed for each try of what fits.
     let private mostForTries = 30_000L
 
-    let private analyticAlone (analytic: NetworkBound) reason =
+    let private analyticAlone (analytic: NetworkBound) isCut reason =
         {
             Result = analytic
             Uncertain = 0
+            IsCut = isCut
             Explanation = $"the bound is that of Algorithm 1: {reason}"
         }
 
@@ -128,8 +131,9 @@ module LocalLipSdp =
             {
                 Result = { found.Result with Bound = bound }
                 Uncertain = 0
+                IsCut = found.IsCut
                 Explanation =
-                    $"the bound is that of {method}, which is less than what multipliers and Algorithm 1 prove"
+                    $"the bound is that of {method}, less than what was proved without it: {found.Explanation}"
             }
 
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
@@ -145,14 +149,22 @@ module LocalLipSdp =
         let context = Context.within limit context
         let cheaper = CheaperBounds.overBall context definition network input radius
         let prepared = prepare context definition network input radius id
-        let alone reason = analyticAlone prepared.Analytic reason
+
+        let alone reason =
+            analyticAlone prepared.Analytic (Context.isOver context) reason
 
         match prepared.Problem with
         | Error reason -> alone reason
         | Ok _ when Context.isOver context -> alone "the time was over before multipliers were sought"
         | Ok(before, lfr, place) ->
-            match MultiplierSearch.prove context lfr None None (fun _ -> false) with
-            | None when Context.isOver context -> alone "the time was over before multipliers proved a bound"
+            let struct (found, isCut) =
+                MultiplierSearch.proveInTime context lfr None None (fun _ -> false)
+
+            let alone = analyticAlone prepared.Analytic isCut
+
+            match found with
+            | None
+            | Some(struct (_, None)) when isCut -> alone "the time was over before multipliers proved a bound"
             | None
             | Some(struct (_, None)) -> alone "no multipliers were found that prove a bound"
             | Some(struct (_, Some proved)) ->
@@ -166,8 +178,11 @@ module LocalLipSdp =
                     {
                         Result = { prepared.Analytic with Bound = total }
                         Uncertain = lfr.Uncertain
+                        IsCut = isCut
                         Explanation = $"multipliers for {lfr.Uncertain} slopes that are not known bound {place}"
                     }
+                elif isCut then
+                    alone "the time was over before multipliers proved less"
                 else
                     alone "multipliers prove no less"
         |> noneAbove cheaper
@@ -202,7 +217,7 @@ module LocalLipSdp =
         let analytic = Analytic.bound context definition network input radius
 
         let alone reason : struct (LocalLipSdpBound * MultiplierWitness option) =
-            struct (analyticAlone analytic reason, None)
+            struct (analyticAlone analytic (Context.isOver context) reason, None)
 
         if radius.Value = 0.0 then
             alone "the ball is a point"
@@ -224,21 +239,26 @@ module LocalLipSdp =
                     represented
                     |> Option.filter (fun (struct (_, lfr)) -> LinearFractional.isFinite lfr)
                     |> Option.bind (fun (struct (slopes, lfr)) ->
-                        MultiplierSearch.prove context lfr None None (fun _ -> false)
-                        |> Option.map (fun (struct (multipliers, proved)) -> struct (slopes, lfr, multipliers, proved)))
+                        let struct (found, isCut) =
+                            MultiplierSearch.proveInTime context lfr None None (fun _ -> false)
+
+                        found
+                        |> Option.map (fun (struct (multipliers, proved)) ->
+                            struct (slopes, lfr, multipliers, proved, isCut)))
 
                 match proved with
-                | Some(struct (slopes, lfr, multipliers, Some proved)) when
+                | Some(struct (slopes, lfr, multipliers, Some proved, isCut)) when
                     proved.Value < analytic.Bound.Value && Double.IsFinite proved.Value
                     ->
                     struct ({
                                 Result = { analytic with Bound = proved }
                                 Uncertain = lfr.Uncertain
+                                IsCut = isCut
                                 Explanation =
                                     $"multipliers for {lfr.Uncertain} slopes that are not known bound the whole network"
                             },
                             Some(witnessOf slopes multipliers))
-                | Some(struct (_, _, _, Some _)) -> alone "multipliers prove no less"
+                | Some(struct (_, _, _, Some _, _)) -> alone "multipliers prove no less"
                 | _ when Context.isOver context -> alone "the time was over before multipliers proved a bound"
                 | _ -> alone "no multipliers were found that prove a bound"
             with :? TooLargeException as reason ->

@@ -15,13 +15,19 @@ type private Pace(deadline: Deadline) =
     let clock = Diagnostics.Stopwatch.StartNew()
     let mutable longest = TimeSpan.Zero
 
-    member _.AllowsAnotherStep() =
+    /// Whether there was no time for one more step.
+    member val IsOut = false with get, set
+
+    member pace.AllowsAnotherStep() =
         longest <- max longest clock.Elapsed
         clock.Restart()
 
-        match Deadline.left deadline with
-        | None -> true
-        | Some left -> left > 2.0 * longest
+        pace.IsOut <-
+            match Deadline.left deadline with
+            | None -> false
+            | Some left -> left <= 2.0 * longest
+
+        not pace.IsOut
 
 /// Solves until the best is near, progress fades, `isOver` says of the constant so far that it is good enough, or there is no time for more.
 let private solve (context: Context) (pace: Pace) (lfr: LinearFractional) ties warm (isOver: float -> bool) =
@@ -37,16 +43,24 @@ let private solve (context: Context) (pace: Pace) (lfr: LinearFractional) ties w
         let isNear =
             progress.Gap <= tolerance lfr || (progress.Gap <= 5e-3 && lfr.Uncertain > 64)
 
-        pace.AllowsAnotherStep()
-        && not (isOver gamma)
+        not (isOver gamma)
         && progress.Steps < 200
-        && not (isNear && (fades || progress.Gap <= tolerance lfr)))
+        && not (isNear && (fades || progress.Gap <= tolerance lfr))
+        && pace.AllowsAnotherStep())
+
+/// What `prove` gives, and whether more time might have given better.
+let proveInTime (context: Context) lfr ties warm isOver =
+    let pace = Pace context.Deadline
+
+    let found =
+        Context.attempt context (fun context ->
+            solve context pace lfr ties warm isOver
+            |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers)))
+        |> Option.flatten
+
+    struct (found, pace.IsOut || Context.isOver context)
 
 /// Multipliers, shared where `ties` says so, and what they prove; none where nothing moves the outputs, or the time is over before a proof.
 let prove (context: Context) lfr ties warm isOver =
-    let pace = Pace context.Deadline
-
-    Context.attempt context (fun context ->
-        solve context pace lfr ties warm isOver
-        |> Option.map (fun multipliers -> struct (multipliers, MultiplierProof.tryProve context lfr multipliers)))
-    |> Option.flatten
+    let struct (found, _) = proveInTime context lfr ties warm isOver
+    found

@@ -46,6 +46,17 @@ let ``certify --json keeps its golden figures`` (method: string) (golden: float)
     Assert.That(number "notCertifiedAt" report, Is.EqualTo(golden).Within(golden * stable))
 
 [<TestCase "analytic">]
+[<TestCase "crown">]
+let ``certify says that the time limit ended the search`` (method: string) =
+    let text limit =
+        certify ([ "--input"; eight; "--method"; method ] @ limit) |> _.Output
+
+    let ended = text [ "--time-limit"; "0" ]
+    Assert.That(ended, Does.Contain("the time limit ended the search").Or.Contain("the time was over"))
+    Assert.That(ended, Does.Not.Contain "every radius that was tried")
+    Assert.That(text [], Does.Not.Contain "time")
+
+[<TestCase "analytic">]
 [<TestCase "global">]
 [<TestCase "crown">]
 [<TestCase "local-lipsdp">]
@@ -54,6 +65,7 @@ let ``certify takes --time-limit with every method, and claims what holds`` (met
         certify [ "--input"; eight; "--method"; method; "--time-limit"; "0"; "--json" ]
         |> json
 
+    Assert.That(report.GetProperty("endedByTimeLimit").GetBoolean())
     // An attack finds another class at 3.389.
     Assert.That(number "certifiedRadius" report, Is.GreaterThan(0.0).And.LessThan 3.39)
     Assert.That(text "rigor" report, Is.EqualTo "certified")
@@ -72,7 +84,7 @@ let ``certify --json has the keys of the contract`` () =
     Assert.That(
         keys report,
         Is.EqualTo
-            "schema label certifiedRadius rigor failureProbability method topTwoGap notCertifiedAt model input norm definition lipschitz evaluations engine elapsedSeconds"
+            "schema label certifiedRadius rigor failureProbability method topTwoGap notCertifiedAt model input norm definition lipschitz evaluations endedByTimeLimit engine elapsedSeconds"
     )
 
 [<Test>]

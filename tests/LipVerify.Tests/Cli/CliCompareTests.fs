@@ -193,6 +193,7 @@ let ``a lower end of the uniform constant says nothing of the nominal one`` () =
             Scope = "local"
             Outcome = Ok(Bound.certified value)
             LowerEnd = Some(Bound.certified lower)
+            EndedByLimit = false
             Seconds = 0.0
             Ratio = None
         }
@@ -239,11 +240,26 @@ let ``compare ends every row by its limit`` () =
         // The slope 3 is attained along the first coordinate, whatever the norm.
         for row in rows report "upper" do
             if row.GetProperty("value").ValueKind = JsonValueKind.Number then
+                Assert.That(text "reason" row, Is.EqualTo "the time limit ended it")
+
                 Assert.That(
                     row.GetProperty("value").GetDouble(),
                     Is.GreaterThanOrEqualTo(3.0 * (1.0 - 1e-9)),
                     string row
                 ))
+
+[<Test>]
+let ``compare marks the rows that its limit ended, for readers and in the CSV file`` () =
+    inFolder (fun folder ->
+        let csv = Path.Combine(folder, "rows.csv")
+        let outcome = arguments folder @ [ "--csv"; csv; "--time-limit"; "0" ] |> run
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        Assert.That(outcome.Output, Does.Contain "certified (time limit)")
+
+        let analytic = File.ReadAllLines csv |> Array.filter _.StartsWith("analytic,upper")
+
+        Assert.That(analytic, Has.All.EndsWith ",the time limit ended it")
+        Assert.That(analytic, Is.Not.Empty))
 
 [<Test>]
 let ``compare refuses a norm of its own`` () =

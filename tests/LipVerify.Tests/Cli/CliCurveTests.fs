@@ -38,6 +38,17 @@ let ``The CSV file has the header of the contract and one row a point, in order`
         Assert.That(lines[2].Split(',')[3], Is.EqualTo "certified")
         Assert.That(lines[3].Split(',')[3], Is.EqualTo "certified"))
 
+[<Test>]
+let ``Radii stand in the table as they were asked for`` () =
+    let output =
+        curve [ "--radii"; "0.1234567,0.12345678"; "--methods"; "global" ] |> succeeds
+
+    let radii =
+        lines output |> List.ofSeq |> List.map (fun line -> line.Trim().Split(' ')[0])
+
+    Assert.That(radii, Does.Contain "0.1234567")
+    Assert.That(radii, Does.Contain "0.12345678")
+
 [<TestCase("0.5,0.1,0.1", "0.1 0.5")>]
 [<TestCase("0:1:3", "0 0.5 1")>]
 [<TestCase("0.01:1:3:log", "0.01 0.1 1")>]

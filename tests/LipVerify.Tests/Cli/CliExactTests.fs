@@ -97,9 +97,9 @@ let ``bound --method exact says both ends to a reader`` () =
         Assert.That(outcome.Output, Does.Contain "≥ 3.16")
         Assert.That(outcome.Output, Does.Contain "gap"))
 
-[<TestCase("--certificate", "c.json", "--certificate has no use for --method")>]
-[<TestCase("--enclosure", "crown", "--enclosure has no use for --method")>]
-[<TestCase("--class", "0", "--class has no use for --method")>]
+[<TestCase("--certificate", "c.json", "has no use for --certificate")>]
+[<TestCase("--enclosure", "crown", "has no use for --enclosure")>]
+[<TestCase("--class", "0", "has no use for --class")>]
 [<TestCase("--rigor", "certified", "--rigor certified is out of reach")>]
 let ``bound --method exact refuses options that make no sense for it``
     (option: string)

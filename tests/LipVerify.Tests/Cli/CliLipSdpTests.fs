@@ -36,11 +36,11 @@ let ``bound --method lipsdp-neuron says to a reader that the bound is global`` (
         Assert.That(outcome.Output, Does.Contain "Global Lipschitz constant")
         Assert.That(outcome.Output, Does.Contain "The layers by themselves"))
 
-[<TestCase("--radius", "0.1", "--radius has no use for --method lipsdp-layer")>]
+[<TestCase("--radius", "0.1", "--method lipsdp-layer has no use for --radius")>]
 [<TestCase("--definition", "nominal", "bounds the uniform constant")>]
-[<TestCase("--certificate", "c.json", "--certificate has no use for --method")>]
-[<TestCase("--enclosure", "crown", "--enclosure has no use for --method")>]
-[<TestCase("--class", "0", "--class has no use for --method")>]
+[<TestCase("--certificate", "c.json", "has no use for --certificate")>]
+[<TestCase("--enclosure", "crown", "has no use for --enclosure")>]
+[<TestCase("--class", "0", "has no use for --class")>]
 [<TestCase("--norm", "inf", "--norm inf is there for")>]
 let ``bound --method lipsdp-layer refuses options that make no sense for it``
     (option: string)

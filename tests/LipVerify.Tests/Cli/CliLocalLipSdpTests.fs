@@ -99,7 +99,7 @@ let ``curve computes local-lipsdp where it is asked for`` () =
 
     Assert.That(methods, Is.EquivalentTo [ "analytic"; "analytic"; "local-lipsdp"; "local-lipsdp" ])
 
-[<TestCase("--enclosure", "crown", "--enclosure has no use for --method")>]
+[<TestCase("--enclosure", "crown", "has no use for --enclosure")>]
 [<TestCase("--time-limit", "-1", "--time-limit must be a number of seconds")>]
 let ``bound --method local-lipsdp refuses options that make no sense for it``
     (option: string)

@@ -60,6 +60,7 @@ let private row method definition outcome lowerEnd : ComparedRow =
         Scope = "local"
         Outcome = outcome
         LowerEnd = lowerEnd
+        EndedByLimit = false
         Seconds = 0.0
         Ratio = None
     }

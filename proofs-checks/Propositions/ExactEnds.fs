@@ -129,3 +129,87 @@ let ``Exact ends: networks whose kinks all meet in the input close`` () =
         for definition in [ Nominal; Uniform ] do
             for norm, result in ends definition network (List.replicate inputs 0.0) 1.0 do
                 Assert.That(result.Gap, Is.LessThan 2e-3, $"seed {seed}, {norm}, {definition}: {result.Explanation}")
+
+[<Test>]
+let ``Exact ends: layers that do not fold into one without rounding are not branched`` () =
+    // relu(x − 3·(1e16 + 2) + 3e16) is relu(x − 6), with a slope of 1 up to 7; 3e16 + 6 is no double.
+    let step rows bias =
+        Step(
+            "dense",
+            Layer.dense
+                (Tensor.ofArray [ List.length rows; List.length (List.head rows) ] (rows |> List.concat |> Array.ofList))
+                (Tensor.vector (Array.ofList bias))
+        )
+
+    let network =
+        build
+            [ 1 ]
+            [
+                step [ [ 1.0 ]; [ 0.0 ] ] [ 0.0; 1e16 + 2.0 ]
+                step [ [ 1.0; -3.0 ] ] [ 3e16 ]
+                Step("relu", Relu)
+                step [ [ 1.0 ] ] [ 0.0 ]
+            ]
+
+    for norm, result in ends Uniform network [ 0.0 ] 7.0 do
+        Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo 1.0, $"{norm}: {result.Explanation}")
+
+[<Test>]
+let ``Exact ends: a kink beside the input that no double tells from one on it is not taken for it`` () =
+    let e, t = Math.ScaleB(1.0, -52), Math.ScaleB(1.0, -1060)
+
+    let network =
+        chain
+            [
+                [
+                    [ 1.0; 0.0; 0.0 ]
+                    [ 0.0; 1.0; 0.0 ]
+                    [ 0.0; 0.0; 1.0 + e ]
+                    [ 0.0; 0.0; 1.0 ]
+                ],
+                [ 3.0; 3.0; 0.0; e ]
+                [ [ 1.0; 0.0; t; -t ]; [ 0.0; 1.0; t; -t ] ], [ -3.0; -3.0 ]
+                [ [ 1.0; -1.0 ] ], [ 0.0 ]
+            ]
+
+    // At the input both ReLUs of the second layer are on, if by 2⁻¹¹¹² alone: the Jacobian is (1, −1, 0).
+    for norm, result in ends Nominal network [ 0.0; 0.0; 1.0 + e ] 0.5 do
+        let constant = if norm = Maximum then 2.0 else sqrt 2.0
+        Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo constant, $"{norm}: {result.Explanation}")
+
+[<Test>]
+let ``Exact ends: neurons along one direction, with a kink beside the input`` () =
+    for seed in 1..60 do
+        let draw = Draw seed
+        let along, weights = draw.Gaussians 4, draw.Gaussians 4
+        let speed = sqrt (along |> Array.sumBy (fun x -> x * x))
+        let kink = draw.Pick [ 1.0; -1.0 ] * draw.Power(-14.0, -6.0)
+
+        let rows =
+            weights
+            |> Array.map (fun w -> along |> Array.map (fun x -> w * x) |> List.ofArray)
+            |> List.ofArray
+        // Only the first neuron changes sign in the ball.
+        let bias =
+            [
+                kink * weights[0] * speed
+                9.0 * weights[1]
+                9.0 * weights[2]
+                -9.0 * weights[3]
+            ]
+
+        let outputs = draw.Gaussians 4
+        let network = chain [ rows, bias; [ List.ofArray outputs ], [ 0.0 ] ]
+
+        // On either side the network is affine and as steep as its weights say.
+        let slope isOn =
+            Array.init 4 (fun i -> if isOn i then outputs[i] * weights[i] * speed else 0.0)
+            |> Array.sum
+            |> abs
+
+        let rest i = i > 0 && bias[i] > 0.0
+        let steepest = max (slope rest) (slope (fun i -> i = 0 || rest i))
+        let _, result = ends Nominal network [ 0.0; 0.0; 0.0; 0.0 ] 0.1 |> List.head
+        let text = $"seed {seed}: {result.Explanation}"
+        Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo(steepest * (1.0 - 1e-4)), text)
+        Assert.That(result.Result.Bound.Value, Is.LessThanOrEqualTo(steepest * (1.0 + 2e-3)), text)

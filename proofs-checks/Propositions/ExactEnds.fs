@@ -213,3 +213,58 @@ let ``Exact ends: neurons along one direction, with a kink beside the input`` ()
         let text = $"seed {seed}: {result.Explanation}"
         Assert.That(result.Result.Bound.Value, Is.GreaterThanOrEqualTo(steepest * (1.0 - 1e-4)), text)
         Assert.That(result.Result.Bound.Value, Is.LessThanOrEqualTo(steepest * (1.0 + 2e-3)), text)
+
+[<Test>]
+let ``Exact ends: far from a kink beside the input, both ends of a line through it are tried`` () =
+    // All rows go along one direction. From the kink, 2e-14 radii off, the steeper side begins.
+    let network =
+        chain
+            [
+                [
+                    [
+                        0.33247337214755157
+                        0.6998319486013733
+                        2.2589823622634944
+                        -0.05225790354937014
+                    ]
+                    [
+                        0.028566729098707368
+                        0.060130859687143684
+                        0.19409595651136868
+                        -0.004490096046845864
+                    ]
+                    [
+                        0.4004029181011504
+                        0.8428186371450072
+                        2.7205280349125673
+                        -0.0629350162386241
+                    ]
+                    [
+                        -0.3037084354969281
+                        -0.6392838766232453
+                        -2.063539689288928
+                        0.04773665339516259
+                    ]
+                ],
+                [ 0.3900927946902717; -0.14433835242614942; 0.7087210647200777; 0.0 ]
+                [
+                    [
+                        0.04238491359051933
+                        -0.3006571919738881
+                        -0.041492648917705224
+                        -1.3536552157528374
+                    ]
+                    [
+                        -0.045228921637027124
+                        0.3208311501297315
+                        0.044276786418442564
+                        1.4444848529910135
+                    ]
+                ],
+                [ 0.0; 0.0 ]
+            ]
+
+    let _, result =
+        ends Nominal network [ 1.0; 2.0; 0.0; 1.0 ] 0.12752504018574345 |> List.head
+
+    Assert.That(result.Result.Bound.Value, Is.EqualTo(0.116742088).Within 1e-8)

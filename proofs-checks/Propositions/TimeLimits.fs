@@ -207,6 +207,18 @@ let private overflowing first second =
 let private generous = TimeSpan.FromSeconds 60.0
 
 [<Test>]
+let ``a search for multipliers says whether the time cut it`` () =
+    check 20 network (fun case ->
+        for limit, isCut in [ None, false; Some TimeSpan.Zero, true ] do
+            for mode in [ PerNeuron; PerLayer ] do
+                Assert.That((LipSdp.bound context mode case.Network limit).IsCut, Is.EqualTo isCut, case.Text)
+
+            let found =
+                LocalLipSdp.bound context Nominal case.Network case.Input case.Radius limit
+
+            Assert.That(found.IsCut, Is.EqualTo isCut, case.Text))
+
+[<Test>]
 let ``the bisection of exact ends where squares overflow`` () =
     for first, second in
         [

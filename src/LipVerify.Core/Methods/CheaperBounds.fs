@@ -19,10 +19,14 @@ let values (network: Network) =
     Network.layers network
     |> List.sumBy (fun layer -> int64 (Shape.size layer.Output))
 
+/// What a method certifies, if it does: where it cannot without random draws, the search does without it.
 let private certified context name (run: Context -> Result<Bound, string>) =
-    match Context.attempt (Context.withPart part context) run with
-    | Some(Ok bound) when bound.Rigor = Certified -> Some { Method = name; Bound = bound }
-    | _ -> None
+    try
+        match Context.attempt (Context.withPart part context) run with
+        | Some(Ok bound) when bound.Rigor = Certified -> Some { Method = name; Bound = bound }
+        | _ -> None
+    with :? Spectral.NotCertifiableException ->
+        None
 
 /// Bounds over all inputs.
 let overAllInputs (context: Context) (network: Network) =

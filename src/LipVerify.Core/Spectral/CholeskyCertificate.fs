@@ -37,8 +37,8 @@ let private converged (lanczos: Lanczos) =
     go 0.0
 
 let private lanczosOn (context: Context) masked side =
-    let struct (length, _) = Gram.lengths side masked
-    Lanczos(context, masked, side, 1.0, 1, Gaussian.draw context.Seed length length)
+    let gram = Gram.operator context masked side 1.0
+    Lanczos(context, gram, 1, Gaussian.draw context.Seed gram.Length gram.Length)
 
 /// Up to this side the eigensolver is faster than Lanczos.
 let private eigensolverSide = 64

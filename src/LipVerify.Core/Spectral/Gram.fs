@@ -90,6 +90,36 @@ let depth (engine: IEngine) (masked: MaskedMap) (squares: Tensor option) side ba
 
     sums + 6
 
+/// `MᵀM` or `M Mᵀ` by applications, for an operator scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1.
+let operator (context: Context) (masked: MaskedMap) side absoluteProduct : GramOperator =
+    let engine = context.Engine
+    let struct (length, otherLength) = lengths side masked
+    let squares = squaredRows masked
+
+    let opened count =
+        let other = engine.Allocate(Checked.(*) count otherLength)
+
+        let error =
+            {
+                Plain = Rounding.gamma (depth engine masked squares side count) * absoluteProduct
+                PerRoot = 0.0
+                Size = absoluteProduct
+            }
+
+        let errors = Array.create count error
+
+        fun x result ->
+            image engine masked squares side count x other result
+            errors
+
+    {
+        Length = length
+        Support = Some(indicator (support side masked))
+        Ceiling = absoluteProduct
+        Key = fun seed -> OperatorHash.compute seed masked
+        Open = opened
+    }
+
 /// The side with fewer live coordinates.
 let smallerSide (masked: MaskedMap) =
     if Tensor.countNonZero masked.Rows < Tensor.countNonZero masked.Columns then

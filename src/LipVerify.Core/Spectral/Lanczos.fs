@@ -3,26 +3,21 @@ namespace LipVerify.Core
 open System
 open LipVerify.Compute
 
-/// The three-term recurrence of Lanczos for `G = MᵀM` or `M Mᵀ`, for several start vectors side by side and without
-/// reorthogonalisation: `G q_j = β_j q_{j+1} + α_j q_j + β_{j−1} q_{j−1}` up to rounding, of which `StepErrors` holds bounds.
-/// The operator is scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1.
-type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProduct: float, count: int, draws: float[]) =
+/// The three-term recurrence of Lanczos for `G`, for several start vectors side by side and without reorthogonalisation:
+/// `G q_j = β_j q_{j+1} + α_j q_j + β_{j−1} q_{j−1}` up to rounding, of which `StepErrors` holds bounds. No `α_j` is negative.
+type Lanczos(context: Context, gram: GramOperator, count: int, draws: float[]) =
     let engine = context.Engine
-    let struct (length, otherLength) = Gram.lengths side masked
+    let length = gram.Length
 
     let block () =
         engine.Allocate(Checked.(*) count length)
 
-    let other = engine.Allocate(Checked.(*) count otherLength)
-    let squares = Gram.squaredRows masked
+    let apply = gram.Open count
     let mutable previous = block ()
     let mutable current = block ()
     let mutable next = block ()
     let matrices = Array.init count (fun _ -> Tridiagonal.empty ())
-    let errors = Array.init count (fun _ -> ResizeArray<float>())
-
-    /// Relative to `absoluteProduct`.
-    let applicationError = Rounding.gamma (Gram.depth engine masked squares side count)
+    let errors = Array.init count (fun _ -> ResizeArray<ApplicationError>())
 
     /// Norms are computed as if the vectors were scaled by no less than this: a smaller remainder counts as an error.
     let least = Math.ScaleB(1.0, -400)
@@ -43,16 +38,21 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
 
     /// Products and sums of the recurrence err by at most 2u each, relative to what goes into them; the rest of the factor is
     /// to spare. The last term outweighs underflow and remainders that were dropped.
-    let stepError alpha before beta =
-        let sizes = absoluteProduct + abs alpha + before + beta
+    let stepError (application: ApplicationError) alpha before beta =
+        let sizes = application.Size + abs alpha + before + beta
 
-        (applicationError * absoluteProduct + 16.0 * Rounding.unitRoundoff * sizes)
-        * (1.0 + 1e-6)
-        + 4.0 * least
+        { application with
+            Plain =
+                (application.Plain + 16.0 * Rounding.unitRoundoff * sizes) * (1.0 + 1e-6)
+                + 4.0 * least
+        }
 
     do
         engine.Copy(HostStorage draws, 0, current, 0, draws.Length)
-        engine.MultiplyRows(current, count, (Gram.indicator (Gram.support side masked)).Storage, current)
+
+        match gram.Support with
+        | Some support -> engine.MultiplyRows(current, count, support.Storage, current)
+        | None -> ()
 
     let starts = Array.init count (normalise current)
 
@@ -65,7 +65,8 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
     /// `T` of each start vector.
     member _.Matrices = matrices
 
-    /// Bounds on `‖G q_j − β_j q_{j+1} − α_j q_j − β_{j−1} q_{j−1}‖` for each start vector, one a step.
+    /// Bounds on `G q_j − β_j q_{j+1} − α_j q_j − β_{j−1} q_{j−1}` along the top eigenvector for each start vector, one a step; where nothing
+    /// is `PerRoot` they bound its length.
     member _.StepErrors = errors
 
     /// The vectors `q_{k+1}` after `k` steps, one a row.
@@ -80,12 +81,12 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
     /// One step: applies `G` to one vector of each start.
     member _.Step() =
         Context.check context
-        Gram.image engine masked squares side count current other next
+        let applications = apply current next
 
         for i in 0 .. count - 1 do
             let t = matrices[i]
             let first = i * length
-            let alpha = engine.Dot(next, first, current, first, length)
+            let alpha = max 0.0 (engine.Dot(next, first, current, first, length))
 
             let before =
                 if Tridiagonal.size t = 0 then
@@ -97,7 +98,7 @@ type Lanczos(context: Context, masked: MaskedMap, side: Gram.Side, absoluteProdu
             let beta = normalise next i
             t.Diagonal.Add alpha
             t.OffDiagonal.Add beta
-            errors[i].Add(stepError alpha before beta)
+            errors[i].Add(stepError applications[i] alpha before beta)
 
         let free = previous
         previous <- current

@@ -4,7 +4,10 @@
 /// Let `w` be a unit eigenvector of the largest eigenvalue `λ1` of `G`, and `q_1, …, q_{k+1}` what Lanczos computed from a
 /// standard normal `g`: `G Q = Q T + β_k q_{k+1} e_kᵀ + F`. Then `z = Qᵀw` satisfies `zᵀ(λ1 I − T) = β_k⟨w,q_{k+1}⟩e_kᵀ + wᵀF`.
 /// Where `λ1` exceeds `B > λ_max(T)`, the column `φ = (BI − T)⁻¹e_1 > 0` bounds that of `λ1`, and
-/// `|⟨w,g⟩| = ‖g‖·|z_1| ≤ ‖g‖·(β_k φ_k + Σ_j ‖F e_j‖ φ_j)`. But `|⟨w,g⟩| ≤ τ` has a probability of at most `τ√(2/π)`.
+/// `|⟨w,g⟩| = ‖g‖·|z_1| ≤ ‖g‖·(β_k φ_k + Σ_j |wᵀF e_j| φ_j)`. But `|⟨w,g⟩| ≤ τ` has a probability of at most `τ√(2/π)`.
+///
+/// Errors may be given in units of `√λ1`: `T` has no negative entry, so `λ·(λI − T)⁻¹e_1 = Σ_p (T/λ)^p e_1` falls with growing `λ`, and
+/// `√λ·(λI − T)⁻¹e_1` all the more.
 module LipVerify.Core.LanczosCertificate
 
 open System
@@ -43,10 +46,14 @@ let private remainder (lanczos: Lanczos) i candidate =
         let start = Rounding.mulUp lanczos.StartNorms[i] lanczos.UnitNorm
         let last = Rounding.mulUp (Seq.last t.OffDiagonal) (Array.last column)
 
+        let root = Rounding.sqrtUp candidate
+
         // Normalising g errs by 2u.
         let rounding =
             (4.0 * Rounding.unitRoundoff, Seq.zip lanczos.StepErrors[i] column)
-            ||> Seq.fold (fun sum (error, entry) -> Rounding.addUp sum (Rounding.mulUp error entry))
+            ||> Seq.fold (fun sum (error, entry) ->
+                let along = Rounding.addUp error.Plain (Rounding.mulUp error.PerRoot root)
+                Rounding.addUp sum (Rounding.mulUp along entry))
 
         {
             Truncation = Rounding.mulUp start (Rounding.mulUp lanczos.UnitNorm last)
@@ -95,11 +102,11 @@ let private leastProved (lanczos: Lanczos) tau ritz ceiling =
         ceiling
 
 /// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness.
-let private attempt (context: Context) masked side absoluteProduct looseness count failure =
-    let struct (length, _) = Gram.lengths side masked
-    let key = OperatorHash.compute context.Seed masked
-    let draws = Gaussian.drawWith key 0 (Checked.(*) count length)
-    let lanczos = Lanczos(context, masked, side, absoluteProduct, count, draws)
+let private attempt (context: Context) (gram: GramOperator) looseness count failure =
+    let draws =
+        Gaussian.drawWith (gram.Key context.Seed) 0 (Checked.(*) count gram.Length)
+
+    let lanczos = Lanczos(context, gram, count, draws)
     let tau = threshold count failure
 
     let rec go before =
@@ -118,13 +125,13 @@ let private attempt (context: Context) masked side absoluteProduct looseness cou
             let isFinished =
                 isProved lanczos tau (ritz * looseness)
                 || isSettled
-                   && (match aim lanczos tau ritz looseness absoluteProduct with
+                   && (match aim lanczos tau ritz looseness gram.Ceiling with
                        | Some target -> isProved lanczos tau target
                        | None -> true)
 
             if last || isFinished then
                 {
-                    Upper = leastProved lanczos tau ritz absoluteProduct
+                    Upper = leastProved lanczos tau ritz gram.Ceiling
                     Attained = ritz
                     Applications = count * lanczos.Steps
                 }
@@ -145,9 +152,9 @@ let private better a b =
 /// for rounding.
 let private attempts = [ 2, 0.98; 4, 0.01; 8, 0.01 ]
 
-/// Bounds the largest eigenvalue of `G`, for an operator scaled so that `absoluteProduct ≥ ‖|M|‖²` is near 1, aiming at a
-/// relative looseness `tolerance` of its square root. A tolerance below what rounding or 1000 steps allow is not reached.
-let largestGramEigenvalue (context: Context) masked side absoluteProduct tolerance failure =
+/// Bounds the largest eigenvalue of `G`, which is near 1, aiming at a relative looseness `tolerance` of its square root. A tolerance below what
+/// rounding or 1000 steps allow is not reached.
+let largestEigenvalue (context: Context) (gram: GramOperator) tolerance failure =
     // Rounding lets no bound come closer than the least looseness.
     let looseness =
         max (1.0 + 1e-12) ((1.0 + tolerance) * (1.0 + tolerance) * (1.0 - 1e-14))
@@ -155,9 +162,7 @@ let largestGramEigenvalue (context: Context) masked side absoluteProduct toleran
     let rec go index attempts =
         let context = Context.forComputation index context
         let count, share = List.head attempts
-
-        let certificate =
-            attempt context masked side absoluteProduct looseness count (share * failure)
+        let certificate = attempt context gram looseness count (share * failure)
 
         match attempts with
         | _ :: (_ :: _ as rest) when

@@ -6,12 +6,15 @@ open System
 open System.Security.Cryptography
 open System.Text
 
-let private addValues (hash: IncrementalHash) (tensor: Tensor) = hash.AppendData(Tensor.digest tensor)
+/// Adds the values of a tensor, whose digest is computed once.
+let addValues (hash: IncrementalHash) (tensor: Tensor) = hash.AppendData(Tensor.digest tensor)
 
-let private addText (hash: IncrementalHash) (text: string) =
+/// Adds a line of text.
+let addText (hash: IncrementalHash) (text: string) =
     hash.AppendData(Encoding.UTF8.GetBytes(text + "\n"))
 
-let rec private addMap (hash: IncrementalHash) map =
+/// Adds a linear map.
+let rec addMap (hash: IncrementalHash) map =
     match map with
     | Dense dense ->
         addText hash $"dense {Shape.text dense.Weights.Shape}"

@@ -99,7 +99,7 @@ let private withoutManyDead masked =
 
 let private byLanczos (context: Context) masked absoluteProduct =
     let masked = withoutManyDead masked
-    let side = Gram.cheapestSide masked
+    let gram = Gram.operator context masked (Gram.cheapestSide masked) absoluteProduct
     let failure = context.Certification.FailureProbability
 
     let tolerance =
@@ -107,7 +107,7 @@ let private byLanczos (context: Context) masked absoluteProduct =
         |> Option.defaultWith (fun () -> defaultTolerance masked)
 
     let certificate =
-        LanczosCertificate.largestGramEigenvalue context masked side absoluteProduct tolerance failure
+        LanczosCertificate.largestEigenvalue context gram tolerance failure
 
     {
         Bound =
@@ -154,8 +154,8 @@ let private scaledNorm (context: Context) masked ceiling =
 let private ceilingTolerance = 1e-8
 
 /// `‖M‖` of an operator that is not zero. `columnNorm` and `rowNorm` bound `‖M‖₁` and `‖M‖_∞`, which also gives the
-/// ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4c.
-let private operatorNorm (context: Context) masked columnNorm rowNorm =
+/// ceiling `√(‖M‖₁‖M‖_∞)` of METHODS 4c. `prove` gives the norm of the scaled operator, or nothing below its ceiling.
+let private operatorNorm (prove: MaskedMap -> float -> SpectralNorm option) masked columnNorm rowNorm =
     let ceiling = Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm)
 
     let fromCeiling attained applications =
@@ -182,7 +182,7 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
 
     let norm =
         scaled
-        |> Option.bind (fun scaled -> scaledNorm context scaled (Math.ScaleB(ceiling, exponent)))
+        |> Option.bind (fun scaled -> prove scaled (Math.ScaleB(ceiling, exponent)))
 
     match norm with
     | None -> fromCeiling 0.0 0
@@ -204,11 +204,7 @@ let private operatorNorm (context: Context) masked columnNorm rowNorm =
                 Attained = attained
             }
 
-/// `‖R A D‖` (Theorem 2): certified by Cholesky where that takes few operations (sides up to some thousand coordinates, more where
-/// a convolution couples only neighbours), else by random vectors
-/// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`). Once the
-/// time of the context is over it is `√(‖M‖₁‖M‖_∞)`.
-let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
+let private normBy (context: Context) prove (masked: MaskedMap) : SpectralNorm =
     let masked = MaskedMap.mergeScales masked
 
     match masked.Map with
@@ -219,4 +215,18 @@ let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
         if rowNorm = 0.0 then
             zero
         else
-            operatorNorm context masked columnNorm rowNorm
+            operatorNorm prove masked columnNorm rowNorm
+
+/// `‖R A D‖` (Theorem 2): certified by Cholesky where that takes few operations (sides up to some thousand coordinates, more where
+/// a convolution couples only neighbours), else by random vectors
+/// with the failure probability of the context, or not at all where the context insists on determinism (`NotCertifiableException`). Once the
+/// time of the context is over it is `√(‖M‖₁‖M‖_∞)`.
+let norm (context: Context) (masked: MaskedMap) : SpectralNorm =
+    normBy context (scaledNorm context) masked
+
+/// `‖A‖` by random vectors, as coarsely as the tolerance of the context allows: what errors are multiplied by on their way.
+let coarseNorm (context: Context) (map: LinearMap) : Bound =
+    let prove masked ceiling =
+        Some(byLanczos context masked (Rounding.mulUp ceiling ceiling))
+
+    (normBy context prove (MaskedMap.whole map)).Bound

@@ -16,10 +16,10 @@ let private withSeed seed = { context with Seed = seed }
 
 /// The certificate of an operator whose norm is near 1, as a bound on the norm, with what was attained.
 let private certify context (m: MaskedMap) absoluteProduct tolerance failure =
-    let side = Gram.cheapestSide m
+    let gram = Gram.operator context m (Gram.cheapestSide m) absoluteProduct
 
     let certificate =
-        LanczosCertificate.largestGramEigenvalue context m side absoluteProduct tolerance failure
+        LanczosCertificate.largestEigenvalue context gram tolerance failure
 
     sqrt certificate.Upper, sqrt certificate.Attained, certificate.Applications
 
@@ -158,7 +158,7 @@ let ``a tolerance beyond reach gets as close as rounding lets it`` () =
 
         for side, tolerance in List.allPairs [ Gram.Rows; Gram.Columns ] [ 1e-12; 1e-16; 1e-300 ] do
             let certificate =
-                LanczosCertificate.largestGramEigenvalue (withSeed 1) m side 1.0 tolerance 1e-9
+                LanczosCertificate.largestEigenvalue (withSeed 1) (Gram.operator context m side 1.0) tolerance 1e-9
 
             Assert.That(certificate.Upper, Is.GreaterThan certificate.Attained)
 

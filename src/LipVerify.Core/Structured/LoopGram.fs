@@ -1,0 +1,149 @@
+/// The norm of a loop operator, certified by random vectors (METHODS sections 4b and 14a).
+module internal LipVerify.Core.LoopGram
+
+open System
+open System.Runtime.InteropServices
+open System.Security.Cryptography
+open LipVerify.Compute
+
+let private addIndices (hash: IncrementalHash) (indices: int[]) =
+    OperatorHash.addText hash $"{indices.Length}"
+    hash.AppendData(MemoryMarshal.AsBytes(ReadOnlySpan indices))
+
+let private addFloats (hash: IncrementalHash) (values: float[]) =
+    OperatorHash.addText hash $"{values.Length}"
+    hash.AppendData(MemoryMarshal.AsBytes(ReadOnlySpan values))
+
+let private addBend (hash: IncrementalHash) (bend: Bend) (gains: Gains) =
+    OperatorHash.addText hash $"bend {bend.Inputs} {bend.Outputs} {bend.First} {bend.Leaders.IsSome}"
+    addIndices hash (bend.Leaders |> Option.defaultValue [||])
+    OperatorHash.addValues hash bend.Slopes
+    addIndices hash bend.Into
+    addIndices hash bend.Plus
+    addIndices hash bend.Minus
+    addFloats hash bend.Mean
+    addFloats hash bend.Width
+    OperatorHash.addValues hash gains.In
+    OperatorHash.addValues hash gains.Out
+
+let rec private addStep (hash: IncrementalHash) step =
+    match step with
+    | Mapped(_, map) -> OperatorHash.addMap hash map
+    | Bent bend -> OperatorHash.addText hash $"bend {bend}"
+    | Added branches ->
+        OperatorHash.addText hash $"sum of {branches.Length}"
+
+        for steps in branches do
+            OperatorHash.addText hash $"branch of {steps.Length}"
+            List.iter (addStep hash) steps
+
+/// SHA-256 of the seed and of everything that the operator is made of: what is frozen before draws certify it.
+let key (operator: LoopOperator) (seed: int) : byte[] =
+    use hash = IncrementalHash.CreateHash HashAlgorithmName.SHA256
+    hash.AppendData(Gaussian.keyOf seed)
+    List.iter (addStep hash) operator.Loop.Steps
+    Array.iter2 (addBend hash) operator.Loop.Bends operator.Gains
+    addFloats hash [| operator.Scale |]
+    hash.GetHashAndReset()
+
+let private norm (engine: IEngine) (x: Storage) length i =
+    sqrt (engine.Dot(x, i * length, x, i * length, length))
+
+/// Vectors that norms on the way are measured with.
+let private measured = 32
+
+/// Bounds on the norms of what lies before each point of a loop and behind it. For a unit vector `w` that an operator `H` stretches most,
+/// `‖H g‖ ≥ ‖H‖·|⟨w, g⟩|`, so that for Gaussian vectors `‖H‖² ≤ Σ‖H g‖²/q` except with a probability of at most that of `χ² ≤ q`.
+let private measure (context: Context) norms (operator: LoopOperator) (failure: float) : LoopRounding.Carried =
+    let engine = context.Engine
+    let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
+
+    let errors =
+        LoopRounding.errors context norms LoopRounding.nothingCarried operator 1
+
+    let key = key operator (Context.forComputation 3 context).Seed
+
+    /// Sums of squares at each point over passes of Gaussian vectors of a length, and of these vectors.
+    let sums length stream pass =
+        let sums = Collections.Generic.Dictionary<LoopPoint, float>()
+        let mutable pushed = 0.0
+
+        for k in 0 .. measured - 1 do
+            let vector = HostStorage(Gaussian.drawWith key (stream + k) length)
+            pushed <- pushed + engine.Dot(vector, 0, vector, 0, length)
+
+            pass vector (fun point (x: Storage) ->
+                let before =
+                    match sums.TryGetValue point with
+                    | true, sum -> sum
+                    | _ -> 0.0
+
+                sums[point] <- before + engine.Dot(x, 0, x, 0, x.Length))
+
+        struct (sums, pushed)
+
+    let struct (heads, pushed) =
+        sums columns 0 (fun vector visit -> LoopOperator.push context operator visit 1 vector (engine.Allocate rows))
+
+    let struct (tails, pulled) =
+        sums rows measured (fun vector visit ->
+            LoopOperator.pull context operator visit 1 vector (engine.Allocate columns))
+
+    let quantile =
+        ChiSquare.lowerQuantile measured (failure / float (heads.Count + tails.Count + 1))
+
+    // What the passes erred by themselves is added to what they found, and once more to what is computed later.
+    let bound (sums: Collections.Generic.Dictionary<LoopPoint, float>) total (error: LoopPoint -> float) point =
+        let error = error point
+        ((sqrt sums[point] + sqrt total * error) / sqrt quantile + error) * (1.0 + 1e-6)
+
+    {
+        Heads = bound heads pushed errors.Increments
+        Tails = bound tails pulled errors.Adjoints
+    }
+
+/// `K Kᵀ`.
+let private gram (context: Context) norms carried (operator: LoopOperator) : GramOperator =
+    let engine = context.Engine
+    let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
+
+    let opened count =
+        let errors = LoopRounding.errors context norms carried operator count
+        let between = engine.Allocate(Checked.(*) count columns)
+
+        fun x y ->
+            LoopOperator.pull context operator LoopOperator.unseen count x between
+            LoopOperator.push context operator LoopOperator.unseen count between y
+
+            // K (Kᵀq + e) + e′: the top eigenvector sees K e as √λ1 times something no longer than e. A computed unit vector is
+            // longer than 1 by little, and computed norms err by little.
+            Array.init count (fun i ->
+                {
+                    Plain = errors.Forward * norm engine between columns i * (1.0 + 1e-6)
+                    PerRoot = errors.Backward * (1.0 + 1e-6)
+                    Size = norm engine y rows i * (1.0 + 1e-6)
+                })
+
+    let ceiling = (LoopRounding.errors context norms carried operator 1).Norm
+
+    {
+        Length = rows
+        Support = None
+        Ceiling = Rounding.mulUp ceiling ceiling
+        Key = key operator
+        Open = opened
+    }
+
+/// The part of the failure probability for norms on the way.
+let private forMeasures = 0.1
+
+/// `‖K‖`, except with the failure probability of the context; `Attained` is what was found from below.
+let certify (context: Context) norms (operator: LoopOperator) tolerance : LanczosCertificate.Certificate =
+    let failure = context.Certification.FailureProbability
+    let carried = measure context norms operator (forMeasures * failure)
+
+    LanczosCertificate.largestEigenvalue
+        context
+        (gram context norms carried operator)
+        tolerance
+        ((1.0 - forMeasures) * failure * (1.0 - 1e-9))

@@ -1,0 +1,114 @@
+/// Row norms of everything before each bend, all at once, from vectors pushed through a loop operator (METHODS section 14b).
+module internal LipVerify.Core.LoopProbes
+
+open System
+open System.Threading.Tasks
+open LipVerify.Compute
+
+/// Sums of squares of increments over the vectors pushed, for each place where the network bends: one an entry, and one for the difference of each
+/// pair of a round.
+[<NoEquality; NoComparison>]
+type RowSquares =
+    { Entries: float[][]; Pairs: float[][] }
+
+let private pairsOf (place: Place) : struct (int[] * int[]) =
+    match place with
+    | ReluPlace _ -> struct ([||], [||])
+    | RoundPlace(_, pairs, _) ->
+        struct (pairs |> Array.map (fun struct (_, b) -> b), pairs |> Array.map (fun struct (a, _) -> a))
+
+let private sizeOf place =
+    match place with
+    | ReluPlace nominal
+    | RoundPlace(nominal, _, _) -> nominal.Value.Length
+
+/// Entries that one task sums.
+let private grain = 4096
+
+let private inPieces count work =
+    Parallel.For(
+        0,
+        (count + grain - 1) / grain,
+        fun piece ->
+            for i in piece * grain .. min count ((piece + 1) * grain) - 1 do
+                work i
+    )
+    |> ignore
+
+/// The sums over vectors that `fill` makes, `count` of them from the given one on, a batch at a time. Each vector has the length of the columns of
+/// the operator.
+let squares
+    (context: Context)
+    (plan: LoopPlan)
+    (operator: LoopOperator)
+    (batch: int)
+    (vectors: int)
+    (fill: int -> int -> float[])
+    : RowSquares =
+    let pairs = plan.Places |> Array.map pairsOf
+
+    let sums =
+        {
+            Entries = plan.Places |> Array.map (fun place -> Array.zeroCreate (sizeOf place))
+            Pairs = pairs |> Array.map (fun struct (plus, _) -> Array.zeroCreate plus.Length)
+        }
+
+    let visitBend count place (x: Storage) =
+        let x = Tensor.values (Tensor.ofStorage [ x.Length ] x)
+        let entries = sums.Entries[place]
+        let n = entries.Length
+
+        inPieces n (fun i ->
+            let mutable sum = entries[i]
+
+            for b in 0 .. count - 1 do
+                let y = x[b * n + i]
+                sum <- sum + y * y
+
+            entries[i] <- sum)
+
+        let struct (plus, minus) = pairs[place]
+        let differences = sums.Pairs[place]
+
+        inPieces plus.Length (fun k ->
+            let mutable sum = differences[k]
+
+            for b in 0 .. count - 1 do
+                let y = x[b * n + plus[k]] - x[b * n + minus[k]]
+                sum <- sum + y * y
+
+            differences[k] <- sum)
+
+    let visit count point x =
+        match point with
+        | BeforeBend place -> visitBend count place x
+        | BeforeMap _ -> ()
+
+    let rows = LoopOperator.rows operator
+    let mutable first = 0
+
+    while first < vectors do
+        let count = min batch (vectors - first)
+        let y = context.Engine.Allocate(count * rows)
+        LoopOperator.push context operator (visit count) count (HostStorage(fill first count)) y
+        first <- first + count
+
+    sums
+
+/// Vectors to push at a time: their largest tensor takes no more than 128 MB.
+let batchFor (plan: LoopPlan) (operator: LoopOperator) =
+    let widest =
+        Seq.append [ LoopOperator.columns operator; LoopOperator.rows operator ] (plan.Places |> Seq.map sizeOf)
+        |> Seq.max
+
+    Math.Clamp((1 <<< 24) / widest, 1, 256)
+
+/// The unit vectors of the columns from `first` on: with them, the sums are the squares of the row norms themselves.
+let unitVectors columns offset first count =
+    let values = LargeArrays.Allocate<float>(count * columns)
+    Array.Clear values
+
+    for b in 0 .. count - 1 do
+        values[b * columns + offset + first + b] <- 1.0
+
+    values

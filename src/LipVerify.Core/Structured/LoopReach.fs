@@ -1,0 +1,455 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// A loop whose slopes hold over a ball, because the reaches of its increments were proved (METHODS section 14b), and what else they tell.
+[<NoEquality; NoComparison>]
+type internal ProvedReach =
+    {
+        Loop: Loop
+        /// Factors of its channels, those of the proof where there was one.
+        Factors: float[]
+        /// `‖Dδ‖ ≤ Residual·‖dx‖`, for `D` the inverses of the factors; infinite where nothing is known.
+        Residual: float
+    }
+
+/// How rows are measured.
+type internal Probing =
+    /// By unit vectors, all of them: exactly.
+    | UnitVectors
+    /// By this many Gaussian vectors.
+    | GaussianVectors of int
+
+module internal LoopReach =
+
+    /// Multiplications and additions of one pass.
+    let private operations (plan: LoopPlan) =
+        let rec ofSteps steps = steps |> List.sumBy ofStep
+
+        and ofStep step =
+            match step with
+            | Mapped(_, map) -> 2.0 * float (LinearMap.outputs map) * float (LinearMap.termsInRow map)
+            | Bent _ -> 0.0
+            | Added branches -> branches |> List.sumBy ofSteps
+
+        ofSteps plan.Steps
+
+    /// Operations that the probes of one proof may take: some ten seconds.
+    let private affordable = 1.5e12
+
+    let private fewest, most = 256, 2000
+
+    /// The probes that are affordable for a proof.
+    let probing (plan: LoopPlan) (loop: Loop) =
+        let vectors = affordable / max 1.0 (operations plan)
+
+        if float (loop.Inputs + loop.Channels) <= vectors then
+            UnitVectors
+        else
+            GaussianVectors(int (Math.Clamp(vectors, float fewest, float most)))
+
+    /// Roots of sums of squares of rows, one an entry and a pair of each place; for Gaussian vectors what they are to be divided by
+    /// differs. Gaussian vectors come from `draw index count`.
+    let private rows
+        (context: Context)
+        (plan: LoopPlan)
+        operator
+        probing
+        (draw: int -> int -> float[])
+        : LoopProbes.RowSquares =
+        let batch = LoopProbes.batchFor plan operator
+        let columns = LoopOperator.columns operator
+
+        match probing with
+        | UnitVectors -> LoopProbes.squares context plan operator batch columns (LoopProbes.unitVectors columns 0)
+        | GaussianVectors count -> LoopProbes.squares context plan operator batch count draw
+
+    let private drawWith key columns first count =
+        // Every vector has a stream of its own, whatever the batches.
+        let values = LipVerify.Compute.LargeArrays.Allocate<float>(count * columns)
+
+        for b in 0 .. count - 1 do
+            let vector = Gaussian.drawWith key (first + b) columns
+            Array.blit vector 0 values (b * columns) columns
+
+        values
+
+    let private scaled (factor: float) (squares: LoopProbes.RowSquares) =
+        Array.map2
+            (fun entries pairs ->
+                {
+                    Entries = entries |> Array.map (fun sum -> factor * sqrt sum)
+                    Pairs = pairs |> Array.map (fun sum -> factor * sqrt sum)
+                })
+            squares.Entries
+            squares.Pairs
+
+    /// Estimates of the reaches for a loop and factors whose channels alone have the norm `kappa`.
+    let private estimate (context: Context) plan operator (radius: float) kappa probing =
+        let columns = LoopOperator.columns operator
+
+        let key = Gaussian.keyOf (context.Seed ^^^ 0x0E57)
+
+        let vectors =
+            match probing with
+            | UnitVectors -> 1.0
+            | GaussianVectors count -> float count
+
+        rows context plan operator probing (drawWith key columns)
+        |> scaled (radius / sqrt ((1.0 - kappa * kappa) * vectors))
+
+    let private withoutChannels (loop: Loop) =
+        { loop with
+            Channels = 0
+            Bends =
+                loop.Bends
+                |> Array.map (fun bend ->
+                    { bend with
+                        First = 0
+                        Into = [||]
+                        Plus = [||]
+                        Minus = [||]
+                        Mean = [||]
+                        Width = [||]
+                    })
+        }
+
+    /// The outputs as a linear function of the inputs near the nominal one.
+    let linear (plan: LoopPlan) =
+        let struct (still, _) = LoopPlan.loop Nominal plan (LoopPlan.still plan)
+        LoopOperator.create (withoutChannels still) [||] 1.0
+
+    /// What a channel is called whatever others there are.
+    let private channelNames (loop: Loop) =
+        loop.Bends
+        |> Array.mapi (fun place bend -> Array.map2 (fun plus into -> struct (place, plus, into)) bend.Plus bend.Into)
+        |> Array.concat
+
+    /// Reaches behind the channels, one a channel.
+    let private channelReaches (loop: Loop) (reaches: PlaceReach[]) =
+        Array.map2
+            (fun (bend: Bend) (reach: PlaceReach) ->
+                if bend.Minus.Length > 0 then
+                    bend.Into |> Array.map (fun output -> reach.Pairs[output])
+                else
+                    bend.Plus |> Array.map (fun i -> reach.Entries[i]))
+            loop.Bends
+            reaches
+        |> Array.concat
+
+    /// The root of how much the reach `t` of something matters whose nominal value is `value`: most where it is about to be open, less and less
+    /// towards a kink, where every slope is possible anyway, and far from it.
+    let private importance (value: float) t =
+        let value = abs value
+
+        if t > 0.0 && value > 0.0 then
+            sqrt (min (value / t) (Math.Pow(t / value, 4.0))) / t
+        else
+            0.0
+
+    /// Roots of the weights of reaches.
+    let private importances (plan: LoopPlan) (reaches: PlaceReach[]) : PlaceReach[] =
+        Array.map2
+            (fun place (reach: PlaceReach) ->
+                match place with
+                | ReluPlace nominal ->
+                    { reach with
+                        Entries = Array.map2 importance (Tensor.values nominal.Value) reach.Entries
+                    }
+                | RoundPlace(nominal, pairs, _) ->
+                    let values = Tensor.values nominal.Value
+
+                    {
+                        Entries = [||]
+                        Pairs =
+                            Array.map2 (fun struct (a, b) t -> importance (values[a] - values[b]) t) pairs reach.Pairs
+                    })
+            plan.Places
+            reaches
+
+    /// Reaches widened by a factor, and by what rounding may add at each place.
+    let private widened factor (floors: float[]) (reaches: PlaceReach[]) =
+        let widen floor (values: float[]) =
+            values |> Array.map (fun value -> factor * value + floor)
+
+        Array.map2
+            (fun floor reach ->
+                {
+                    Entries = widen floor reach.Entries
+                    Pairs = widen floor reach.Pairs
+                })
+            floors
+            reaches
+
+    let private larger (a: PlaceReach[]) (b: PlaceReach[]) =
+        Array.map2
+            (fun a b ->
+                {
+                    Entries = Array.map2 max a.Entries b.Entries
+                    Pairs = Array.map2 max a.Pairs b.Pairs
+                })
+            a
+            b
+
+    /// Claims that reaches exceed.
+    let private broken (claims: Claims[]) (reaches: PlaceReach[]) =
+        Array.map2
+            (fun (claims: Claims) reach ->
+                Array.map2
+                    (fun reach bound -> if reach <= bound then 0 else 1)
+                    (LoopPlan.claimed claims reach)
+                    claims.Bound
+                |> Array.sum)
+            claims
+            reaches
+        |> Array.sum
+
+    /// Looseness of the norm of the channels alone that will do.
+    let private coarse = 0.01
+
+    /// Proves the claims over the ball, or gives the reaches that are proved if they hold: those of the loop itself. `failure` may be
+    /// used up by the norm of the channels and, the same again, by the probes.
+    let private prove
+        (context: Context)
+        norms
+        (plan: LoopPlan)
+        loop
+        (claims: Claims[])
+        (factors: float[])
+        (radius: float)
+        failure
+        =
+        let operator = LoopOperator.create loop factors 0.0
+
+        let context =
+            { context with
+                Certification =
+                    { context.Certification with
+                        FailureProbability = failure
+                    }
+            }
+
+        let kappa =
+            if loop.Channels = 0 then
+                0.0
+            else
+                Rounding.sqrtUp (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
+
+        if not (kappa < 1.0) then
+            None
+        else
+            let probing = probing plan loop
+            let columns = LoopOperator.columns operator
+            let key = LoopGram.key operator (Context.forComputation 2 context).Seed
+            let lengths = ref 0.0
+
+            let draw first count =
+                let vectors = drawWith key columns first count
+                let length = Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan vectors)
+                lengths.Value <- lengths.Value + length * length
+                vectors
+
+            let squares = rows context plan operator probing draw
+            let claimed = claims |> Array.sumBy (fun claims -> claims.Bound.Length)
+
+            let struct (divisor, vectors, pushed) =
+                match probing with
+                | UnitVectors -> struct (1.0, columns, float columns)
+                | GaussianVectors count ->
+                    struct (ChiSquare.lowerQuantile count (failure / float (max 1 claimed)),
+                            count,
+                            lengths.Value * (1.0 + 1e-9))
+
+            let ownSquare = Math.BitDecrement(1.0 - Math.BitIncrement(kappa * kappa))
+            let rho = Rounding.divUp radius (Math.BitDecrement(sqrt ownSquare))
+
+            let errors =
+                LoopRounding.errors
+                    context
+                    norms
+                    LoopRounding.nothingCarried
+                    operator
+                    (LoopProbes.batchFor plan operator)
+            // Sums of squares, their roots, and the products below.
+            let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
+
+            let bound place sum =
+                let error = 2.0 * sqrt pushed * errors.Increments(BeforeBend place)
+
+                (sqrt (sum * inflation) + error * 1.000001 + Double.Epsilon) / sqrt divisor
+                * rho
+                * inflation
+
+            let proved =
+                Array.init plan.Places.Length (fun place ->
+                    {
+                        Entries = squares.Entries[place] |> Array.map (bound place)
+                        Pairs = squares.Pairs[place] |> Array.map (bound place)
+                    })
+
+            Some
+                struct (proved,
+                        {
+                            Loop = loop
+                            Factors = factors
+                            Residual = Rounding.divUp kappa (Math.BitDecrement(sqrt ownSquare))
+                        })
+
+    /// What rounding may add to a reach at each place, generously.
+    let private floors context norms (plan: LoopPlan) (operator: LoopOperator) (radius: float) =
+        let errors =
+            LoopRounding.errors context norms LoopRounding.nothingCarried operator (LoopProbes.batchFor plan operator)
+
+        let vectors = float (LoopOperator.columns operator)
+
+        plan.Places
+        |> Array.mapi (fun place _ ->
+            64.0
+            * radius
+            * (sqrt vectors * errors.Increments(BeforeBend place) + Double.Epsilon))
+
+    /// How much larger than estimated what Gaussian vectors prove may turn out to be.
+    let private allowance probing failure claimed =
+        match probing with
+        | UnitVectors -> 1.05
+        | GaussianVectors count ->
+            sqrt (float count / ChiSquare.lowerQuantile count (failure / float (max 1 claimed)))
+            * (1.0 + 2.0 / sqrt (float count))
+
+    /// Vectors of an estimate.
+    let private sampled = GaussianVectors 200
+
+    let private mostRounds = 16
+
+    /// More channels take too long.
+    let private mostChannels = 20_000
+
+    /// Tries to prove what was found.
+    let tries = 5
+
+    /// Bounds on the sum of the probabilities that `find` fails with, for the `failure` of a single certificate.
+    let parts = 2 * tries
+
+    /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over.
+    let find (context: Context) norms definition (plan: LoopPlan) (radius: float) failure : ProvedReach option =
+        let known = Collections.Generic.Dictionary<struct (int * int * int), float>()
+
+        /// Factors with which residuals of the largest size have a length of the order of the radius.
+        let natural (loop: Loop) reaches =
+            Array.map2
+                (fun width reach -> max (2.0 * width * reach / radius) 1e-200)
+                (loop.Bends |> Array.collect _.Width)
+                (channelReaches loop reaches)
+
+        /// The loop for reaches, with factors.
+        let weighted steps reaches =
+            let struct (loop, claims) = LoopPlan.loop definition plan reaches
+
+            if loop.Channels = 0 then
+                struct (loop, claims, LoopWeights.nothing)
+            else
+                let names = channelNames loop
+                let natural = natural loop reaches
+
+                let start =
+                    Array.map2
+                        (fun name natural ->
+                            match known.TryGetValue name with
+                            | true, factor -> factor
+                            | _ -> natural)
+                        names
+                        natural
+
+                let found =
+                    LoopWeights.forReach context plan loop (importances plan reaches) natural start steps
+
+                Array.iter2 (fun name factor -> known[name] <- factor) names found.Factors
+                struct (loop, claims, found)
+
+        let kappaOf loop factors =
+            if Array.isEmpty factors then
+                0.0
+            else
+                1.01 * LoopWeights.norm context (LoopOperator.create loop factors 0.0) 10
+
+        let struct (still, stillClaims) =
+            LoopPlan.loop definition plan (LoopPlan.still plan)
+
+        let linear = withoutChannels still
+        let linearOperator = LoopOperator.create linear [||] 0.0
+        let floors = floors context norms plan linearOperator radius
+        let claimed = stillClaims |> Array.sumBy (fun claims -> claims.Bound.Length)
+        let factor = allowance (probing plan linear) failure claimed
+
+        let rec search round (reaches: PlaceReach[]) =
+            let struct (loop, claims, found) = weighted (if round = 1 then 50 else 25) reaches
+            context.Report $"reaches, round {round}: {loop.Channels} slopes that are not known"
+
+            if round > mostRounds || loop.Channels > mostChannels || Context.isOver context then
+                None
+            else
+                let kappa = kappaOf loop found.Factors
+
+                if not (kappa < 1.0) then
+                    None
+                else
+                    let operator = LoopOperator.create loop found.Factors 0.0
+
+                    let next =
+                        estimate context plan operator radius kappa sampled |> widened factor floors
+
+                    let many = broken claims next
+
+                    // A few are settled in the course of the proof.
+                    if many = 0 || round > 3 && 50 * many < loop.Channels then
+                        Some(larger reaches next)
+                    else
+                        search (round + 1) (larger reaches (widened 1.01 floors next))
+
+        let rec proveFrom attempt (reaches: PlaceReach[]) =
+            let struct (loop, claims, found) = weighted (if attempt = 1 then 30 else 12) reaches
+
+            if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
+                None
+            else
+                context.Report $"proving the reaches of {loop.Channels} slopes that are not known, attempt {attempt}"
+                let own = Context.forComputation (100 * attempt) context
+
+                match prove own norms plan loop claims found.Factors radius failure with
+                | None -> None
+                | Some(struct (proved, answer)) ->
+                    if broken claims proved = 0 then
+                        Some answer
+                    else
+                        proveFrom (attempt + 1) (larger reaches (widened 1.03 floors proved))
+
+        estimate context plan linearOperator radius 0.0 sampled
+        |> widened factor floors
+        |> search 1
+        |> Option.bind (proveFrom 1)
+
+    /// The loop over all inputs, where every slope is possible and nothing is proved of reaches; its factors are natural ones for
+    /// increments along inputs of length 1.
+    let everywhere (context: Context) (plan: LoopPlan) : ProvedReach =
+        let unbounded =
+            LoopPlan.still plan
+            |> Array.map (fun reach ->
+                {
+                    Entries = reach.Entries |> Array.map (fun _ -> Double.PositiveInfinity)
+                    Pairs = reach.Pairs |> Array.map (fun _ -> Double.PositiveInfinity)
+                })
+
+        let struct (loop, _) = LoopPlan.loop Uniform plan unbounded
+        let middle = LoopOperator.create (withoutChannels loop) [||] 0.0
+        let reaches = estimate context plan middle 1.0 0.0 sampled
+
+        {
+            Loop = loop
+            Factors =
+                Array.map2
+                    (fun width reach -> max (2.0 * width * reach) 1e-200)
+                    (loop.Bends |> Array.collect _.Width)
+                    (channelReaches loop reaches)
+            Residual = Double.PositiveInfinity
+        }

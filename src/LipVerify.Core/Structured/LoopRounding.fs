@@ -1,0 +1,277 @@
+/// How far computed passes through a loop operator may lie from exact ones, in norm.
+///
+/// A step `A` with `‖A‖ ≤ ν` computes `fl(A x) = A x + e`, `‖e‖ ≤ φ‖x‖`; so with `h` a bound on the computed vectors before it, for inputs of
+/// length 1, and `t` one on the norm of everything behind it, it adds at most `t·φ·h` to the error of the result. Backward the same holds with both
+/// sides exchanged. Norms, not absolute values, are carried through the network: entry by entry bounds would grow by another order a layer.
+module internal LipVerify.Core.LoopRounding
+
+open System
+open LipVerify.Compute
+
+/// What is known of one linear map.
+[<Struct>]
+type MapNorms =
+    {
+        /// `‖A‖`.
+        Norm: float
+        /// `√(‖A‖₁‖A‖_∞) ≥ ‖|A|‖`.
+        Absolute: float
+    }
+
+/// Errors of passes with inputs of length at most 1.
+[<NoEquality; NoComparison>]
+type LoopErrors =
+    {
+        /// `‖fl(K x) − K x‖`.
+        Forward: float
+        /// `‖fl(Kᵀ y) − Kᵀ y‖`.
+        Backward: float
+        /// `‖K‖`, coarsely.
+        Norm: float
+        /// Bounds on the error of the increments at each point, relative to the length of the input.
+        Increments: LoopPoint -> float
+        /// The same on the way back.
+        Adjoints: LoopPoint -> float
+    }
+
+/// Upper bounds on norms of maps, by what they are made of.
+type MapNormTable = LinearMap -> MapNorms
+
+/// Norms of what lies before each point and behind it, where more is known than products of norms.
+[<NoEquality; NoComparison>]
+type Carried =
+    {
+        /// No computed vector there is longer, for inputs of length 1.
+        Heads: LoopPoint -> float
+        /// No computed vector there is longer on the way back, for outputs of length 1; nor is the norm of all that follows larger.
+        Tails: LoopPoint -> float
+    }
+
+/// Nothing but products is known.
+let nothingCarried =
+    {
+        Heads = fun _ -> Double.PositiveInfinity
+        Tails = fun _ -> Double.PositiveInfinity
+    }
+
+/// Everything is rounded to nearest below and multiplied by this at the end, far more than a few thousand roundings.
+let private slack = 1.0 + 1e-9
+
+let private length a b = sqrt (a * a + b * b)
+
+/// The most channels that add to one output, and the most differences that one entry is in.
+let private overlaps size (positions: int[] list) =
+    let counts = Array.zeroCreate<int> size
+
+    for list in positions do
+        for i in list do
+            counts[i] <- counts[i] + 1
+
+    if size = 0 then 0 else Array.max counts
+
+/// A bend's parts: `B` and `|B|`, from `u` to `y`, from `x` to `v`, and the roundings on the way.
+[<Struct>]
+type private BendNorms =
+    {
+        Base: float
+        Residuals: float
+        Differences: float
+        Roundings: int
+    }
+
+let private largest (tensor: Tensor) =
+    let struct (_, largest) = Tensor.sizes tensor
+    largest
+
+let private bendNorms (bend: Bend) (gains: Gains) =
+    let into = overlaps bend.Outputs [ bend.Into ]
+
+    let followed =
+        match bend.Leaders with
+        | None -> 1
+        | Some leaders -> overlaps bend.Inputs [ leaders ]
+
+    let means =
+        if bend.Mean.Length = 0 then
+            0.0
+        else
+            bend.Mean |> Array.map abs |> Array.max
+
+    let inDifferences = overlaps bend.Inputs [ bend.Plus; bend.Minus ]
+    // Rows of the differences have one or two entries of size 1.
+    let differences =
+        sqrt (float inDifferences * (if bend.Minus.Length > 0 then 2.0 else 1.0))
+
+    {
+        Base =
+            largest bend.Slopes * sqrt (float followed)
+            + means * differences * sqrt (float into)
+        Residuals = largest gains.In * sqrt (float into)
+        Differences = largest gains.Out * differences
+        Roundings = 2 * into + 8
+    }
+
+/// A step's point, where it has one.
+let private pointOf step =
+    match step with
+    | Mapped(layer, _) -> Some(BeforeMap layer)
+    | Bent bend -> Some(BeforeBend bend)
+    | Added _ -> None
+
+/// Errors for a batch of this size.
+let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator: LoopOperator) batch : LoopErrors =
+    let engine = context.Engine
+    let bends = Array.map2 bendNorms operator.Loop.Bends operator.Gains
+    let increments = Collections.Generic.Dictionary<LoopPoint, float>()
+    let adjoints = Collections.Generic.Dictionary<LoopPoint, float>()
+
+    /// `φ` of a map on the way forward, and on the way back.
+    let forward map =
+        Rounding.gamma (LinearMap.applyDepth engine map batch + 2)
+        * (norms map).Absolute
+
+    let backward map =
+        Rounding.gamma (LinearMap.adjointDepth engine map batch + 2)
+        * (norms map).Absolute
+
+    let underflow map =
+        Math.Sqrt(float (LinearMap.outputs map) + float (LinearMap.inputs map))
+        * float (LinearMap.termsInRow map + LinearMap.termsInColumn map + 2)
+        * 8.0
+        * Double.Epsilon
+
+    let known (carried: LoopPoint -> float) step (product: float) =
+        match pointOf step with
+        | Some point -> min product (carried point)
+        | None -> product
+
+    /// The length of what a step makes of a vector of length `h`, and of `u` of length 1.
+    let rec head h step =
+        let h = known carried.Heads step h
+
+        match step with
+        | Mapped(_, map) -> ((norms map).Norm + forward map) * h + underflow map
+        | Bent bend -> length (bends[bend].Base * h) bends[bend].Residuals * (1.0 + 1e-12)
+        | Added branches -> branches |> List.sumBy (heads h)
+
+    and heads h steps = List.fold head h steps
+
+    /// The norm of a step and of what follows it, of norm `t`.
+    let rec tail step t =
+        match step with
+        | Mapped(_, map) -> ((norms map).Norm + backward map) * t + underflow map
+        | Bent bend -> length (bends[bend].Base * t) bends[bend].Differences * (1.0 + 1e-12)
+        | Added branches -> branches |> List.sumBy (fun steps -> tails steps t)
+        |> known carried.Tails step
+
+    and tails steps t = List.foldBack tail steps t
+
+    /// What rounding adds in one step, forward and backward, for vectors of length `h` before it and `t` behind it: to the vector handed on, and to
+    /// the channels.
+    let own h t step =
+        match step with
+        | Mapped(_, map) -> struct (forward map * h + underflow map, backward map * t + underflow map, 0.0, 0.0)
+        | Bent bend ->
+            let n = bends[bend]
+            let gamma = Rounding.gamma n.Roundings
+            let bend = operator.Loop.Bends[bend]
+            let size = bend.Inputs + bend.Outputs + Bend.channels bend
+            let least = 64.0 * Double.Epsilon * sqrt (float size)
+
+            struct (gamma * (n.Base * h + n.Residuals) + least,
+                    gamma * (n.Base * t + n.Differences) + least,
+                    gamma * n.Differences * h + least,
+                    gamma * n.Residuals * t + least)
+        | Added branches ->
+            let gamma = Rounding.gamma (branches.Length + 1)
+
+            struct (gamma * (branches |> List.sumBy (heads h)),
+                    gamma * (branches |> List.sumBy (fun steps -> tails steps t)),
+                    0.0,
+                    0.0)
+
+    /// The norm of a step as it stands, by which errors before it grow at most.
+    let growth step error =
+        match step with
+        | Mapped(_, map) -> (norms map).Norm * error
+        | Bent bend -> bends[bend].Base * error
+        | Added _ -> error
+
+    /// The errors that a series adds to the results of both ways; `inherited` is that of the vector that it gets.
+    let rec series h t (inherited: float) steps =
+        match steps with
+        | [] -> struct (0.0, 0.0, inherited)
+        | step :: rest ->
+            pointOf step
+            |> Option.iter (fun point -> increments[point] <- inherited * slack)
+
+            let h = known carried.Heads step h
+            let after = tails rest t
+            let struct (f, b, v, u) = own h after step
+
+            let struct (inner, innerBack, handed) =
+                match step with
+                | Added branches ->
+                    let parts = branches |> List.map (series h after inherited)
+
+                    struct (parts |> List.sumBy (fun struct (f, _, _) -> f),
+                            parts |> List.sumBy (fun struct (_, b, _) -> b),
+                            parts |> List.sumBy (fun struct (_, _, handed) -> handed))
+                | Mapped _
+                | Bent _ -> struct (0.0, 0.0, growth step inherited)
+
+            let struct (laterForward, laterBack, last) =
+                series (head h step) t (handed + f) rest
+
+            struct (inner + after * f + v + laterForward, innerBack + h * b + u + laterBack, last)
+
+    /// The error of what a series hands back, for one that it gets; and what is noted on the way.
+    let rec back t (inherited: float) steps =
+        match steps with
+        | [] -> inherited
+        | step :: rest ->
+            let after = tails rest t
+            let behind = back t inherited rest
+            let struct (_, b, _, _) = own 0.0 after step
+
+            let handed =
+                match step with
+                | Added branches -> branches |> List.sumBy (back after behind)
+                | Mapped _
+                | Bent _ -> growth step behind
+
+            pointOf step
+            |> Option.iter (fun point -> adjoints[point] <- (handed + b) * slack)
+
+            handed + b
+
+    let steps = operator.Loop.Steps
+    let scale = operator.Scale
+    let struct (f, b, _) = series 1.0 scale 0.0 steps
+    let rounded = Rounding.unitRoundoff * scale
+    back scale rounded steps |> ignore
+
+    /// `‖v‖` and `Scale·‖df‖` are within the norm of the tail from the start and that of the residuals.
+    let rec behind t steps : float =
+        match steps with
+        | [] -> 0.0
+        | step :: rest ->
+            let after = tails rest t
+
+            let here =
+                match step with
+                | Mapped _ -> 0.0
+                | Bent bend -> bends[bend].Residuals * after
+                | Added branches -> branches |> List.fold (fun sum steps -> length sum (behind after steps)) 0.0
+
+            length here (behind t rest)
+
+    let outputs = rounded * heads 1.0 steps
+
+    {
+        Forward = (f + outputs) * slack
+        Backward = (b + outputs) * slack
+        Norm = length (tails steps scale) (behind scale steps) * slack
+        Increments = fun point -> increments[point]
+        Adjoints = fun point -> adjoints[point]
+    }

@@ -23,18 +23,6 @@ type internal Probing =
 
 module internal LoopReach =
 
-    /// Multiplications and additions of one pass.
-    let private operations (plan: LoopPlan) =
-        let rec ofSteps steps = steps |> List.sumBy ofStep
-
-        and ofStep step =
-            match step with
-            | Mapped(_, map) -> 2.0 * float (LinearMap.outputs map) * float (LinearMap.termsInRow map)
-            | Bent _ -> 0.0
-            | Added branches -> branches |> List.sumBy ofSteps
-
-        ofSteps plan.Steps
-
     /// Operations that the probes of one proof may take: some ten seconds.
     let private affordable = 1.5e12
 
@@ -42,7 +30,7 @@ module internal LoopReach =
 
     /// The probes that are affordable for a proof.
     let probing (plan: LoopPlan) (loop: Loop) =
-        let vectors = affordable / max 1.0 (operations plan)
+        let vectors = affordable / max 1.0 (SearchEffort.operations plan)
 
         if float (loop.Inputs + loop.Channels) <= vectors then
             UnitVectors
@@ -317,9 +305,6 @@ module internal LoopReach =
             sqrt (float count / ChiSquare.lowerQuantile count (failure / float (max 1 claimed)))
             * (1.0 + 2.0 / sqrt (float count))
 
-    /// Vectors of an estimate.
-    let private sampled = GaussianVectors 200
-
     let private mostRounds = 16
 
     /// More channels take too long.
@@ -333,6 +318,8 @@ module internal LoopReach =
 
     /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over.
     let find (context: Context) norms definition (plan: LoopPlan) (radius: float) failure : ProvedReach option =
+        let effort = SearchEffort.forPlan plan
+        let sampled = GaussianVectors effort.Vectors
         let known = Collections.Generic.Dictionary<struct (int * int * int), float>()
 
         /// Factors with which residuals of the largest size have a length of the order of the radius.
@@ -362,7 +349,7 @@ module internal LoopReach =
                         natural
 
                 let found =
-                    LoopWeights.forReach context plan loop (importances plan reaches) natural start steps
+                    LoopWeights.forReach context plan effort loop (importances plan reaches) natural start steps
 
                 Array.iter2 (fun name factor -> known[name] <- factor) names found.Factors
                 struct (loop, claims, found)
@@ -371,7 +358,7 @@ module internal LoopReach =
             if Array.isEmpty factors then
                 0.0
             else
-                1.01 * LoopWeights.norm context (LoopOperator.create loop factors 0.0) 10
+                1.01 * LoopWeights.norm context effort (LoopOperator.create loop factors 0.0) 10
 
         let struct (still, stillClaims) =
             LoopPlan.loop definition plan (LoopPlan.still plan)
@@ -383,7 +370,9 @@ module internal LoopReach =
         let factor = allowance (probing plan linear) failure claimed
 
         let rec search round (reaches: PlaceReach[]) =
-            let struct (loop, claims, found) = weighted (if round = 1 then 50 else 25) reaches
+            let struct (loop, claims, found) =
+                weighted (if round = 1 then effort.FirstSteps else effort.Steps) reaches
+
             context.Report $"reaches, round {round}: {loop.Channels} slopes that are not known"
 
             if round > mostRounds || loop.Channels > mostChannels || Context.isOver context then
@@ -408,7 +397,7 @@ module internal LoopReach =
                         search (round + 1) (larger reaches (widened 1.01 floors next))
 
         let rec proveFrom attempt (reaches: PlaceReach[]) =
-            let struct (loop, claims, found) = weighted (if attempt = 1 then 30 else 12) reaches
+            let struct (loop, claims, found) = weighted effort.Steps reaches
 
             if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
                 None
@@ -442,7 +431,9 @@ module internal LoopReach =
 
         let struct (loop, _) = LoopPlan.loop Uniform plan unbounded
         let middle = LoopOperator.create (withoutChannels loop) [||] 0.0
-        let reaches = estimate context plan middle 1.0 0.0 sampled
+
+        let reaches =
+            estimate context plan middle 1.0 0.0 (GaussianVectors (SearchEffort.forPlan plan).Vectors)
 
         {
             Loop = loop

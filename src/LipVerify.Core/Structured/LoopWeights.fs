@@ -4,9 +4,6 @@ module internal LipVerify.Core.LoopWeights
 open System
 open LipVerify.Compute
 
-/// Directions that are watched at a time.
-let private watched = 8
-
 /// Energies of channels, averaged over steps: those of one step are those of a few directions.
 [<Sealed>]
 type private Averages(count: int) =
@@ -29,19 +26,48 @@ let private least channels = 1e-4 / float (channels + 1)
 let private change step into out =
     Math.Clamp(Math.Pow(out / into, step), 0.5, 2.0)
 
+/// Directions near the top one are balanced together with it, by this power of their singular values; so the top ones do not take turns. The power
+/// grows by so much a step up to so much, since what counts in the end is the top one alone.
+let private smoothing, sharpening, sharpest = 12.0, 0.6, 80.0
+
 /// Factors, and the least constant `L` that they are thought to prove.
 [<NoEquality; NoComparison>]
 type Found = { Factors: float[]; Lipschitz: float }
 
-/// The constant that a pair of singular vectors asks for: `‖F x‖² ≤ L²(‖x‖² − ‖V x‖²)`; none where `V` alone is too large.
-let private asked outputs lipschitz (triplets: Triplets) i =
+/// The constant that a pair of singular vectors asks for so that `‖K‖ ≤ target`: `‖F x‖² ≤ L²(target²‖x‖² − ‖V x‖²)`; none where `V` alone is too
+/// large.
+let private asked outputs (target: float) lipschitz (triplets: Triplets) i =
     let sigma = triplets.Sigma[i]
     let ofOutputs = Array.sub triplets.Left[i] 0 outputs |> Array.sumBy (fun v -> v * v)
     let f, v = ofOutputs * sigma * sigma, (1.0 - ofOutputs) * sigma * sigma
 
-    if v < 1.0 then lipschitz * sqrt (f / (1.0 - v))
-    elif f = 0.0 && sigma = 0.0 then 0.0
-    else Double.PositiveInfinity
+    if v < target * target then
+        lipschitz * sqrt (f / (target * target - v))
+    elif f = 0.0 && sigma = 0.0 then
+        0.0
+    else
+        Double.PositiveInfinity
+
+/// The constant that the factors are thought to prove, from directions that are sought afresh.
+let private needed (context: Context) (effort: SearchEffort) (loop: Loop) target (found: Found) =
+    let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
+    let operator = LoopOperator.create loop found.Factors (1.0 / found.Lipschitz)
+    let triplets = Seq.init 12 (fun _ -> block.Step operator) |> Seq.last
+
+    Seq.init block.Count (asked loop.Outputs target found.Lipschitz triplets)
+    |> Seq.max
+
+/// A step asks for little where its directions are not the top ones yet: the most of so many steps counts.
+let private settled = 4
+
+/// Steps in which the constant hardly changed end the search.
+let private idle = 25
+
+/// Change below which it hardly did.
+let private gain = 2e-4
+
+/// Steps in all, in parts of those for a bound: at first channels alone may be too large.
+let private most = 4
 
 /// What is known after a step of the search for a bound.
 [<NoEquality; NoComparison>]
@@ -49,34 +75,37 @@ type private BoundSearch =
     {
         At: Found
         Best: Found
-        /// Steps since the best was improved by much.
-        Stalled: int
+        /// What the last steps asked for, the last first, since channels alone are small enough.
+        Asked: float list
         Step: int
     }
 
-/// Gain below which a step counts as none.
-let private gain = 1e-4
-
-let private mostStalled = 25
-
-/// Factors that let the constant be as small as possible, from `start` and `lipschitz` on, by balancing the top directions: the derivative of
-/// `ln ‖K‖` by `ln a_j` is the difference of their energies before and behind the channel (Sezginer and Overton 1990).
+/// Factors that let `‖K‖` be at most `target` for as small a constant as possible, from `start` on, by balancing the top directions: the derivative of `ln ‖K‖` by
+/// `ln a_j` is the difference of their energies before and behind the channel (Sezginer and Overton 1990). Factors move by `spread` at most.
 let forBound
     (context: Context)
+    (effort: SearchEffort)
     (loop: Loop)
-    (start: float[])
-    (lipschitz: float)
-    mostSteps
+    target
+    spread
+    (start: Found)
     (report: float -> unit)
     : Found =
-    let block = RitzBlock(context, loop.Outputs + loop.Channels, watched)
+    let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
+
     let before, behind = Averages loop.Channels, Averages loop.Channels
     let floor = least loop.Channels
 
+    let isIdle (asked: float list) =
+        asked.Length > idle
+        && (let recent = List.take idle asked
+            List.max recent <= List.min recent * (1.0 + gain))
+
     let rec go (search: BoundSearch) =
         if
-            search.Step > mostSteps
-            || search.Stalled > mostStalled
+            search.Asked.Length > effort.BoundSteps
+            || search.Step > most * effort.BoundSteps
+            || isIdle search.Asked
             || Context.isOver context
         then
             search.Best
@@ -85,11 +114,13 @@ let forBound
             let triplets = block.Step(LoopOperator.create loop at.Factors (1.0 / at.Lipschitz))
 
             let needed =
-                Seq.init block.Count (asked loop.Outputs at.Lipschitz triplets) |> Seq.max
+                Seq.init block.Count (asked loop.Outputs (target * target) at.Lipschitz triplets)
+                |> Seq.max
 
-            before.Add(Triplets.energies triplets.Sigma triplets.Right loop.Inputs loop.Channels)
-            behind.Add(Triplets.energies triplets.Sigma triplets.Left loop.Outputs loop.Channels)
-            let step = 0.25 / (1.0 + float search.Step / 15.0)
+            let power = min sharpest (smoothing + sharpening * float search.Asked.Length)
+            before.Add(Triplets.energies power triplets.Sigma triplets.Right loop.Inputs loop.Channels)
+            behind.Add(Triplets.energies power triplets.Sigma triplets.Left loop.Outputs loop.Channels)
+            let step = 0.25 / (1.0 + float search.Asked.Length / 15.0)
 
             let factors =
                 at.Factors
@@ -97,19 +128,30 @@ let forBound
                     let factor = change step (before.Values[j] + floor) (behind.Values[j] + floor)
                     before.Values[j] <- before.Values[j] * factor * factor
                     behind.Values[j] <- behind.Values[j] / (factor * factor)
-                    a * factor)
+                    Math.Clamp(a * factor, start.Factors[j] / spread, start.Factors[j] * spread))
 
             let next =
                 if Double.IsFinite needed && needed > 0.0 then
-                    at.Lipschitz * sqrt (Math.Clamp(needed / at.Lipschitz, 0.5, 2.0))
+                    at.Lipschitz * sqrt (Math.Clamp(needed / at.Lipschitz, 0.25, 4.0))
                 else
                     at.Lipschitz * 1.1
 
-            // What a block has not seen yet asks for more.
-            let isBetter = search.Step > 5 && needed < search.Best.Lipschitz
+            let asked =
+                if Double.IsFinite needed then
+                    needed :: search.Asked
+                else
+                    []
+
+            let cautious =
+                if asked.Length < 2 * settled then
+                    Double.PositiveInfinity
+                else
+                    asked |> List.take settled |> List.max
+
+            let isBetter = cautious < search.Best.Lipschitz
 
             if isBetter then
-                report needed
+                report cautious
 
             go
                 {
@@ -118,43 +160,36 @@ let forBound
                         if isBetter then
                             {
                                 Factors = at.Factors
-                                Lipschitz = needed
+                                Lipschitz = cautious
                             }
                         else
                             search.Best
-                    Stalled =
-                        if
-                            Double.IsPositiveInfinity search.Best.Lipschitz
-                            || isBetter && needed < search.Best.Lipschitz * (1.0 - gain)
-                        then
-                            0
-                        else
-                            search.Stalled + 1
+                    Asked = asked
                     Step = search.Step + 1
                 }
 
-    let start =
-        {
-            Factors = start
-            Lipschitz = lipschitz
-        }
+    // Directions that are not tracked yet may be a little above those that are.
+    let best =
+        go
+            {
+                At = start
+                Best =
+                    { start with
+                        Lipschitz = Double.PositiveInfinity
+                    }
+                Asked = []
+                Step = 1
+            }
 
-    go
-        {
-            At = start
-            Best =
-                { start with
-                    Lipschitz = Double.PositiveInfinity
-                }
-            Stalled = 0
-            Step = 1
-        }
-
-/// Random signs that stand for all entries whose reach matters.
-let private signs = 8
+    if Double.IsFinite best.Lipschitz && best.Lipschitz > 0.0 then
+        match needed context effort loop target best with
+        | needed when Double.IsFinite needed -> { best with Lipschitz = needed }
+        | _ -> best
+    else
+        best
 
 /// Adds random signs, times the roots of weights, to what belongs to the increments before each bend and to the differences of pairs.
-let private addSigns (context: Context) (plan: LoopPlan) step (roots: PlaceReach[]) place (x: Storage) =
+let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: PlaceReach[]) place (x: Storage) =
     let n = x.Length / signs
     let terms = Array.zeroCreate<float> x.Length
     let roots = roots[place]
@@ -192,13 +227,17 @@ let nothing: FoundReach = { Factors = [||]; Kappa = 0.0 }
 let forReach
     (context: Context)
     (plan: LoopPlan)
+    (effort: SearchEffort)
     (loop: Loop)
     (roots: PlaceReach[])
     (natural: float[])
     (start: float[])
     steps
     : FoundReach =
-    let block = RitzBlock(context, loop.Outputs + loop.Channels, watched)
+    let signs = effort.Signs
+
+    let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
+
 
     let before, behind, rows =
         Averages loop.Channels, Averages loop.Channels, Averages loop.Channels
@@ -228,14 +267,14 @@ let forReach
 
             let visit point increments =
                 match point with
-                | BeforeBend place -> addSigns context plan step roots place increments
+                | BeforeBend place -> addSigns context plan effort.Signs step roots place increments
                 | BeforeMap _ -> ()
 
             LoopOperator.pull context operator visit signs zeros x
             direct.Add [| squares x.Values 0 loop.Inputs |> Array.sum |]
             rows.Add(squares x.Values loop.Inputs loop.Channels)
-            before.Add(Triplets.energies triplets.Sigma triplets.Right loop.Inputs loop.Channels)
-            behind.Add(Triplets.energies triplets.Sigma triplets.Left loop.Outputs loop.Channels)
+            before.Add(Triplets.energies smoothing triplets.Sigma triplets.Right loop.Inputs loop.Channels)
+            behind.Add(Triplets.energies smoothing triplets.Sigma triplets.Left loop.Outputs loop.Channels)
             let total = direct.Values[0] + Array.sum rows.Values
 
             let objective =
@@ -274,6 +313,7 @@ let forReach
         Double.PositiveInfinity
 
 /// An estimate of `‖K‖`, mostly from below.
-let norm (context: Context) (operator: LoopOperator) steps =
-    let block = RitzBlock(context, LoopOperator.rows operator, watched)
+let norm (context: Context) (effort: SearchEffort) (operator: LoopOperator) steps =
+    let block = RitzBlock(context, LoopOperator.rows operator, effort.Directions)
+
     Seq.init steps (fun _ -> (block.Step operator).Sigma[0]) |> Seq.last

@@ -113,11 +113,9 @@ type internal RitzBlock(context: Context, rows: int, count: int) =
 
 module internal Triplets =
 
-    /// How fast directions below the top one lose weight: by this power of their singular value.
-    let private power = 12.0
-
-    /// How much of the top directions each coordinate from `first` on takes part in; they sum up to at most 1.
-    let energies (sigma: float[]) (vectors: float[][]) first count =
+    /// How much of the top directions each coordinate from `first` on takes part in; they sum up to at most 1. Directions below the top one
+    /// count less and less, by this power of their singular value.
+    let energies power (sigma: float[]) (vectors: float[][]) first count =
         let weights =
             sigma
             |> Array.map (fun s ->

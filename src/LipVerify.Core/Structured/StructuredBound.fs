@@ -27,7 +27,8 @@ module Structured =
     let private defaultTolerance (plan: LoopPlan) =
         if plan.Inputs > 100_000 then 5e-3 else 2e-3
 
-    let private mostSteps = 250
+    /// How far factors may move from those of the reaches; over all inputs there is no such start.
+    let private spread = 1e4
 
     /// Norms of maps for the bounds on rounding, each computed when it is first asked for.
     let private mapNorms (context: Context) (steps: LoopStep list) : LoopRounding.MapNormTable =
@@ -93,21 +94,35 @@ module Structured =
     /// A bound for a loop that is proved, from factors that are sought.
     let private boundLoop (context: Context) norms plan (proved: ProvedReach) lipschitz failure =
         let loop = proved.Loop
+        let effort = SearchEffort.forPlan plan
 
         let report lipschitz =
             context.Report $"{loop.Channels} slopes that are not known, {Figure.upward lipschitz} so far"
 
-        let found =
-            if loop.Channels = 0 then
-                let norm = LoopWeights.norm context (LoopOperator.create loop [||] 1.0) 30
-
-                ({ Factors = [||]; Lipschitz = norm }: LoopWeights.Found)
-            else
-                LoopWeights.forBound (Context.withPart 0.6 context) loop proved.Factors lipschitz mostSteps report
-
         let tolerance =
             context.Certification.Tolerance
             |> Option.defaultWith (fun () -> defaultTolerance plan)
+
+        let found =
+            if loop.Channels = 0 then
+                let norm = LoopWeights.norm context effort (LoopOperator.create loop [||] 1.0) 30
+
+                ({ Factors = [||]; Lipschitz = norm }: LoopWeights.Found)
+            else
+                LoopWeights.forBound
+                    (Context.withPart 0.6 context)
+                    effort
+                    loop
+                    (1.0 / (1.0 + tolerance))
+                    (if Double.IsFinite proved.Residual then
+                         spread
+                     else
+                         Double.PositiveInfinity)
+                    {
+                        Factors = proved.Factors
+                        Lipschitz = lipschitz
+                    }
+                    report
 
         if not (Double.IsFinite found.Lipschitz && found.Lipschitz > 0.0) then
             None
@@ -138,7 +153,7 @@ module Structured =
                 if index = proofs then
                     best
                 else
-                    match prove index (tolerance * Math.Pow(4.0, float index)) with
+                    match prove index (tolerance * (Math.Pow(4.0, float index) - 1.0)) with
                     | None -> best
                     | Some(struct (mu, value)) ->
                         let best = min best value
@@ -221,7 +236,8 @@ module Structured =
             match proved with
             | None -> noneAbove 0 None "no reaches were found that could be proved"
             | Some proved ->
-                let linear = LoopWeights.norm context (LoopReach.linear plan) 10
+                let linear =
+                    LoopWeights.norm context (SearchEffort.forPlan plan) (LoopReach.linear plan) 10
 
                 let found =
                     boundLoop context norms plan proved (1.2 * linear + Double.Epsilon) failure

@@ -117,7 +117,7 @@ let ``variables for products of slopes change nothing where there are no product
                     SemidefiniteProgram.maximise context LipVerify.Solvers.Csdp.solve lifted.Program
                     |> Result.defaultWith failwith
 
-            let lifted = GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * value)
+            let lifted = GradientProblem.lipschitz norm lifted.Exponent (lifted.Factor * value)
             let shor = bound Shor norm case Everywhere
             assertAtMost solverGap "lifted ≤ direct" lifted shor
             assertAtMost solverGap "direct ≤ lifted" shor lifted)

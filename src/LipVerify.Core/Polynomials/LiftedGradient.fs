@@ -91,7 +91,7 @@ let private lift (rows: Rows) u (behind: Form) =
     let size = max (abs behind.Low) (abs behind.High)
     let v = rows.Next
     rows.Next <- v + 1
-    let scaled = behind.Terms |> List.map (fun (row, value) -> row, value / size)
+    let scaled = behind.Terms |> times (1.0 / size)
     let value = [ v, 1.0 ]
     let slope = [ u, 1.0 ]
     rows.Constraints.Add(equals 0.0 (product 1.0 one value @ product -1.0 slope scaled))
@@ -122,6 +122,10 @@ let private lift (rows: Rows) u (behind: Form) =
         NonNegative = nonNegative
     }
 
+/// Beside forms near 1 it is no more than what underflow takes, and its reciprocal may be no number.
+let private isLost (form: Form) =
+    max (abs form.Low) (abs form.High) < Math.ScaleB(1.0, -1000)
+
 let private isConstant form =
     form.Terms |> List.forall (fun (row, _) -> row = 0)
 
@@ -129,7 +133,7 @@ let private mask rows slope (behind: Form) =
     match slope with
     | Choice1Of2 value when value = 0.0 -> { Value = zero; NonNegative = [] }
     | Choice1Of2 _ -> { Value = behind; NonNegative = [] }
-    | Choice2Of2 _ when behind.Terms.IsEmpty -> { Value = zero; NonNegative = [] }
+    | Choice2Of2 _ when behind.Terms.IsEmpty || isLost behind -> { Value = zero; NonNegative = [] }
     | Choice2Of2 variable when isConstant behind ->
         let u = 1 + variable
 

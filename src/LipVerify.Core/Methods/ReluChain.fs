@@ -54,7 +54,11 @@ type internal ReluBall =
     member private ball.Exponent = (Array.last ball.Chain.Steps).Exponents[0] - ball.Unit
 
     /// A constant of the chain as one of the network, rounded upward.
-    member ball.Upward(constant: float) = Rounding.scaleUp constant ball.Exponent
+    member ball.Upward(constant: float) = ball.Upward(constant, 0)
+
+    /// `2^exponent` times a constant of the chain as one of the network, rounded upward.
+    member ball.Upward(constant: float, exponent: int) =
+        Rounding.scaleUp constant (ball.Exponent + exponent)
 
     /// A constant of the chain as one of the network, rounded downward.
     member ball.Downward(constant: float) =

@@ -13,8 +13,8 @@ type GradientProblem =
         Kinds: BinaryVariable[]
         /// The polynomial to be maximised.
         Objective: MultilinearPolynomial
-        /// The factor by which weights were divided: the constant is that times the maximum, or its root in the 2-norm.
-        Scale: float
+        /// The power of two that was taken out of the weights: the constant is that times the maximum, or its root in the 2-norm.
+        Exponent: int
         /// Constraints that tie the slopes of the first layer to an input of the ball; none for all inputs.
         Signs: SlopeSign list
     }
@@ -51,21 +51,10 @@ module GradientProblem =
                 MultilinearPolynomial.sumOfProducts kinds (masked |> Seq.mapi (fun i p -> weights[i, j], one, p)))
             |> Ok
 
-    /// The polynomials of the gradient, and the factor that was taken out of the weights.
-    let private gradient kinds (layers: DenseLayer list) slopes (output: float[]) =
-        let outputScale = UnknownSlopes.scaleOf output
-
-        let start =
-            output |> Array.map (fun c -> MultilinearPolynomial.constant (c / outputScale))
-
-        (List.zip layers slopes, Ok(outputScale, start))
-        ||> List.foldBack (fun (layer, slopes) behind ->
-            behind
-            |> Result.bind (fun (factor, polynomials) ->
-                let scale, weights = UnknownSlopes.scaled layer.Weights
-
-                pullBack kinds weights slopes polynomials
-                |> Result.map (fun polynomials -> factor * scale, polynomials)))
+    /// The polynomials of the gradient.
+    let private gradient kinds (factors: GradientFactors) =
+        (List.zip factors.Weights factors.Slopes, Ok(Array.map MultilinearPolynomial.constant factors.Output))
+        ||> List.foldBack (fun (weights, slopes) behind -> behind |> Result.bind (pullBack kinds weights slopes))
 
     /// The objective: `Σ t_j g_j` with signs behind the `count` slopes, or `Σ g_j²`.
     let private objective norm kinds count (gradient: MultilinearPolynomial[]) =
@@ -77,12 +66,8 @@ module GradientProblem =
             | Euclidean
             | Taxicab -> gradient |> Array.sumBy (fun g -> int64 g.Count * int64 g.Count)
 
-        let coefficients = gradient |> Seq.collect Map.values
-
         if work > 64L * int64 mostTerms then
             Error "the squared gradient has too many terms"
-        elif norm <> Maximum && UnknownSlopes.productsVanish coefficients then
-            Error "its weights span more than the range of doubles"
         else
             gradient
             |> Seq.mapi (fun j g ->
@@ -102,9 +87,9 @@ module GradientProblem =
 
     /// The problem of output `output`. A coordinate that no term has stays a variable, and relaxations leave it out.
     let create norm (chain: DenseChain) output region =
-        let layers = chain.Hidden
-        let inputs = Array2D.length2 layers.Head.Weights
-        let count, slopes = UnknownSlopes.ofChain norm chain region
+        let factors = GradientFactors.create norm chain output region
+        let count = factors.Count
+        let inputs = Array2D.length2 chain.Hidden.Head.Weights
 
         let kinds =
             match norm with
@@ -113,21 +98,24 @@ module GradientProblem =
             | Taxicab -> Array.create count Bit
 
         checkNorm norm
-        |> Result.bind (fun () -> gradient kinds layers slopes (UnknownSlopes.rowOf chain.Output.Weights output))
-        |> Result.bind (fun (scale, gradient) ->
-            objective norm kinds count gradient
-            |> Result.map (fun objective ->
-                {
-                    Norm = norm
-                    Kinds = kinds
-                    Objective = objective
-                    Scale = scale
-                    Signs = UnknownSlopes.signs norm chain region slopes.Head
-                }))
+        |> Result.bind (fun () -> gradient kinds factors)
+        |> Result.bind (objective norm kinds count)
+        |> Result.map (fun objective ->
+            {
+                Norm = norm
+                Kinds = kinds
+                Objective = objective
+                Exponent = factors.Exponent
+                Signs = UnknownSlopes.signs norm chain region factors.Slopes.Head
+            })
 
-    /// The Lipschitz constant that a bound on the polynomial stands for, with the scale of its weights.
-    let lipschitz norm scale (maximum: float) =
+    /// The dual norm that a bound on the polynomial stands for, without the power of two of the weights.
+    let dualNorm norm (maximum: float) =
         match norm with
-        | Maximum -> Rounding.mulUp scale (max 0.0 maximum)
+        | Maximum -> max 0.0 maximum
         | Euclidean
-        | Taxicab -> Rounding.mulUp scale (Rounding.sqrtUp (max 0.0 maximum))
+        | Taxicab -> Rounding.sqrtUp (max 0.0 maximum)
+
+    /// The Lipschitz constant that a bound on the polynomial stands for.
+    let lipschitz norm exponent maximum =
+        Rounding.scaleUp (dualNorm norm maximum) exponent

@@ -61,7 +61,9 @@ let upperBound (objective: MultilinearPolynomial) (products: MultilinearPolynomi
         if c > 0.0 then
             product |> Map.iter (fun monomial value -> add monomial (c * value)))
 
-    let rounding = Rounding.gamma (products.Length + 4) * Seq.sum sizes.Values
+    // Of a coefficient one term a product, and the sum of their magnitudes.
+    let rounding =
+        Rounding.gamma (products.Length + sums.Count + 8) * Seq.sum sizes.Values
 
     let residual =
         sums |> Seq.sumBy (fun term -> if term.Key.IsEmpty then 0.0 else abs term.Value)

@@ -50,5 +50,5 @@ let lipOpt3 (context: Context) (network: Network) output region =
     |> Result.bind (fun chain -> GradientProblem.create Maximum chain output region)
     |> Result.bind (fun problem ->
         match degree3 problem with
-        | Some floor -> Ok(problem.Scale * max 0.0 floor)
+        | Some floor -> Ok(Rounding.scaleDown (max 0.0 floor) problem.Exponent)
         | None -> Error "a lower bound on LipOpt-3 is known for one hidden layer only")

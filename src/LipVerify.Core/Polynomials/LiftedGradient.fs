@@ -48,7 +48,9 @@ let private combine (terms: (float * Form) seq) =
             sizes <- sizes + abs weight * max (abs form.Low) (abs form.High)
             count <- count + 1
 
-    let rounding = 2.0 * Rounding.gamma (count + 4) * sizes
+    // The second part is what underflow takes from products and from bounds of bounds.
+    let rounding =
+        2.0 * Rounding.gamma (count + 4) * sizes + 4.0 * float count * Double.Epsilon
 
     {
         Terms =
@@ -120,6 +122,10 @@ let private lift (rows: Rows) u (behind: Form) =
         NonNegative = nonNegative
     }
 
+/// Beside forms near 1 it is no more than what underflow takes, and its reciprocal may be no number.
+let private isLost (form: Form) =
+    max (abs form.Low) (abs form.High) < Math.ScaleB(1.0, -1000)
+
 let private isConstant form =
     form.Terms |> List.forall (fun (row, _) -> row = 0)
 
@@ -127,7 +133,7 @@ let private mask rows slope (behind: Form) =
     match slope with
     | Choice1Of2 value when value = 0.0 -> { Value = zero; NonNegative = [] }
     | Choice1Of2 _ -> { Value = behind; NonNegative = [] }
-    | Choice2Of2 _ when behind.Terms.IsEmpty -> { Value = zero; NonNegative = [] }
+    | Choice2Of2 _ when behind.Terms.IsEmpty || isLost behind -> { Value = zero; NonNegative = [] }
     | Choice2Of2 variable when isConstant behind ->
         let u = 1 + variable
 
@@ -188,36 +194,35 @@ type LiftedProgram =
         /// The maximum of the polynomial is that of the program times this.
         Factor: float
         /// As in `GradientProblem`.
-        Scale: float
-        /// Whether coefficients of the objective may have left the range of doubles and be lost.
-        Vanishes: bool
+        Exponent: int
     }
 
-/// The units of each layer, first to last, with what stands behind them, and the scale of the weights.
-let private walk rows (chain: DenseChain) slopes (output: float[]) =
-    let outputScale = UnknownSlopes.scaleOf output
-
+/// The units of each layer, first to last, with what stands behind them.
+let private walk rows (factors: GradientFactors) =
     let start =
-        output
+        factors.Output
         |> Array.map (fun c ->
-            let c = c / outputScale
-
             {
                 Terms = if c = 0.0 then [] else [ 0, c ]
                 Low = c
                 High = c
             })
 
-    ((outputScale, start, []), List.rev (List.zip chain.Hidden slopes))
-    ||> List.fold (fun (factor, behind, layers) (layer, slopes) ->
-        let scale, weights = UnknownSlopes.scaled layer.Weights
+    ((start, []), List.rev (List.zip factors.Weights factors.Slopes))
+    ||> List.fold (fun (behind, layers) (weights, slopes) ->
         let units = Array.map2 (mask rows) slopes behind
 
         let pulledBack =
             Array.init (Array2D.length2 weights) (fun j ->
                 combine (units |> Seq.mapi (fun i unit -> weights[i, j], unit.Value)))
 
-        factor * scale, pulledBack, (units, behind, weights) :: layers)
+        pulledBack, (units, behind, weights) :: layers)
+
+/// The power of two next below the largest weight of a row: times a coefficient behind its unit it does not depend on the scale of the unit.
+let private unitOf (row: float[]) =
+    match row |> Array.fold (fun largest w -> max largest (abs w)) 0.0 with
+    | 0.0 -> 0.0
+    | largest -> Math.ScaleB(1.0, Math.ILogB largest)
 
 let private scaledDown (objective: MatrixEntry list) =
     let factor = UnknownSlopes.scaleOf (objective |> Seq.map _.Value)
@@ -251,15 +256,14 @@ let private merged (entries: MatrixEntry seq) =
 
 /// The relaxation for output `output`: Shor's, or HR-2 with products of pairs.
 let create norm (chain: DenseChain) output region isPaired =
-    let count, slopes = UnknownSlopes.ofChain norm chain region
+    let factors = GradientFactors.create norm chain output region
+    let count = factors.Count
     let inputs = Array2D.length2 chain.Hidden.Head.Weights
     let signCount = if norm = Maximum then inputs else 0
     let signRow j = 1 + count + j
     let rows = Rows(1 + count + signCount)
 
-    let scale, gradient, layers =
-        walk rows chain slopes (UnknownSlopes.rowOf chain.Output.Weights output)
-
+    let gradient, layers = walk rows factors
     let units, _, weights = List.head layers
 
     let objective =
@@ -283,7 +287,9 @@ let create norm (chain: DenseChain) output region isPaired =
                 | Euclidean
                 | Taxicab -> ()
 
-                for units, behind, _ in layers do
+                for units, behind, weights in layers do
+                    let scales = Array.init units.Length (fun i -> unitOf weights[i, *])
+
                     yield!
                         pairProducts
                             units.Length
@@ -291,7 +297,7 @@ let create norm (chain: DenseChain) output region isPaired =
                             (fun i row ->
                                 behind[i].Terms
                                 |> List.tryFind (fun (r, _) -> r = row)
-                                |> Option.map (snd >> abs)
+                                |> Option.map (fun (_, value) -> scales[i] * abs value)
                                 |> Option.defaultValue 0.0)
                             (fun i ->
                                 [
@@ -302,7 +308,7 @@ let create norm (chain: DenseChain) output region isPaired =
         ]
 
     let ball =
-        UnknownSlopes.signs norm chain region slopes.Head
+        UnknownSlopes.signs norm chain region factors.Slopes.Head
         |> List.map (fun sign -> 1 + sign.Variable, sign)
         |> ball norm rows.Next
 
@@ -328,8 +334,5 @@ let create norm (chain: DenseChain) output region isPaired =
                     |]
             }
         Factor = factor
-        Scale = scale
-        Vanishes =
-            norm <> Maximum
-            && gradient |> Seq.collect _.Terms |> Seq.map snd |> UnknownSlopes.productsVanish
+        Exponent = factors.Exponent
     }

@@ -59,6 +59,10 @@ module MarginProblem =
 
         let mutable sizes = abs output.Bias[rival] + abs output.Bias[label]
 
+        // What underflow takes from pre-activations and their slopes, times the weights behind them, and from products with these.
+        let mutable underflow = 0.0
+        let lost = 16.0 * float (center.Length + 2) * Double.Epsilon
+
         let units =
             [
                 for i, interval in Array.indexed (UnknownSlopes.firstIntervals norm center radius layer) do
@@ -74,7 +78,9 @@ module MarginProblem =
                                 row
                                 center
 
-                        sizes <- sizes + (abs output.Weights[rival, i] + abs output.Weights[label, i]) * size
+                        let behind = abs output.Weights[rival, i] + abs output.Weights[label, i]
+                        sizes <- sizes + behind * size
+                        underflow <- underflow + (behind + 1.0) * lost
 
                         if interval.Low >= 0.0 then
                             constant <- constant + weights[i] * nominal
@@ -90,7 +96,7 @@ module MarginProblem =
             Constant = constant
             Slope = slope
             Units = units
-            Rounding = 4.0 * Rounding.gamma (center.Length + layer.Bias.Length + 8) * sizes
+            Rounding = 4.0 * Rounding.gamma (center.Length + layer.Bias.Length + 8) * sizes + underflow
         }
 
     /// The problem for two outputs and a ball around `center`, or why there is none.

@@ -42,13 +42,14 @@ module PolynomialBound =
     let tryFind name =
         named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
 
-    /// The problem with its largest coefficient near 1, which solvers' tolerances suit, and the power of two that was taken out.
+    /// The problem with its largest coefficient near 1, which solvers' tolerances suit, and the power of two that was taken out. A constant
+    /// may be larger, but not by more than what it leaves of a double.
     let private normalised (problem: GradientProblem) =
         let largest =
             (0.0, problem.Objective)
             ||> Map.fold (fun largest monomial value ->
                 if monomial.IsEmpty then
-                    largest
+                    max largest (Math.ScaleB(abs value, -60))
                 else
                     max largest (abs value))
 
@@ -88,39 +89,22 @@ module PolynomialBound =
     /// One hidden layer, or a method that takes the polynomial as it is.
     let private direct context solvers method norm chain output region =
         GradientProblem.create norm chain output region
-        |> Result.bind (fun problem ->
-            maximise context solvers method problem
-            |> Result.map (GradientProblem.lipschitz norm problem.Scale))
+        |> Result.bind (maximise context solvers method)
 
     /// Several hidden layers, with variables for products of slopes.
     let private lifted context solvers norm chain output region isPaired =
         let lifted = LiftedGradient.create norm chain output region isPaired
 
-        if lifted.Vanishes then
-            Error "its weights span more than the range of doubles"
-        elif lifted.Program.Objective.IsEmpty then
+        if lifted.Program.Objective.IsEmpty then
             Ok 0.0
         else
             SemidefiniteProgram.maximise context solvers.Semidefinite lifted.Program
-            |> Result.map (fun maximum -> GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * maximum))
+            |> Result.map (fun maximum -> lifted.Factor * maximum)
 
     /// A bound with what rounding may do to the coefficients of its polynomial: they are sums of products, which magnitudes bound, and are
-    /// squared in the 2-norm.
-    let private withRounding norm (chain: DenseChain) output region value =
-        let _, slopes = UnknownSlopes.ofChain norm chain region
-
-        let through (layer: DenseLayer, slopes: Choice<float, int>[]) (weights: float[]) =
-            let kept =
-                Array.map2 (fun slope w -> if slope = Choice1Of2 0.0 then 0.0 else w) slopes weights
-
-            Array.init (Array2D.length2 layer.Weights) (fun j ->
-                kept |> Seq.mapi (fun i w -> w * abs layer.Weights[i, j]) |> Seq.sum)
-
-        let row = UnknownSlopes.rowOf chain.Output.Weights output |> Array.map abs
-
-        let size =
-            List.foldBack through (List.zip chain.Hidden slopes) row |> Norm.dual norm
-
+    /// squared in the 2-norm. Both are of the gradient without its power of two, whose magnitudes are near 1, so that no square is lost.
+    let private withRounding norm (chain: DenseChain) (factors: GradientFactors) value =
+        let size = GradientFactors.size norm factors
         let terms = chain.Hidden |> List.sumBy (fun layer -> layer.Bias.Length + 8)
         let error = 4.0 * Rounding.gamma terms
 
@@ -161,7 +145,10 @@ module PolynomialBound =
                 | Shor, _ :: _ :: _ -> lifted context solvers norm chain output region false
                 | Hr2, _ :: _ :: _ -> lifted context solvers norm chain output region true
                 | _ -> direct context solvers method norm chain output region
-                |> Result.map (fun value -> ball.Upward(withRounding norm chain output region value)))
+                |> Result.map (fun maximum ->
+                    let factors = GradientFactors.create norm chain output region
+                    let value = GradientProblem.dualNorm norm maximum |> withRounding norm chain factors
+                    ball.Upward(value, factors.Exponent)))
             |> Result.map (fun value ->
                 {
                     // Where numbers overflow there is no bound.

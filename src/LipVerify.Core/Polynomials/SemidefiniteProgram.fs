@@ -49,9 +49,10 @@ type SemidefiniteSolver = CancellationToken -> SemidefiniteProgram -> Result<flo
 
 module SemidefiniteProgram =
 
-    /// `Z = Σ y_k A_k − C` with the sums of the sizes of its terms.
+    /// `Z = Σ y_k A_k − C`, with the sum of the sizes of all terms of a block, and the most terms of one entry.
     let private slack (program: SemidefiniteProgram) (multipliers: float[]) =
         let sums = program.Sides |> Array.map (fun n -> Array.zeroCreate<float>(n * n))
+        let counts = program.Sides |> Array.map (fun n -> Array.zeroCreate<int>(n * n))
         let sizes = program.Sides |> Array.map (fun _ -> 0.0)
 
         let add factor entries =
@@ -60,6 +61,7 @@ module SemidefiniteProgram =
                 let value = factor * entry.Value
                 let place = entry.Row * n + entry.Column
                 sums[entry.Block][place] <- sums[entry.Block][place] + value
+                counts[entry.Block][place] <- counts[entry.Block][place] + 1
                 sizes[entry.Block] <- sizes[entry.Block] + abs value
 
                 if entry.Row <> entry.Column then
@@ -68,7 +70,7 @@ module SemidefiniteProgram =
 
         add -1.0 program.Objective
         Array.iter2 add multipliers (program.Constraints |> Array.map _.Entries)
-        sums, sizes
+        sums, sizes, counts |> Array.map Array.max
 
     /// An upper bound on `⟨C, M⟩` at every point of the problem, from any multipliers: those of inequalities are cut off at 0, and
     /// with `Z = Σ y_k A_k − C` it is `⟨C, M⟩ ≤ Σ y_k a_k − ⟨Z, M⟩ ≤ Σ y_k a_k + Σ_b max(0, −λ_min(Z_b))·tr M_b`. Eigenvalues are lowered
@@ -84,7 +86,7 @@ module SemidefiniteProgram =
             Array.map2 (fun y row -> y * row.Right) multipliers program.Constraints
 
         let rounding = Rounding.gamma (products.Length + 2) * Array.sumBy abs products
-        let sums, sizes = slack program multipliers
+        let sums, sizes, counts = slack program multipliers
 
         let shifts =
             program.Sides
@@ -93,7 +95,12 @@ module SemidefiniteProgram =
 
                 if Double.IsFinite norm then
                     let least = (engine.SymmetricEigen(n, HostStorage sums[block], false))[0]
-                    let allowance = 8.0 * Rounding.unitRoundoff * (float n * norm + 8.0 * sizes[block])
+
+                    // For the eigenvalue itself, for roundings of the program's coefficients, and for those of the sums that make an entry.
+                    let allowance =
+                        8.0 * Rounding.unitRoundoff * (float n * norm + 8.0 * sizes[block])
+                        + Rounding.gamma (counts[block] + 2) * sizes[block]
+
                     max 0.0 (allowance - least) * program.Traces[block]
                 else
                     Double.PositiveInfinity)

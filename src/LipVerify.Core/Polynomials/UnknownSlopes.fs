@@ -44,6 +44,10 @@ module UnknownSlopes =
     /// A row of a matrix.
     let rowOf (weights: float[,]) i = weights[i, *]
 
+    /// The most that underflow takes from a product of two numbers, with as much again for what is derived from it.
+    let private lost (a: float) (b: float) =
+        if a = 0.0 || b = 0.0 then 0.0 else Double.Epsilon
+
     /// Pre-activations of the first layer over a ball: exact by the dual norm of each row, and rounded outward.
     let firstIntervals norm center (radius: float) (layer: DenseLayer) =
         layer.Bias
@@ -55,7 +59,12 @@ module UnknownSlopes =
                 Array.fold2 (fun sum (w: float) x -> sum + abs (w * x)) (abs bias) row center
 
             let rounding = 2.0 * Rounding.gamma (row.Length + 4)
-            let spread = radius * Norm.dual norm row * (1.0 + rounding) + rounding * sizes
+            let speed = Norm.dual norm row
+
+            let underflow =
+                Array.fold2 (fun sum w x -> sum + 4.0 * lost w x) (8.0 * lost radius speed) row center
+
+            let spread = radius * speed * (1.0 + rounding) + rounding * sizes + underflow
 
             {
                 Low = nominal - spread
@@ -66,7 +75,7 @@ module UnknownSlopes =
     let private laterIntervals (before: PreActivation[]) (layer: DenseLayer) =
         layer.Bias
         |> Array.mapi (fun i bias ->
-            let mutable low, high, sizes = bias, bias, abs bias
+            let mutable low, high, sizes, underflow = bias, bias, abs bias, 0.0
 
             before
             |> Array.iteri (fun j interval ->
@@ -76,9 +85,10 @@ module UnknownSlopes =
                     let bottom, top = max 0.0 interval.Low, max 0.0 interval.High
                     low <- low + w * (if w > 0.0 then bottom else top)
                     high <- high + w * (if w > 0.0 then top else bottom)
-                    sizes <- sizes + abs w * top)
+                    sizes <- sizes + abs w * top
+                    underflow <- underflow + 4.0 * lost w top)
 
-            let rounding = 2.0 * Rounding.gamma (before.Length + 4) * sizes
+            let rounding = 2.0 * Rounding.gamma (before.Length + 4) * sizes + underflow
 
             {
                 Low = low - rounding
@@ -124,15 +134,6 @@ module UnknownSlopes =
             1.0
         else
             Math.ScaleB(1.0, min 1023 (Math.ILogB largest + 1))
-
-    /// Whether products of two of these numbers may leave the range of doubles and be lost; the numbers are at most near 1.
-    let productsVanish (values: float seq) =
-        values |> Seq.exists (fun x -> x <> 0.0 && abs x < Math.ScaleB(1.0, -500))
-
-    /// A matrix with entries of at most 1, and the power of two that was taken out.
-    let scaled (weights: float[,]) =
-        let scale = scaleOf (Seq.cast<float> weights)
-        scale, Array2D.map (fun w -> w / scale) weights
 
     /// What ties the unknown slopes of the first layer to points of the ball; nothing for all inputs, and for a single one.
     let signs norm (chain: DenseChain) region (slopes: Choice<float, int>[]) =

@@ -47,7 +47,7 @@ let ``products of the terms' own variables bound the maximum too, and by no less
                     problem
             with
             | Ok maximum ->
-                let value = GradientProblem.lipschitz Maximum problem.Scale maximum
+                let value = GradientProblem.lipschitz Maximum problem.Exponent maximum
                 assertAtMost rounding "exact ≤ LipOpt-3" (enumerate Maximum case) value
                 assertAtMost solverGap "floor ≤ LipOpt-3" (floorOf case Everywhere) value
             | Error problem -> Assert.Fail problem)

@@ -245,3 +245,15 @@ let ``margins of two hidden layers, of outputs that are not there and by other m
     Assert.That(declined Shor (twoHidden 3) 0 1, Does.Contain "one hidden layer")
     Assert.That(declined Shor (grown 3) 0 7, Does.Contain "no outputs")
     Assert.That(declined (LipOpt 3) (grown 3) 0 1, Does.Contain "shor and hr2")
+
+[<Test>]
+let ``a pre-activation below the least number is not taken for one that is off`` () =
+    requireSolvers ()
+
+    // 10³⁰⁰·relu(10⁻²⁰⁰·x) − 10⁻⁶⁰ at x = 10⁻¹⁵⁰ is 10⁻⁵⁰ less 10⁻⁶⁰.
+    let case =
+        dense [| 1e-150 |] [ [ [| 1e-200 |], 0.0 ]; [ [| 0.0 |], 1e-60; [| 1e300 |], 0.0 ] ]
+
+    for norm in norms do
+        for method in [ Shor; Hr2 ] do
+            Assert.That(relaxed method norm case 1e-152, Is.GreaterThan 0.99e-50)

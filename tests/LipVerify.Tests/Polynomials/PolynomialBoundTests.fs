@@ -117,7 +117,7 @@ let ``variables for products of slopes change nothing where there are no product
                     SemidefiniteProgram.maximise context LipVerify.Solvers.Csdp.solve lifted.Program
                     |> Result.defaultWith failwith
 
-            let lifted = GradientProblem.lipschitz norm lifted.Scale (lifted.Factor * value)
+            let lifted = GradientProblem.lipschitz norm lifted.Exponent (lifted.Factor * value)
             let shor = bound Shor norm case Everywhere
             assertAtMost solverGap "lifted ≤ direct" lifted shor
             assertAtMost solverGap "direct ≤ lifted" shor lifted)
@@ -363,3 +363,46 @@ let ``the 1-norm is declined by every polynomial method`` () =
         with
         | Ok _ -> Assert.Fail name
         | Error problem -> Assert.That(problem, Does.Contain "maximum norm only")
+
+let private twoTo exponent = Math.ScaleB(1.0, exponent)
+
+/// Networks of one input and one path with the power of two that is their constant, beside ReLUs that are off, whose weights are larger than
+/// those of the path by hundreds of powers of ten.
+let private beside: (DenseCase * int) list =
+    [
+        // The path alone counts: its square is no number.
+        dense [| 1.0 |] [ [ [| twoTo -600 |], 1.0; [| 0.0 |], 0.0 ]; [ [| 1.0; 1.0 |], 0.0 ] ], -600
+
+        // A weight near the other end of the range behind it.
+        dense
+            [| 1.0 |]
+            [
+                [ [| twoTo -500 |], 0.0; [| 0.0 |], 0.0 ]
+                [ [| twoTo -500; 1.0 |], 1.0; [| 0.0; twoTo 60 |], 0.0 ]
+                [ [| twoTo 900; twoTo 900 |], 0.0 ]
+            ],
+        -100
+
+        // Pre-activations that are above 0 by less than the least number.
+        dense
+            [| 1.0 |]
+            [
+                [ [| twoTo -560 |], 0.0; [| 0.0 |], 0.0 ]
+                [ [| 1.0; 1.0 |], 0.0; [| 0.0; 0.0 |], 0.0 ]
+                [ [| twoTo -560; 1.0 |], 0.0 ]
+                [ [| twoTo 600 |], 0.0 ]
+            ],
+        -520
+    ]
+
+[<Test>]
+let ``ReLUs that are off take nothing from a path whose weights are smaller by more than the range of doubles`` () =
+    requireSolvers ()
+
+    for case, exponent in beside do
+        for norm in norms do
+            for method in [ Shor; Hr2; LipOpt 3; LipOpt 4 ] do
+                let found = bound method norm case (ball case 0.5)
+                let text = $"{method}, {norm}, 2^{exponent}"
+                Assert.That(found, Is.GreaterThanOrEqualTo(twoTo exponent), text)
+                assertAtMost solverGap text found (twoTo exponent)

@@ -50,6 +50,22 @@ let private build inputs layers =
     | Ok network -> network
     | Error problem -> failwith problem
 
+/// A network by its layers, each of them rows of weights with a bias, around an input.
+let dense (input: float[]) (layers: (float[] * float) list list) =
+    let layers =
+        layers
+        |> List.map (fun rows ->
+            rows.Length, rows |> List.map fst |> Array.concat, rows |> List.map snd |> Array.ofList)
+
+    {
+        Seed = 0
+        Layers = layers
+        Inputs = input.Length
+        Network = build input.Length layers
+        Output = 0
+        Input = input
+    }
+
 /// A network with these numbers of inputs, hidden units and outputs; weights may be of any scale, with ties, zero rows and
 /// layers that are never active.
 let grow (sizes: Draw -> int list) seed =

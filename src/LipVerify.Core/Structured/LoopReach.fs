@@ -103,10 +103,22 @@ module internal LoopReach =
                     })
         }
 
-    /// The outputs as a linear function of the inputs near the nominal one.
-    let linear (plan: LoopPlan) =
+    /// An estimate of the norm of the outputs as a linear function of the inputs near the nominal one.
+    let linearNorm (context: Context) (plan: LoopPlan) =
         let struct (still, _) = LoopPlan.loop Nominal plan (LoopPlan.still plan)
-        LoopOperator.create (withoutChannels still) [||] 1.0
+        LoopWeights.norm context (SearchEffort.forPlan plan) (LoopOperator.create (withoutChannels still) [||] 1.0) 10
+
+    /// How far outputs move over a ball, as linear functions of the inputs near the nominal one.
+    let linearOutputs (context: Context) (plan: LoopPlan) (radius: float) =
+        let struct (still, _) = LoopPlan.loop Nominal plan (LoopPlan.still plan)
+        let operator = LoopOperator.create (withoutChannels still) [||] 1.0
+        let rows = LoopProbes.unitVectors plan.Outputs 0 0 plan.Outputs
+        let image = context.Engine.Allocate(Checked.(*) plan.Outputs plan.Inputs)
+        LoopOperator.pull context operator LoopOperator.unseen plan.Outputs (HostStorage rows) image
+
+        Array.init plan.Outputs (fun k ->
+            let first = k * plan.Inputs
+            radius * sqrt (context.Engine.Dot(image, first, image, first, plan.Inputs)))
 
     /// What a channel is called whatever others there are.
     let private channelNames (loop: Loop) =
@@ -307,6 +319,9 @@ module internal LoopReach =
 
     let private mostRounds = 16
 
+    /// Times that factors may turn out to be too weak.
+    let private mostWeak = 4
+
     /// More channels take too long.
     let private mostChannels = 20_000
 
@@ -316,8 +331,17 @@ module internal LoopReach =
     /// Bounds on the sum of the probabilities that `find` fails with, for the `failure` of a single certificate.
     let parts = 2 * tries
 
-    /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over.
-    let find (context: Context) norms definition (plan: LoopPlan) (radius: float) failure : ProvedReach option =
+    /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
+    /// far outputs may move that are to move by less than 1; empty where they do not matter.
+    let find
+        (context: Context)
+        norms
+        definition
+        (plan: LoopPlan)
+        (outputs: float[])
+        (radius: float)
+        failure
+        : ProvedReach option =
         let effort = SearchEffort.forPlan plan
         let sampled = GaussianVectors effort.Vectors
         let known = Collections.Generic.Dictionary<struct (int * int * int), float>()
@@ -348,8 +372,15 @@ module internal LoopReach =
                         names
                         natural
 
+                // All outputs together count as much as all channels.
+                let outputs =
+                    if Array.isEmpty outputs then
+                        Array.zeroCreate plan.Outputs
+                    else
+                        outputs |> Array.map (fun t -> importance 1.0 t * sqrt (float loop.Channels))
+
                 let found =
-                    LoopWeights.forReach context plan effort loop (importances plan reaches) natural start steps
+                    LoopWeights.forReach context plan effort loop (importances plan reaches) outputs natural start steps
 
                 Array.iter2 (fun name factor -> known[name] <- factor) names found.Factors
                 struct (loop, claims, found)
@@ -369,7 +400,7 @@ module internal LoopReach =
         let claimed = stillClaims |> Array.sumBy (fun claims -> claims.Bound.Length)
         let factor = allowance (probing plan linear) failure claimed
 
-        let rec search round (reaches: PlaceReach[]) =
+        let rec search round weak (reaches: PlaceReach[]) =
             let struct (loop, claims, found) =
                 weighted (if round = 1 then effort.FirstSteps else effort.Steps) reaches
 
@@ -381,7 +412,11 @@ module internal LoopReach =
                 let kappa = kappaOf loop found.Factors
 
                 if not (kappa < 1.0) then
-                    None
+                    // Factors of new channels may need more steps.
+                    if weak = mostWeak then
+                        None
+                    else
+                        search round (weak + 1) reaches
                 else
                     let operator = LoopOperator.create loop found.Factors 0.0
 
@@ -394,10 +429,12 @@ module internal LoopReach =
                     if many = 0 || round > 3 && 50 * many < loop.Channels then
                         Some(larger reaches next)
                     else
-                        search (round + 1) (larger reaches (widened 1.01 floors next))
+                        search (round + 1) weak (larger reaches (widened 1.01 floors next))
 
         let rec proveFrom attempt (reaches: PlaceReach[]) =
-            let struct (loop, claims, found) = weighted effort.Steps reaches
+            // Once a proof was near, other factors would break other claims.
+            let struct (loop, claims, found) =
+                weighted (if attempt = 1 then effort.Steps else 0) reaches
 
             if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
                 None
@@ -411,11 +448,11 @@ module internal LoopReach =
                     if broken claims proved = 0 then
                         Some answer
                     else
-                        proveFrom (attempt + 1) (larger reaches (widened 1.03 floors proved))
+                        proveFrom (attempt + 1) (larger reaches (widened 1.05 floors proved))
 
         estimate context plan linearOperator radius 0.0 sampled
         |> widened factor floors
-        |> search 1
+        |> search 1 0
         |> Option.bind (proveFrom 1)
 
     /// The loop over all inputs, where every slope is possible and nothing is proved of reaches; its factors are natural ones for

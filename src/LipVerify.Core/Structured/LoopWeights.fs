@@ -221,15 +221,16 @@ type FoundReach = { Factors: float[]; Kappa: float }
 /// Where there are no channels.
 let nothing: FoundReach = { Factors = [||]; Kappa = 0.0 }
 
-/// Factors that let `Σ w_i‖row_i‖²/(1 − κ²)` be as small as possible over the increments before the bends and the differences of pairs, for the
-/// roots of weights `w`. The energy that the rows take in joins that of the top directions of the channels. Factors stay within 10⁴ of `natural`
-/// ones either way: those of channels that lead nowhere would grow and grow. The energy that the rows take in joins that of the top directions of the channels.
+/// Factors that let `Σ w_i‖row_i‖²/(1 − κ²)` be as small as possible over the increments before the bends, the differences of pairs, and the
+/// outputs, for the roots of weights `w`. The energy that the rows take in joins that of the top directions of the channels. Factors stay within
+/// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow.
 let forReach
     (context: Context)
     (plan: LoopPlan)
     (effort: SearchEffort)
     (loop: Loop)
     (roots: PlaceReach[])
+    (outputs: float[])
     (natural: float[])
     (start: float[])
     steps
@@ -237,7 +238,6 @@ let forReach
     let signs = effort.Signs
 
     let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
-
 
     let before, behind, rows =
         Averages loop.Channels, Averages loop.Channels, Averages loop.Channels
@@ -255,22 +255,41 @@ let forReach
 
             sum / float signs)
 
-    let rec go step (factors: float[]) (best: FoundReach) bestObjective =
+    /// Random signs, times the roots of the outputs' weights, behind everything.
+    let behindAll step =
+        let rows = loop.Outputs + loop.Channels
+
+        let draws =
+            Gaussian.draw (context.Seed + step) loop.Bends.Length (signs * loop.Outputs)
+
+        let y = Array.zeroCreate<float>(signs * rows)
+
+        for k in 0 .. draws.Length - 1 do
+            let root = outputs[k % loop.Outputs]
+            y[k / loop.Outputs * rows + k % loop.Outputs] <- if draws[k] < 0.0 then -root else root
+
+        HostStorage y
+
+    let rec go step (factors: float[]) (best: FoundReach option) bestObjective =
         if step > steps || Context.isOver context then
             best
+            |> Option.defaultValue
+                {
+                    Factors = factors
+                    Kappa = Double.PositiveInfinity
+                }
         else
             let operator = LoopOperator.create loop factors 0.0
             let triplets = block.Step operator
             let kappa = triplets.Sigma[0]
             let x = HostStorage(Array.zeroCreate (signs * columns))
-            let zeros = HostStorage(Array.zeroCreate (signs * LoopOperator.rows operator))
 
             let visit point increments =
                 match point with
                 | BeforeBend place -> addSigns context plan effort.Signs step roots place increments
                 | BeforeMap _ -> ()
 
-            LoopOperator.pull context operator visit signs zeros x
+            LoopOperator.pull context { operator with Scale = 1.0 } visit signs (behindAll step) x
             direct.Add [| squares x.Values 0 loop.Inputs |> Array.sum |]
             rows.Add(squares x.Values loop.Inputs loop.Channels)
             before.Add(Triplets.energies smoothing triplets.Sigma triplets.Right loop.Inputs loop.Channels)
@@ -283,7 +302,7 @@ let forReach
                 else
                     Double.PositiveInfinity
 
-            let isBetter = step > 5 && objective < bestObjective
+            let isBetter = step > 3 && objective < bestObjective
             let loopGain = min 0.9 (kappa * kappa)
             let chi = loopGain / (1.0 - loopGain)
             let size = 0.2 / (1.0 + float step / 20.0)
@@ -300,17 +319,16 @@ let forReach
                     behind.Values[j] <- behind.Values[j] / (factor * factor)
                     Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
 
-            let found = { Factors = factors; Kappa = kappa }
-            go (step + 1) next (if isBetter then found else best) (if isBetter then objective else bestObjective)
+            go
+                (step + 1)
+                next
+                (if isBetter then
+                     Some { Factors = factors; Kappa = kappa }
+                 else
+                     best)
+                (if isBetter then objective else bestObjective)
 
-    go
-        1
-        start
-        {
-            Factors = start
-            Kappa = Double.PositiveInfinity
-        }
-        Double.PositiveInfinity
+    go 1 start None Double.PositiveInfinity
 
 /// An estimate of `‖K‖`, mostly from below.
 let norm (context: Context) (effort: SearchEffort) (operator: LoopOperator) steps =

@@ -1,0 +1,148 @@
+/// The Lipschitz constant of a loop (METHODS sections 14a and 14c): factors are sought, and then the norm of one operator is proved.
+module internal LipVerify.Core.LoopBound
+
+open System
+open LipVerify.Compute
+
+/// Certificates of the loop's norm for one bound.
+let private proofs = 3
+
+/// Looseness aimed at where none is asked for.
+let private defaultTolerance (plan: LoopPlan) =
+    if plan.Inputs > 100_000 then 5e-3 else 2e-3
+
+/// How far factors may move from those of the reaches; over all inputs there is no such start.
+let private spread = 1e4
+
+/// Norms of all maps of a network, for the bounds on rounding.
+let mapNorms (context: Context) (plan: LoopPlan) : LoopRounding.MapNormTable =
+    let rec mapsOf steps =
+        steps
+        |> List.collect (fun step ->
+            match step with
+            | Mapped(_, map) -> [ map ]
+            | Bent _ -> []
+            | Added branches -> List.collect mapsOf branches)
+
+    let maps = mapsOf plan.Steps
+
+    let context =
+        Context.share
+            maps.Length
+            { context with
+                Certification =
+                    { context.Certification with
+                        Tolerance = Some 0.25
+                    }
+            }
+
+    let table =
+        Collections.Generic.Dictionary<LinearMap, LoopRounding.MapNorms>(HashIdentity.Reference)
+
+    maps
+    |> List.iteri (fun index map ->
+        let struct (columns, rows) =
+            MaskedMap.absoluteNorms context.Engine (MaskedMap.mergeScales (MaskedMap.whole map))
+
+        table[map] <-
+            {
+                Norm = (Spectral.coarseNorm (Context.forComputation index context) map).Value
+                Absolute = Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
+            })
+
+    fun map -> table[map]
+
+/// `L·√(μ² + (μ² − 1)ω²)` for `‖K‖ ≤ μ` and `‖Dδ‖ ≤ ω‖dx‖`, or `L·μ` where `μ ≤ 1`, rounded upward (METHODS section 14a).
+let private lipschitzOf (scale: float) (mu: float) (omega: float) =
+    let lipschitz = Rounding.divUp 1.0 scale
+
+    if mu <= 1.0 then
+        Rounding.mulUp lipschitz mu
+    else
+        let square = Rounding.mulUp mu mu
+
+        let excess =
+            Rounding.mulUp (Math.BitIncrement(square - 1.0)) (Rounding.mulUp omega omega)
+
+        Rounding.mulUp lipschitz (Rounding.sqrtUp (Rounding.addUp square excess))
+
+/// `‖Dδ‖ ≤ ω‖dx‖` for the factors of the bound, from those of the reaches.
+let private residual (proved: ProvedReach) (factors: float[]) =
+    if factors.Length = 0 then
+        0.0
+    else
+        let ratio = Array.map2 Rounding.divUp proved.Factors factors |> Array.max
+        Rounding.mulUp ratio proved.Residual
+
+/// A Lipschitz constant for a loop that is proved, from factors that are sought; none where none was proved in time.
+let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure =
+    let loop = proved.Loop
+    let effort = SearchEffort.forPlan plan
+
+    let report lipschitz =
+        context.Report $"{loop.Channels} slopes that are not known, {Figure.upward lipschitz} so far"
+
+    let tolerance =
+        context.Certification.Tolerance
+        |> Option.defaultWith (fun () -> defaultTolerance plan)
+
+    let found =
+        if loop.Channels = 0 then
+            let norm = LoopWeights.norm context effort (LoopOperator.create loop [||] 1.0) 30
+
+            ({ Factors = [||]; Lipschitz = norm }: LoopWeights.Found)
+        else
+            LoopWeights.forBound
+                (Context.withPart 0.6 context)
+                effort
+                loop
+                (1.0 / (1.0 + tolerance))
+                (if Double.IsFinite proved.Residual then
+                     spread
+                 else
+                     Double.PositiveInfinity)
+                {
+                    Factors = proved.Factors
+                    Lipschitz = lipschitz
+                }
+                report
+
+    if not (Double.IsFinite found.Lipschitz && found.Lipschitz > 0.0) then
+        None
+    else
+        let context =
+            { context with
+                Certification =
+                    { context.Certification with
+                        FailureProbability = failure
+                    }
+            }
+
+        let omega = residual proved found.Factors
+
+        /// The bound that is proved with this much room for the certificate's looseness.
+        let prove index room =
+            Context.attempt (Context.forComputation (7 + index) context) (fun context ->
+                let scale = 1.0 / (found.Lipschitz * (1.0 + room))
+
+                let certificate =
+                    LoopGram.certify context norms (LoopOperator.create loop found.Factors scale) tolerance
+
+                let mu = Rounding.sqrtUp certificate.Upper
+                struct (mu, lipschitzOf scale mu omega))
+
+        /// The least of what further and further rooms prove; the first with a norm below 1 is the last.
+        let rec least index best =
+            if index = proofs then
+                best
+            else
+                match prove index (tolerance * (Math.Pow(4.0, float index) - 1.0)) with
+                | None -> best
+                | Some(struct (mu, value)) ->
+                    let best = min best value
+                    if mu <= 1.0 then best else least (index + 1) best
+
+        Some(least 0 Double.PositiveInfinity) |> Option.filter Double.IsFinite
+
+/// Shares of the failure probability: norms of maps, reaches, and the norm of the loop.
+let parts = 1 + LoopReach.parts + proofs

@@ -1,0 +1,97 @@
+/// Margins of a class by the structured bound (METHODS section 14b): how much of its lead over the other classes can be lost on a ball.
+module internal LipVerify.Core.StructuredMargins
+
+open System
+open LipVerify.Compute
+
+/// `f_c − f_j` at the nominal input for every other class `j`, rounded downward.
+let private leads (output: EnclosedTensor) label =
+    let values, errors = Tensor.values output.Value, Tensor.values output.Error
+    let least = Math.BitDecrement(values[label] - errors[label])
+
+    [|
+        for j in 0 .. values.Length - 1 do
+            if j <> label then
+                struct (j, Math.BitDecrement(least - Rounding.addUp values[j] errors[j]))
+    |]
+
+/// The position of a step that is no layer of the network.
+let private behindAll = -1
+
+/// The plan of the network with outputs `(f_c − f_j)/lead_j`, or a little more than that: the class holds where all have changed by less than 1.
+let private plan context network input label : LoopPlan =
+    let plan = LoopPlan.ofNetwork context network input
+    let leads = leads plan.Nominal label
+    let rows = Array.zeroCreate<float>(leads.Length * plan.Outputs)
+
+    leads
+    |> Array.iteri (fun k struct (j, lead) ->
+        let factor = Rounding.divUp 1.0 lead
+        rows[k * plan.Outputs + label] <- factor
+        rows[k * plan.Outputs + j] <- -factor)
+
+    let differences =
+        Dense(Dense.create (Tensor.ofArray [ leads.Length; plan.Outputs ] rows))
+
+    { plan with
+        Steps = plan.Steps @ [ Mapped(behindAll, differences) ]
+        Outputs = leads.Length
+    }
+
+/// The most of its lead that the class can lose to another, from the rows of the differences: one pass backward for all of them.
+let private byRows (context: Context) norms (proved: ProvedReach) (radius: float) =
+    let operator = LoopOperator.create proved.Loop proved.Factors 1.0
+    let count, columns = proved.Loop.Outputs, LoopOperator.columns operator
+    let rows = LoopProbes.unitVectors (LoopOperator.rows operator) 0 0 count
+    let image = context.Engine.Allocate(count * columns)
+    LoopOperator.pull context operator LoopOperator.unseen count (HostStorage rows) image
+
+    let errors =
+        LoopRounding.errors context norms LoopRounding.nothingCarried operator count
+
+    // ‖(dx, D δ)‖ ≤ ε√(1 + Residual²), as for every increment.
+    let length =
+        Rounding.mulUp radius (Rounding.sqrtUp (Rounding.addUp 1.0 (Rounding.mulUp proved.Residual proved.Residual)))
+
+    let inflation = 1.0 + Rounding.gamma (columns + 8)
+
+    Seq.init count (fun k ->
+        let square = context.Engine.Dot(image, k * columns, image, k * columns, columns)
+        Rounding.mulUp (Rounding.addUp (Rounding.mulUp inflation (Rounding.sqrtUp square)) errors.Backward) length)
+    |> Seq.max
+
+/// The part of its lead that the class may lose over the ball of a radius: it holds where that is below 1. None where nothing was proved. The
+/// certificates may fail with the probability of the context.
+let lost (context: Context) (network: Network) (input: Tensor) (radius: Radius) label : float option =
+    let shared = Context.share LoopBound.parts context
+    let failure = shared.Certification.FailureProbability
+
+    Context.attempt context (fun context ->
+        let plan = plan context network input label
+
+        let norms =
+            LoopBound.mapNorms
+                { context with
+                    Certification = shared.Certification
+                }
+                plan
+
+        LoopReach.find
+            context
+            norms
+            Nominal
+            plan
+            (LoopReach.linearOutputs context plan radius.Value)
+            radius.Value
+            failure
+        |> Option.map (fun proved ->
+            match byRows context norms proved radius.Value with
+            | byRows when byRows < 1.0 -> byRows
+            | byRows ->
+                // Fewer directions are lost together than one after the other.
+                let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
+
+                LoopBound.bound context norms plan proved start failure
+                |> Option.map (Rounding.mulUp radius.Value)
+                |> Option.fold min byRows))
+    |> Option.flatten

@@ -40,7 +40,11 @@ let ``Structured: no slope is above the bound, and Algorithm 1's is not below it
                 (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
 
             // The two analytic bounds have draws of their own where norms are random.
-            Assert.That(found.Result.Bound.Value, Is.LessThanOrEqualTo(analytic * (1.0 + 1e-2)).Or.EqualTo analytic, case.Text)
+            Assert.That(
+                found.Result.Bound.Value,
+                Is.LessThanOrEqualTo(analytic * (1.0 + 1e-2)).Or.EqualTo analytic,
+                case.Text
+            )
 
             if found.Result.Bound.Value < 0.99 * analytic then
                 finer <- finer + 1)
@@ -65,11 +69,13 @@ let private hardChain seed =
                         1.0
 
                 let weights = weightMatrix draw outputs inputs |> Array.map (fun w -> scale * w)
-                let y = weights |> Array.chunkBySize inputs |> Array.map (fun row -> Array.map2 (*) row value |> Array.sum)
 
-                let size =
-                    y
-                    |> Array.fold (fun best x -> max best (abs x)) (scale * distance)
+                let y =
+                    weights
+                    |> Array.chunkBySize inputs
+                    |> Array.map (fun row -> Array.map2 (*) row value |> Array.sum)
+
+                let size = y |> Array.fold (fun best x -> max best (abs x)) (scale * distance)
 
                 let bias =
                     y
@@ -85,7 +91,10 @@ let private hardChain seed =
                 if List.forall Double.IsFinite (List.ofArray bias) then
                     Step("dense", Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.vector bias))
                 else
-                    Step("dense", Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.create [ outputs ] 0.0))
+                    Step(
+                        "dense",
+                        Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.create [ outputs ] 0.0)
+                    )
         ]
 
     {
@@ -108,7 +117,11 @@ let ``Structured: the bound is above both ends of other methods`` () =
                     definition
                     case.Network
                     (RestrictedBall.whole case.Input case.Radius)
-                    { Effort.thorough with Starts = 8; Rounds = 3; Steps = 20 }
+                    { Effort.thorough with
+                        Starts = 8
+                        Rounds = 3
+                        Steps = 20
+                    }
 
             Assert.That(bound, Is.GreaterThanOrEqualTo(ascent.Value).Or.NaN, $"{definition} of {case.Text}")
 
@@ -177,9 +190,14 @@ let ``Structured: networks without maps, without open slopes and without live on
         ] do
         for definition in [ Nominal; Uniform ] do
             let network = build [ 3 ] blocks
-            let value = (Structured.bound context definition network at (radius 0.5)).Result.Bound.Value
+
+            let value =
+                (Structured.bound context definition network at (radius 0.5)).Result.Bound.Value
+
             Assert.That(value, Is.GreaterThanOrEqualTo slope, $"{name}, {definition}")
             Assert.That(value, Is.LessThanOrEqualTo(slope + 0.01), $"{name}, {definition}")
 
-        let everywhere = (Structured.``global`` context (build [ 3 ] blocks)).Result.Bound.Value
+        let everywhere =
+            (Structured.``global`` context (build [ 3 ] blocks)).Result.Bound.Value
+
         Assert.That(everywhere, Is.GreaterThanOrEqualTo slope, name)

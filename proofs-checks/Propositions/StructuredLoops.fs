@@ -65,8 +65,7 @@ let randomLoop (case: NetworkCase) : LoopCase =
                     Pairs = pairs |> Array.map (fun struct (a, b) -> reach (values[a] - values[b]))
                 })
 
-    let struct (loop, _) =
-        LoopPlan.loop (draw.Pick [ Nominal; Uniform ]) plan reaches
+    let struct (loop, _) = LoopPlan.loop (draw.Pick [ Nominal; Uniform ]) plan reaches
 
     let factors = Array.init loop.Channels (fun _ -> draw.Power(-2.0, 2.0))
 
@@ -164,8 +163,7 @@ let inner (a: Dyadic[]) (b: Dyadic[]) =
 
 let private entries (tensor: Tensor) = Tensor.values tensor |> Array.map exact
 
-let private addAt (target: Dyadic[]) i value =
-    target[i] <- Dyadic.add target[i] value
+let private addAt (target: Dyadic[]) i value = target[i] <- Dyadic.add target[i] value
 
 /// What a pass gives, and what it sees on the way.
 [<NoComparison; NoEquality>]
@@ -199,7 +197,9 @@ let pushExactly (operator: LoopOperator) (x: float[]) : ExactPass =
         | Bent b ->
             seen[BeforeBend b] <- x
             let bend = loop.Bends[b]
-            let ins, outs = Tensor.values operator.Gains[b].In, Tensor.values operator.Gains[b].Out
+
+            let ins, outs =
+                Tensor.values operator.Gains[b].In, Tensor.values operator.Gains[b].Out
 
             let y =
                 Array.map2 (fun slope leader -> product slope x[leader]) (entries bend.Slopes) (leaders bend)
@@ -245,7 +245,10 @@ let pullExactly (operator: LoopOperator) (y: float[]) : ExactPass =
             x
         | Bent b ->
             let bend = loop.Bends[b]
-            let ins, outs = Tensor.values operator.Gains[b].In, Tensor.values operator.Gains[b].Out
+
+            let ins, outs =
+                Tensor.values operator.Gains[b].In, Tensor.values operator.Gains[b].Out
+
             let x = Array.create bend.Inputs Dyadic.zero
 
             Array.iteri2
@@ -256,9 +259,7 @@ let pullExactly (operator: LoopOperator) (y: float[]) : ExactPass =
             bend.Into
             |> Array.iteri (fun j into ->
                 let d =
-                    Dyadic.add
-                        (product (mean bend j) y[into])
-                        (product (exact outs[j]) v[bend.First + j])
+                    Dyadic.add (product (mean bend j) y[into]) (product (exact outs[j]) v[bend.First + j])
 
                 addAt x bend.Plus[j] d
 

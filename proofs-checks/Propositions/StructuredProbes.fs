@@ -77,7 +77,14 @@ let private reachesOf (plan: LoopPlan) (proved: ProvedReach) distance =
         LoopProbes.squares context plan operator 64 columns (LoopProbes.unitVectors columns 0)
 
     let image = engine.Allocate(columns * rows)
-    LoopOperator.push context operator LoopOperator.unseen columns (HostStorage(LoopProbes.unitVectors columns 0 0 columns)) image
+
+    LoopOperator.push
+        context
+        operator
+        LoopOperator.unseen
+        columns
+        (HostStorage(LoopProbes.unitVectors columns 0 0 columns))
+        image
 
     let kappa =
         Tensor.values (Tensor.ofStorage [ image.Length ] image)
@@ -99,7 +106,10 @@ let private reachesOf (plan: LoopPlan) (proved: ProvedReach) distance =
 let private isBroken (claims: Claims[]) (reaches: PlaceReach[]) =
     Array.exists2
         (fun (claims: Claims) reach ->
-            Array.exists2 (fun reach bound -> reach > bound * (1.0 + 1e-9)) (LoopPlan.claimed claims reach) claims.Bound)
+            Array.exists2
+                (fun reach bound -> reach > bound * (1.0 + 1e-9))
+                (LoopPlan.claimed claims reach)
+                claims.Bound)
         claims
         reaches
 
@@ -145,7 +155,9 @@ let private behindChannels seed =
             [
                 Step(
                     "first",
-                    Layer.dense (Tensor.ofArray [ hidden; 2 ] (draw.Gaussians(2 * hidden))) (Tensor.create [ hidden ] 0.0)
+                    Layer.dense
+                        (Tensor.ofArray [ hidden; 2 ] (draw.Gaussians(2 * hidden)))
+                        (Tensor.create [ hidden ] 0.0)
                 )
                 Step("relu", Relu)
                 Step(
@@ -227,7 +239,10 @@ let ``Structured: vectors that chose the operator do not prove its rows, fresh o
 let ``Structured: draws change with every part of what they prove`` () =
     let struct (_, loop) = behindChannels 1
     let factors = Array.create loop.Channels 1.0
-    let key (loop: Loop) factors scale seed = LoopGram.key (LoopOperator.create loop factors scale) seed
+
+    let key (loop: Loop) factors scale seed =
+        LoopGram.key (LoopOperator.create loop factors scale) seed
+
     let bend = loop.Bends[0]
 
     let withBend bend =
@@ -241,12 +256,39 @@ let ``Structured: draws change with every part of what they prove`` () =
             key loop factors 0.0 2
             key loop factors 1.0 1
             key loop (Array.mapi (fun j a -> if j = 3 then Math.BitIncrement a else a) factors) 0.0 1
-            key (withBend { bend with Width = bend.Width |> Array.map Math.BitIncrement }) factors 0.0 1
-            key (withBend { bend with Slopes = Tensor.map Math.BitIncrement bend.Slopes }) factors 0.0 1
+            key
+                (withBend
+                    { bend with
+                        Width = bend.Width |> Array.map Math.BitIncrement
+                    })
+                factors
+                0.0
+                1
+            key
+                (withBend
+                    { bend with
+                        Slopes = Tensor.map Math.BitIncrement bend.Slopes
+                    })
+                factors
+                0.0
+                1
             key (withBend { bend with Into = Array.rev bend.Into }) factors 0.0 1
             key (withBend { bend with Plus = Array.rev bend.Plus }) factors 0.0 1
-            key (withBend { bend with Mean = Array.create bend.Into.Length 0.25 }) factors 0.0 1
-            key { loop with Steps = List.tail loop.Steps } factors 0.0 1
+            key
+                (withBend
+                    { bend with
+                        Mean = Array.create bend.Into.Length 0.25
+                    })
+                factors
+                0.0
+                1
+            key
+                { loop with
+                    Steps = List.tail loop.Steps
+                }
+                factors
+                0.0
+                1
         ]
 
     Assert.That(keys |> List.distinct |> List.length, Is.EqualTo keys.Length)

@@ -22,7 +22,9 @@ let private nominalOf place =
 
 let private noise (plan: LoopPlan) place (dz: float[]) =
     let nominal = nominalOf plan.Places[place]
-    let largest (values: float[]) = values |> Array.fold (fun best x -> max best (abs x)) 0.0
+
+    let largest (values: float[]) =
+        values |> Array.fold (fun best x -> max best (abs x)) 0.0
 
     relative * (largest (Tensor.values nominal.Value) + largest dz)
     + largest (Tensor.values nominal.Error)
@@ -94,7 +96,8 @@ let private assertResiduals (case: NetworkCase) (plan: LoopPlan) (loop: Loop) (a
         Array.iteri2
             (fun i delta allowed ->
                 if not (abs delta <= allowed) then
-                    failwith $"output {i} of place {place}, {case.Text}: a residual of {delta:R} where {allowed:R} is allowed")
+                    failwith
+                        $"output {i} of place {place}, {case.Text}: a residual of {delta:R} where {allowed:R} is allowed")
             rest
             allowed
 

@@ -81,10 +81,7 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
                     | _ -> 0.0
 
                 // No square underflows by more than the least double.
-                sums[point] <-
-                    before
-                    + engine.Dot(x, 0, x, 0, x.Length)
-                    + float x.Length * Double.Epsilon)
+                sums[point] <- before + engine.Dot(x, 0, x, 0, x.Length) + float x.Length * Double.Epsilon)
 
         struct (sums, pushed)
 
@@ -112,7 +109,12 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
         }
 
 /// `K Kᵀ`.
-let private gram (context: Context) norms (carried: int -> LoopRounding.Carried) (operator: LoopOperator) : GramOperator =
+let private gram
+    (context: Context)
+    norms
+    (carried: int -> LoopRounding.Carried)
+    (operator: LoopOperator)
+    : GramOperator =
     let engine = context.Engine
     let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
 

@@ -281,7 +281,9 @@ module internal LoopReach =
                 let error =
                     2.0
                     * sqrt pushed
-                    * (errors |> List.map (fun errors -> errors.Increments(BeforeBend place)) |> List.reduce max)
+                    * (errors
+                       |> List.map (fun errors -> errors.Increments(BeforeBend place))
+                       |> List.reduce max)
 
                 // No square underflows by more than the least double.
                 let sum = sum + float vectors * Double.Epsilon

@@ -161,12 +161,10 @@ let private errorsOf
 
     /// `φ` of a map on the way forward, and on the way back.
     let forward map =
-        gamma (LinearMap.applyDepth engine map batch + 2)
-        * (norms map).Absolute
+        gamma (LinearMap.applyDepth engine map batch + 2) * (norms map).Absolute
 
     let backward map =
-        gamma (LinearMap.adjointDepth engine map batch + 2)
-        * (norms map).Absolute
+        gamma (LinearMap.adjointDepth engine map batch + 2) * (norms map).Absolute
 
     let underflow map =
         Math.Sqrt(float (LinearMap.outputs map) + float (LinearMap.inputs map))

@@ -147,14 +147,16 @@ let ``Structured: over all inputs no pair is above the bound, and the product of
 
 [<Test>]
 let ``Structured: weights whose squares underflow still reach their kinks`` () =
-    // 1e170·relu(1e-170 x − 1e-171) is 0 at 0 and rises with slope 1 from 0.1 on; relu(x + 10)/2 rises everywhere.
+    // 1e170·relu(1e-170 x − 1e-171) is 0 at 0 and rises with slope 1 from 0.1 on; x/2 rises everywhere.
     let network =
         build
             [ 1 ]
             [
-                dense [ [ 1e-170 ]; [ 1.0 ] ] [ -1e-171; 10.0 ]
-                relu
-                dense [ [ 1e170; 0.5 ] ] [ 0.0 ]
+                Sum
+                    [
+                        Series [ dense [ [ 1e-170 ] ] [ -1e-171 ]; relu; dense [ [ 1e170 ] ] [ 0.0 ] ]
+                        Series [ dense [ [ 0.5 ] ] [ 0.0 ] ]
+                    ]
             ]
 
     for definition, slope in [ Nominal, 1.4; Uniform, 1.5 ] do

@@ -277,7 +277,7 @@ module internal LoopReach =
             // Sums of squares, their roots, and the products below.
             let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
 
-            let bound place sum =
+            let bound place =
                 let error =
                     2.0
                     * sqrt pushed
@@ -286,11 +286,13 @@ module internal LoopReach =
                        |> List.reduce max)
 
                 // No square underflows by more than the least double.
-                let sum = sum + float vectors * Double.Epsilon
+                let underflow = float vectors * Double.Epsilon
 
-                (sqrt (sum * inflation) + error * 1.000001 + Double.Epsilon) / sqrt divisor
-                * rho
-                * inflation
+                fun sum ->
+                    (sqrt ((sum + underflow) * inflation) + error * 1.000001 + Double.Epsilon)
+                    / sqrt divisor
+                    * rho
+                    * inflation
 
             let proved =
                 Array.init plan.Places.Length (fun place ->

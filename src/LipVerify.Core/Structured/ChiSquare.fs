@@ -25,5 +25,8 @@ let lowerQuantile (draws: int) (failure: float) : float =
     if not (failure > 0.0 && failure < 1.0) then
         invalidArg (nameof failure) $"a failure probability lies between 0 and 1, not at {failure}"
 
+    if draws < 3 then
+        invalidArg (nameof draws) $"{draws} draws do not prove every failure probability that a double can be"
+
     // x = 1 proves nothing, so the upper end is never reached; the lower one proves e^{−300·m}.
     Math.BitDecrement(float draws * bisect 1e-300 1.0 100 * (1.0 - 1e-12))

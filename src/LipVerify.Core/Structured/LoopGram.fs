@@ -52,14 +52,16 @@ let private norm (engine: IEngine) (x: Storage) length i =
 /// Vectors that norms on the way are measured with.
 let private measured = 32
 
-/// Bounds on the norms of what lies before each point of a loop and behind it. For a unit vector `w` that an operator `H` stretches most,
+/// Bounds on the norms of what lies before each point of a loop and behind it, for passes over batches of a size. For a unit vector `w` that an operator `H` stretches most,
 /// `‖H g‖ ≥ ‖H‖·|⟨w, g⟩|`, so that for Gaussian vectors `‖H‖² ≤ Σ‖H g‖²/q` except with a probability of at most that of `χ² ≤ q`.
-let private measure (context: Context) norms (operator: LoopOperator) (failure: float) : LoopRounding.Carried =
+let private measure (context: Context) norms (operator: LoopOperator) (failure: float) : int -> LoopRounding.Carried =
     let engine = context.Engine
     let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
 
-    let errors =
-        LoopRounding.errors context norms LoopRounding.nothingCarried operator 1
+    let errorsOf =
+        LoopRounding.errors context norms LoopRounding.nothingCarried operator
+
+    let errors = errorsOf 1
 
     let key = key operator (Context.forComputation 3 context).Seed
 
@@ -78,7 +80,8 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
                     | true, sum -> sum
                     | _ -> 0.0
 
-                sums[point] <- before + engine.Dot(x, 0, x, 0, x.Length))
+                // No square underflows by more than the least double.
+                sums[point] <- before + engine.Dot(x, 0, x, 0, x.Length) + float x.Length * Double.Epsilon)
 
         struct (sums, pushed)
 
@@ -92,23 +95,31 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
     let quantile =
         ChiSquare.lowerQuantile measured (failure / float (heads.Count + tails.Count + 1))
 
-    // What the passes erred by themselves is added to what they found, and once more to what is computed later.
-    let bound (sums: Collections.Generic.Dictionary<LoopPoint, float>) total (error: LoopPoint -> float) point =
-        let error = error point
-        ((sqrt sums[point] + sqrt total * error) / sqrt quantile + error) * (1.0 + 1e-6)
+    // What the passes erred by themselves is added to what they found, and what later ones err by to the whole.
+    let bound (sums: Collections.Generic.Dictionary<LoopPoint, float>) total (own: LoopPoint -> float) later point =
+        ((sqrt sums[point] + sqrt total * own point) / sqrt quantile + later point)
+        * (1.0 + 1e-6)
 
-    {
-        Heads = bound heads pushed errors.Increments
-        Tails = bound tails pulled errors.Adjoints
-    }
+    fun batch ->
+        let later = errorsOf batch
+
+        {
+            Heads = bound heads pushed errors.Increments later.Increments
+            Tails = bound tails pulled errors.Adjoints later.Adjoints
+        }
 
 /// `K Kᵀ`.
-let private gram (context: Context) norms carried (operator: LoopOperator) : GramOperator =
+let private gram
+    (context: Context)
+    norms
+    (carried: int -> LoopRounding.Carried)
+    (operator: LoopOperator)
+    : GramOperator =
     let engine = context.Engine
     let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
 
     let opened count =
-        let errors = LoopRounding.errors context norms carried operator count
+        let errors = LoopRounding.errors context norms (carried count) operator count
         let between = engine.Allocate(Checked.(*) count columns)
 
         fun x y ->
@@ -119,12 +130,14 @@ let private gram (context: Context) norms carried (operator: LoopOperator) : Gra
             // longer than 1 by little, and computed norms err by little.
             Array.init count (fun i ->
                 {
-                    Plain = errors.Forward * norm engine between columns i * (1.0 + 1e-6)
+                    Plain =
+                        (errors.Forward * norm engine between columns i + errors.Underflow)
+                        * (1.0 + 1e-6)
                     PerRoot = errors.Backward * (1.0 + 1e-6)
                     Size = norm engine y rows i * (1.0 + 1e-6)
                 })
 
-    let ceiling = (LoopRounding.errors context norms carried operator 1).Norm
+    let ceiling = (LoopRounding.errors context norms (carried 1) operator 1).Norm
 
     {
         Length = rows

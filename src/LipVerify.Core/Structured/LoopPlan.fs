@@ -246,7 +246,15 @@ module internal LoopPlan =
     /// What is known of one increment: the interval of its slope, and the largest reach for which that is so. Where every slope is possible, no
     /// reach is claimed.
     let private decide definition nominalLow nominalHigh reach =
-        if nominalHigh + reach <= 0.0 then
+        if
+            not (
+                Double.IsFinite nominalLow
+                && Double.IsFinite nominalHigh
+                && Double.IsFinite reach
+            )
+        then
+            struct ({ Lower = 0.0; Upper = 1.0 }, Double.PositiveInfinity)
+        elif nominalHigh + reach <= 0.0 then
             struct (SlopeIntervals.none, -nominalHigh)
         elif nominalLow >= reach && nominalLow > 0.0 then
             struct (SlopeIntervals.all, nominalLow)

@@ -8,6 +8,8 @@ open LipVerify.Compute
 type internal ProvedReach =
     {
         Loop: Loop
+        /// What was proved of each place; nothing where the loop holds everywhere.
+        Claims: Claims[]
         /// Factors of its channels, those of the proof where there was one.
         Factors: float[]
         /// `‖Dδ‖ ≤ Residual·‖dx‖`, for `D` the inverses of the factors; infinite where nothing is known.
@@ -213,6 +215,7 @@ module internal LoopReach =
     let private prove
         (context: Context)
         norms
+        probing
         (plan: LoopPlan)
         loop
         (claims: Claims[])
@@ -239,7 +242,6 @@ module internal LoopReach =
         if not (kappa < 1.0) then
             None
         else
-            let probing = probing plan loop
             let columns = LoopOperator.columns operator
             let key = LoopGram.key operator (Context.forComputation 2 context).Seed
             let lengths = ref 0.0
@@ -264,22 +266,33 @@ module internal LoopReach =
             let ownSquare = Math.BitDecrement(1.0 - Math.BitIncrement(kappa * kappa))
             let rho = Rounding.divUp radius (Math.BitDecrement(sqrt ownSquare))
 
+            let batch = min vectors (LoopProbes.batchFor plan operator)
+
+            // The last batch may be smaller, and then summed in another order.
             let errors =
-                LoopRounding.errors
-                    context
-                    norms
-                    LoopRounding.nothingCarried
-                    operator
-                    (LoopProbes.batchFor plan operator)
+                [ batch; vectors % batch ]
+                |> List.filter (fun size -> size > 0)
+                |> List.map (LoopRounding.errors context norms LoopRounding.nothingCarried operator)
+
             // Sums of squares, their roots, and the products below.
             let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
 
-            let bound place sum =
-                let error = 2.0 * sqrt pushed * errors.Increments(BeforeBend place)
+            let bound place =
+                let error =
+                    2.0
+                    * sqrt pushed
+                    * (errors
+                       |> List.map (fun errors -> errors.Increments(BeforeBend place))
+                       |> List.reduce max)
 
-                (sqrt (sum * inflation) + error * 1.000001 + Double.Epsilon) / sqrt divisor
-                * rho
-                * inflation
+                // No square underflows by more than the least double.
+                let underflow = float vectors * Double.Epsilon
+
+                fun sum ->
+                    (sqrt ((sum + underflow) * inflation) + error * 1.000001 + Double.Epsilon)
+                    / sqrt divisor
+                    * rho
+                    * inflation
 
             let proved =
                 Array.init plan.Places.Length (fun place ->
@@ -292,6 +305,7 @@ module internal LoopReach =
                 struct (proved,
                         {
                             Loop = loop
+                            Claims = claims
                             Factors = factors
                             Residual = Rounding.divUp kappa (Math.BitDecrement(sqrt ownSquare))
                         })
@@ -331,9 +345,9 @@ module internal LoopReach =
     /// Bounds on the sum of the probabilities that `find` fails with, for the `failure` of a single certificate.
     let parts = 2 * tries
 
-    /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
-    /// far outputs may move that are to move by less than 1; empty where they do not matter.
-    let find
+    /// `find` with rows measured as `probing` says.
+    let findWith
+        (probing: Loop -> Probing)
         (context: Context)
         norms
         definition
@@ -398,7 +412,7 @@ module internal LoopReach =
         let linearOperator = LoopOperator.create linear [||] 0.0
         let floors = floors context norms plan linearOperator radius
         let claimed = stillClaims |> Array.sumBy (fun claims -> claims.Bound.Length)
-        let factor = allowance (probing plan linear) failure claimed
+        let factor = allowance (probing linear) failure claimed
 
         let rec search round weak (reaches: PlaceReach[]) =
             let struct (loop, claims, found) =
@@ -442,7 +456,7 @@ module internal LoopReach =
                 context.Report $"proving the reaches of {loop.Channels} slopes that are not known, attempt {attempt}"
                 let own = Context.forComputation (100 * attempt) context
 
-                match prove own norms plan loop claims found.Factors radius failure with
+                match prove own norms (probing loop) plan loop claims found.Factors radius failure with
                 | None -> None
                 | Some(struct (proved, answer)) ->
                     if broken claims proved = 0 then
@@ -454,6 +468,11 @@ module internal LoopReach =
         |> widened factor floors
         |> search 1 0
         |> Option.bind (proveFrom 1)
+
+    /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
+    /// far outputs may move that are to move by less than 1; empty where they do not matter.
+    let find (context: Context) norms definition (plan: LoopPlan) outputs radius failure : ProvedReach option =
+        findWith (probing plan) context norms definition plan outputs radius failure
 
     /// The loop over all inputs, where every slope is possible and nothing is proved of reaches; its factors are natural ones for
     /// increments along inputs of length 1.
@@ -474,6 +493,7 @@ module internal LoopReach =
 
         {
             Loop = loop
+            Claims = [||]
             Factors =
                 Array.map2
                     (fun width reach -> max (2.0 * width * reach) 1e-200)

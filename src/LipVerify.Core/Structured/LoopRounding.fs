@@ -24,6 +24,8 @@ type LoopErrors =
     {
         /// `‖fl(K x) − K x‖`.
         Forward: float
+        /// The part of it that is underflow, which shorter inputs do not lessen.
+        Underflow: float
         /// `‖fl(Kᵀ y) − Kᵀ y‖`.
         Backward: float
         /// `‖K‖`, coarsely.
@@ -98,6 +100,7 @@ let private bendNorms (bend: Bend) (gains: Gains) =
             bend.Mean |> Array.map abs |> Array.max
 
     let inDifferences = overlaps bend.Inputs [ bend.Plus; bend.Minus ]
+
     // Rows of the differences have one or two entries of size 1.
     let differences =
         sqrt (float inDifferences * (if bend.Minus.Length > 0 then 2.0 else 1.0))
@@ -108,7 +111,8 @@ let private bendNorms (bend: Bend) (gains: Gains) =
             + means * differences * sqrt (float into)
         Residuals = largest gains.In * sqrt (float into)
         Differences = largest gains.Out * differences
-        Roundings = 2 * into + 8
+        // On the way back an entry takes what all outputs that follow it and all its differences hand back.
+        Roundings = 2 * into + followed + inDifferences + 8
     }
 
 /// A step's point, where it has one.
@@ -118,27 +122,56 @@ let private pointOf step =
     | Bent bend -> Some(BeforeBend bend)
     | Added _ -> None
 
-/// Errors for a batch of this size.
-let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator: LoopOperator) batch : LoopErrors =
+let rec private largestEntry map =
+    match map with
+    | Dense dense -> largest dense.Weights
+    | Convolution convolution -> largest convolution.Weights
+    | AveragePooling _ -> 1.0
+    | Diagonal scale -> largest scale
+    | Scaled(scale, map) -> largest scale * largestEntry map
+    | Rounded(_, map) -> largestEntry map
+
+let private terms map =
+    float (LinearMap.termsInRow map + LinearMap.termsInColumn map + 2)
+
+/// What may multiply the underflow of a product inside a map: row factors on the way forward, the scaled map on the way back.
+let rec private amplification map =
+    match map with
+    | Dense _
+    | Convolution _
+    | AveragePooling _
+    | Diagonal _ -> 1.0
+    | Scaled(scale, map) -> max 1.0 (largest scale) * amplification map + terms map * largestEntry map
+    | Rounded(_, map) -> amplification map
+
+/// Errors for a batch of this size; `share` is 1, or 0 for underflow alone.
+let private errorsOf
+    share
+    (context: Context)
+    (norms: MapNormTable)
+    (carried: Carried)
+    (operator: LoopOperator)
+    batch
+    : LoopErrors =
     let engine = context.Engine
+    let gamma k = share * Rounding.gamma k
     let bends = Array.map2 bendNorms operator.Loop.Bends operator.Gains
     let increments = Collections.Generic.Dictionary<LoopPoint, float>()
     let adjoints = Collections.Generic.Dictionary<LoopPoint, float>()
 
     /// `φ` of a map on the way forward, and on the way back.
     let forward map =
-        Rounding.gamma (LinearMap.applyDepth engine map batch + 2)
-        * (norms map).Absolute
+        gamma (LinearMap.applyDepth engine map batch + 2) * (norms map).Absolute
 
     let backward map =
-        Rounding.gamma (LinearMap.adjointDepth engine map batch + 2)
-        * (norms map).Absolute
+        gamma (LinearMap.adjointDepth engine map batch + 2) * (norms map).Absolute
 
     let underflow map =
         Math.Sqrt(float (LinearMap.outputs map) + float (LinearMap.inputs map))
-        * float (LinearMap.termsInRow map + LinearMap.termsInColumn map + 2)
+        * terms map
         * 8.0
         * Double.Epsilon
+        * amplification map
 
     let known (carried: LoopPoint -> float) step (product: float) =
         match pointOf step with
@@ -151,7 +184,9 @@ let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator
 
         match step with
         | Mapped(_, map) -> ((norms map).Norm + forward map) * h + underflow map
-        | Bent bend -> length (bends[bend].Base * h) bends[bend].Residuals * (1.0 + 1e-12)
+        | Bent bend ->
+            length (bends[bend].Base * h) bends[bend].Residuals
+            * (1.0 + Rounding.gamma (bends[bend].Roundings + 8))
         | Added branches -> branches |> List.sumBy (heads h)
 
     and heads h steps = List.fold head h steps
@@ -160,7 +195,9 @@ let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator
     let rec tail step t =
         match step with
         | Mapped(_, map) -> ((norms map).Norm + backward map) * t + underflow map
-        | Bent bend -> length (bends[bend].Base * t) bends[bend].Differences * (1.0 + 1e-12)
+        | Bent bend ->
+            length (bends[bend].Base * t) bends[bend].Differences
+            * (1.0 + Rounding.gamma (bends[bend].Roundings + 8))
         | Added branches -> branches |> List.sumBy (fun steps -> tails steps t)
         |> known carried.Tails step
 
@@ -173,17 +210,17 @@ let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator
         | Mapped(_, map) -> struct (forward map * h + underflow map, backward map * t + underflow map, 0.0, 0.0)
         | Bent bend ->
             let n = bends[bend]
-            let gamma = Rounding.gamma n.Roundings
+            let gamma = gamma n.Roundings
             let bend = operator.Loop.Bends[bend]
             let size = bend.Inputs + bend.Outputs + Bend.channels bend
-            let least = 64.0 * Double.Epsilon * sqrt (float size)
+            let least = float (n.Roundings + 64) * Double.Epsilon * sqrt (float size)
 
             struct (gamma * (n.Base * h + n.Residuals) + least,
                     gamma * (n.Base * t + n.Differences) + least,
                     gamma * n.Differences * h + least,
                     gamma * n.Residuals * t + least)
         | Added branches ->
-            let gamma = Rounding.gamma (branches.Length + 1)
+            let gamma = gamma (branches.Length + 1)
 
             struct (gamma * (branches |> List.sumBy (heads h)),
                     gamma * (branches |> List.sumBy (fun steps -> tails steps t)),
@@ -248,7 +285,11 @@ let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator
     let steps = operator.Loop.Steps
     let scale = operator.Scale
     let struct (f, b, _) = series 1.0 scale 0.0 steps
-    let rounded = Rounding.unitRoundoff * scale
+
+    let rounded =
+        share * Rounding.unitRoundoff * scale
+        + Double.Epsilon * sqrt (float operator.Loop.Outputs)
+
     back scale rounded steps |> ignore
 
     /// `‖v‖` and `Scale·‖df‖` are within the norm of the tail from the start and that of the residuals.
@@ -270,8 +311,15 @@ let errors (context: Context) (norms: MapNormTable) (carried: Carried) (operator
 
     {
         Forward = (f + outputs) * slack
+        Underflow = 0.0
         Backward = (b + outputs) * slack
         Norm = length (tails steps scale) (behind scale steps) * slack
         Increments = fun point -> increments[point]
         Adjoints = fun point -> adjoints[point]
+    }
+
+/// Errors for a batch of this size.
+let errors context norms carried operator batch : LoopErrors =
+    { errorsOf 1.0 context norms carried operator batch with
+        Underflow = (errorsOf 0.0 context norms carried operator batch).Forward
     }

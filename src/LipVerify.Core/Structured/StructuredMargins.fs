@@ -56,7 +56,11 @@ let private byRows (context: Context) norms (proved: ProvedReach) (radius: float
     let inflation = 1.0 + Rounding.gamma (columns + 8)
 
     Seq.init count (fun k ->
-        let square = context.Engine.Dot(image, k * columns, image, k * columns, columns)
+        // No square underflows by more than the least double.
+        let square =
+            context.Engine.Dot(image, k * columns, image, k * columns, columns)
+            + float columns * Double.Epsilon
+
         Rounding.mulUp (Rounding.addUp (Rounding.mulUp inflation (Rounding.sqrtUp square)) errors.Backward) length)
     |> Seq.max
 

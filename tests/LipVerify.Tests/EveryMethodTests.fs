@@ -215,7 +215,8 @@ let private rows: Row list =
             for norm in method.Norms do
                 for definition in
                     (match method.Scope with
-                     | InBall _ -> [ Nominal; Uniform ]
+                     | InBall _
+                     | InBallOrForAll _ -> [ Nominal; Uniform ]
                      | ForAllInputs _
                      | OfOneOutput _ -> [ Uniform ]) do
                     for enclosure in
@@ -247,6 +248,7 @@ let private run (case: NetworkCase) (row: Row) =
     match row.Method.Scope with
     | ForAllInputs run -> run query
     | InBall run -> run query case.Input case.Radius
+    | InBallOrForAll run -> run query (Some(case.Input, case.Radius))
     | OfOneOutput run -> BallAround(Tensor.values case.Input, case.Radius) |> run query 0
 
 /// The slopes of output 0 alone, where a method bounds that.
@@ -254,6 +256,7 @@ let private outputs (row: Row) (values: Dyadic[]) =
     match row.Method.Scope with
     | OfOneOutput _ -> values[..0]
     | InBall _
+    | InBallOrForAll _
     | ForAllInputs _ -> values
 
 let private describe (case: NetworkCase) (row: Row) =
@@ -309,6 +312,7 @@ let private checkEnds (case: NetworkCase) (found: (Row * BoundFound) list) =
                     match row.Method.Scope with
                     | OfOneOutput _ -> false
                     | InBall _
+                    | InBallOrForAll _
                     | ForAllInputs _ -> true
 
                 let holds = row.Definition = Uniform || lowerRow.Definition = Nominal

@@ -25,7 +25,7 @@ let private find (method: BoundMethod) query place =
     | ForAllInputs run, _, _, _ -> run query |> Result.mapError Usage
     | InBall run, Some input, Some radius, _ -> run query input radius |> Result.mapError Usage
     | InBall _, _, _, _ -> Error(Usage $"the method {method.Name} needs an input and a radius")
-    | InBallOrForAll run, input, radius, _ -> 
+    | InBallOrForAll run, input, radius, _ ->
         Option.map2 (fun input radius -> input, radius) input radius
         |> run query
         |> Result.mapError Usage

@@ -125,12 +125,10 @@ module CertifiedRadius =
 
         up (Math.BitIncrement radius) Rounding.unitRoundoff
 
-    let internal ofClasses (output: EnclosedTensor) (find: unit -> Result<CertifiedRadius, string>) =
+    let internal withClasses (output: EnclosedTensor) (find: unit -> CertifiedRadius) =
         if output.Value.Length < 2 then Error singleOutput
         elif not (isDecided output) then Ok(undecided output)
-        else find ()
-
-    let internal withClasses output (find: unit -> CertifiedRadius) = ofClasses output (find >> Ok)
+        else Ok(find ())
 
     /// The radius that one constant for all inputs certifies: `δ/(√2 L)`, to the last bit. Fails for a single output.
     let ofConstant (output: EnclosedTensor) (lipschitz: Bound) : Result<CertifiedRadius, string> =
@@ -312,24 +310,18 @@ module CertifiedRadius =
 
     /// What one bound of Algorithm 1, over the ball of the start, shows of a decided class: found soon, and a start for searches whose trials take longer
     /// as the radius grows. Where it shows nothing, the radius is that of the start, and promises nothing.
-    let internal quick (context: Context) definition (network: Network) (input: Tensor) output =
+    let internal quick (context: Context) (network: Network) (input: Tensor) output =
         let start = startFor input
 
         let bound =
-            (Analytic.bound (Context.withPart forQuick context) definition network input start).Bound
+            (Analytic.bound (Context.withPart forQuick context) Nominal network input start).Bound
 
         match (tryRadius output bound start.Value).Kept with
-        | kept when kept > 0.0 ->
-            {|
-                Radius = kept
-                Rigor = bound.Rigor
-                Lipschitz = Some bound
-            |}
+        | kept when kept > 0.0 -> {| Radius = kept; Rigor = bound.Rigor |}
         | _ ->
             {|
                 Radius = start.Value
                 Rigor = Estimate
-                Lipschitz = None
             |}
 
     /// The radius that Algorithm 1, with slopes from enclosures of this kind, certifies around `input`, by search. Fails for a network with a

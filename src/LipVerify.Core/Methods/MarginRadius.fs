@@ -150,7 +150,7 @@ let crown (context: Context) (network: Network) (input: Tensor) : Result<Certifi
             Context.attempt { context with Report = report } (fun context ->
                 Margins.worst context network input radius label)
 
-        let quick = CertifiedRadius.quick context Nominal network input output
+        let quick = CertifiedRadius.quick context network input output
 
         let found =
             search nominal (min CertifiedRadius.largest (beyondQuick * quick.Radius)) margin

@@ -1,30 +1,29 @@
 /// Certified radii by Proposition 6 from the structured bound (METHODS sections 2 and 14).
 module LipVerify.Core.StructuredRadius
 
-/// The part of the time that is left which one trial may take: the first shows more than Algorithm 1 does, and each one after it gains less.
-let private part = 0.25
+/// The part of the time for the radius that Algorithm 1 certifies.
+let private forAnalytic = 0.2
 
-/// The radius that Algorithm 1 shows, where it is the larger one. Which one it is depends on the draws of both, and so on both promises.
-let private noneBelow
-    (quick:
-        {|
-            Radius: float
-            Rigor: Rigor
-            Lipschitz: Bound option
-        |})
-    (found: CertifiedRadius)
-    =
-    if found.Label.IsSome && quick.Lipschitz.IsSome && quick.Radius > found.Radius then
-        { found with
-            Radius = quick.Radius
-            Rigor = Rigor.combine quick.Rigor found.Rigor
-            Lipschitz = quick.Lipschitz
-            NotShownAt = found.NotShownAt |> Option.filter (fun failed -> failed > quick.Radius)
-        }
-    else
-        found
+/// The part of the time that is left which one trial may take, so that there are several.
+let private part = 0.4
 
-/// The radius that structured bounds certify around `input`, by search from the one that Algorithm 1 shows at once, and never below that one; and
+/// The larger of two radii. Where both rest on draws, which of them it is depends on all of these.
+let private larger (analytic: CertifiedRadius) (found: CertifiedRadius) =
+    let best, other =
+        if found.Radius > analytic.Radius then
+            found, analytic
+        else
+            analytic, found
+
+    { best with
+        Rigor =
+            match best.Rigor with
+            | Certified -> Certified
+            | rigor -> Rigor.combine rigor other.Rigor
+        Evaluations = analytic.Evaluations + found.Evaluations
+    }
+
+/// The radius that structured bounds certify around `input`, by search from the one that Algorithm 1 certifies, and never below that one; and
 /// whether the time ended it, or one of its bounds, so that more of it might show more. Fails for a network with a single output; raises
 /// `Spectral.NotCertifiableException` where draws are not allowed.
 let certify
@@ -33,27 +32,39 @@ let certify
     (network: Network)
     (input: Tensor)
     : Result<struct (CertifiedRadius * bool), string> =
-    let output = EnclosedTensor.evaluate context network input
+    if context.Certification.Deterministic then
+        raise (Spectral.NotCertifiableException "the structured bound rests on random draws")
+
     let half = Context.share 2 context
     let isCut = ref false
 
-    let bound context radius =
-        let found =
-            Structured.bound (Context.withPart part context) definition network input radius
+    // An attempt knows of no deadline, but a trial is to end with something to show.
+    let timed trial =
+        { trial with Deadline = half.Deadline } |> Context.withPart part
+
+    let bound trial radius =
+        let found = Structured.bound (timed trial) definition network input radius
 
         isCut.Value <- isCut.Value || found.IsCut
         found.Result.Bound
 
-    let search () =
-        let quick =
-            CertifiedRadius.quick (Context.forComputation 0 half) definition network input output
+    let search (analytic: CertifiedRadius) =
+        let context = Context.forComputation 1 half
+        let output = EnclosedTensor.evaluate context network input
 
-        let start =
-            CertifiedRadius.asRadius (min CertifiedRadius.largest quick.Radius)
+        CertifiedRadius.search
+            context
+            CertifiedRadius.randomSearch
+            output
+            (CertifiedRadius.asRadius analytic.Radius)
+            bound
+        |> Result.map (larger analytic)
 
-        CertifiedRadius.search (Context.forComputation 1 half) CertifiedRadius.randomSearch output start bound
-        |> Result.map (noneBelow quick)
-
-    // Whether there are classes is asked before anything is bounded.
-    CertifiedRadius.ofClasses output search
+    CertifiedRadius.analytic (half |> Context.forComputation 0 |> Context.withPart forAnalytic) definition network input
+    |> Result.bind (fun analytic ->
+        // Where nothing is decided, or everything is kept, there is nothing to search for.
+        if analytic.Radius > 0.0 && analytic.Radius < CertifiedRadius.largest then
+            search analytic
+        else
+            Ok analytic)
     |> Result.map (fun found -> struct (found, isCut.Value || Context.isOver context))

@@ -26,7 +26,7 @@ type BoundArguments =
             | Radius _ ->
                 "radius of the ball around the input, in the norm of the (preprocessed) input; not needed for global bounds."
             | Method _ ->
-                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), lipsdp-neuron or lipsdp-layer (the same for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs; also with --norm inf), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
+                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), structured (the norm of the whole network as an operator that is never formed, with a weight for each such slope: tight at small radii, for networks of any size; over all inputs without --radius), lipsdp-neuron or lipsdp-layer (multipliers for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs; also with --norm inf), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
             | Class _ -> "the output that the methods for one output bound, counted from 0."
             | Certificate _ -> "write a certificate to this file, for lipverify check."
 
@@ -69,7 +69,7 @@ type CertifyArguments =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Method _ ->
-                "what is behind the radius: a Lipschitz bound, analytic (default) or global; or bounds on the margins between outputs: crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
+                "what is behind the radius: a Lipschitz bound, analytic (default), structured (tight; minutes) or global; or bounds on the margins between outputs: crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
             | Attacks -> "attack the input too: the gap between what is certified and what is broken."
             | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."
@@ -93,7 +93,7 @@ type CurveArguments =
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Radii _ -> "A:B:N for N radii from A to B, A:B:N:log for logarithmic steps, or radii separated by commas."
             | Methods _ ->
-                "upper bounds global, analytic, crown-analytic (slopes of --enclosure crown), local-lipsdp and lower bounds gradient, sampling, separated by commas (global,analytic,gradient,sampling)."
+                "upper bounds global, analytic, crown-analytic (slopes of --enclosure crown), local-lipsdp, structured and lower bounds gradient, sampling, separated by commas (global,analytic,gradient,sampling)."
             | Csv _ -> "write one row a point to this file as it is finished; a rerun goes on from there."
             | Plot _ -> "write the curves to this file as an SVG picture."
             | Html _ -> "write them to this file as an interactive page."
@@ -203,7 +203,7 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Time_Limit _ ->
-                "seconds after which a method gives the best that it has proved: bound (no limit; 300 for exact), certify (an input: no limit; 120 for crown and local-lipsdp), compare (60 a row), and local-lipsdp in a curve (no limit)."
+                "seconds after which a method gives the best that it has proved: bound (no limit; 300 for exact), certify (an input: no limit; 120 for crown, local-lipsdp and structured), compare (60 a row), and local-lipsdp and structured in a curve (no limit)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, or crown (linear functions carried to the input, the tightest, and the default of enclose)."
             | Norm _ ->

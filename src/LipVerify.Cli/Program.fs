@@ -25,6 +25,7 @@ let private examples =
             "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure crown"
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --method local-lipsdp --time-limit 60"
+            "lipverify bound samples/pictures/cifar10-net.safetensors --architecture cifar10-net --input samples/pictures/pictures/0.png --preprocess cifar10 --radius 0.003 --method structured"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
             "lipverify bound small.onnx --method lipsdp-neuron --time-limit 60"
             "lipverify bound small.onnx --input zeros --radius 0.1 --method exact --definition uniform --time-limit 60"

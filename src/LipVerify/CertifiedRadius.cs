@@ -65,6 +65,41 @@ public sealed record CertifiedRadius(
         return From(() => Core.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
     }
 
+    /// <summary>
+    /// Searches for the largest radius that Proposition 6 certifies with structured bounds (<see cref="LipschitzBound.Structured(Network, ReadOnlySpan{double}, double, TimeSpan?, BoundOptions?, IProgress{string}?, CancellationToken)"/>),
+    /// never below what one bound of Algorithm 1 shows. It rests on random draws.
+    /// </summary>
+    /// <param name="network">The network, with two outputs or more.</param>
+    /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="timeLimit">When the largest radius shown so far has to do; null for no limit, which can take minutes.</param>
+    /// <param name="options">Definition, engine, threads, seed and failure probability.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// The network has a single output, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static CertifiedRadius Structured(
+        Network network, ReadOnlySpan<double> input, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        return From(
+            () =>
+            {
+                var found = Core.StructuredRadius.certify(context, options.CoreDefinition, network.Value, nominal);
+                return found.IsOk
+                    ? FSharpResult<Core.CertifiedRadius, string>.NewOk(found.ResultValue.Item1)
+                    : FSharpResult<Core.CertifiedRadius, string>.NewError(found.ErrorValue);
+            },
+            nameof(network));
+    }
+
     /// <summary>Searches for the largest radius within which linear functions carried back to the input (CROWN) keep every margin positive.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
     /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>

@@ -37,5 +37,9 @@ internal static class Checked
         }
     }
 
+    /// <summary>The context for what has to end after a limit; without one as it is.</summary>
+    public static Core.Context Within(this Core.Context context, TimeSpan? limit) =>
+        Core.ContextModule.within(limit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!, context);
+
     public static T? ToNullable<T>(this FSharpOption<T>? value) where T : struct => value is null ? null : value.Value;
 }

@@ -27,7 +27,9 @@ public sealed class EngineUnavailableException : LipVerifyException
     public string Engine { get; }
 }
 
-/// <summary>A bound without random draws was insisted on, and a layer is too large for one; the message names the layer.</summary>
+/// <summary>
+/// A bound without random draws was insisted on, and a layer is too large for one, which the message names, or the method always draws.
+/// </summary>
 public sealed class NotCertifiableException : LipVerifyException
 {
     internal NotCertifiableException(Core.Spectral.NotCertifiableException cause) : base(cause.Message, cause) { }

@@ -58,7 +58,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
 
     /// <summary>
     /// Bounds the local Lipschitz constant on a ball by local LipSDP with slope intervals: tight, for networks of up to a few thousand units.
-    /// Never above <see cref="Local"/>, which is what larger networks get; the layers are those of <see cref="Local"/>.
+    /// Never above <see cref="Local"/>, whose layers it has. Larger networks get the structured bound where draws are allowed.
     /// </summary>
     /// <param name="network">The network.</param>
     /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
@@ -90,6 +90,56 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
             return found.Result;
         });
         return bound with { Explanation = explanation };
+    }
+
+    /// <summary>
+    /// Bounds the local Lipschitz constant on a ball by the norm of the whole network, with a weight for each slope that is not known: tight at
+    /// small radii, for networks of any size. Never above <see cref="Local"/>, whose layers it has. It rests on random draws.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the 2-norm, in the units of the input.</param>
+    /// <param name="timeLimit">When the best weights so far have to do; null for no limit.</param>
+    /// <param name="options">Definition, engine, threads, seed and failure probability.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">The input has the wrong size or a value that is not finite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound Structured(
+        Network network, ReadOnlySpan<double> input, double radius, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var checkedRadius = Checked.Radius(radius, nameof(radius));
+        var nominal = network.CheckedInput(input, nameof(input));
+        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        return FromStructured(() => Core.Structured.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
+    }
+
+    /// <summary>
+    /// Bounds the global Lipschitz constant by the norm of the whole network, with a weight for each slope: never above <see cref="Global"/>, whose
+    /// layers it has. It rests on random draws.
+    /// </summary>
+    /// <param name="network">The network.</param>
+    /// <param name="timeLimit">When the best weights so far have to do; null for no limit.</param>
+    /// <param name="options">Engine, threads, seed and failure probability.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound Structured(
+        Network network, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        options ??= new BoundOptions();
+        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        return FromStructured(() => Core.Structured.@global(context, network.Value));
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
@@ -263,6 +313,18 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         return result.IsOk
             ? from(result.ResultValue)
             : throw new ArgumentException(result.ErrorValue, nameof(network));
+    }
+
+    private static LipschitzBound FromStructured(Func<Core.StructuredBound> compute)
+    {
+        string explanation = "";
+        var bound = From(() =>
+        {
+            var found = compute();
+            explanation = found.Explanation;
+            return found.Result;
+        });
+        return bound with { Explanation = explanation };
     }
 
     private static LipschitzBound From(Func<Core.NetworkBound> compute)

@@ -27,6 +27,22 @@ public class CertificationTests
     }
 
     [Test]
+    public void Structured_bounds_are_refused_where_certificates_without_draws_are_insisted_on()
+    {
+        var options = Sample.Options with { Deterministic = true };
+        foreach (var compute in new Action[]
+                 {
+                     () => LipschitzBound.Structured(Sample.Network, Sample.Eight, 0.1, null, options),
+                     () => LipschitzBound.Structured(Sample.Network, null, options),
+                     () => CertifiedRadius.Structured(Sample.Network, Sample.Eight, null, options),
+                 })
+        {
+            Assert.That(
+                Assert.Throws<NotCertifiableException>(() => compute())!.Message, Does.Contain("random draws"));
+        }
+    }
+
+    [Test]
     public void Else_a_failure_probability_comes_with_the_radius()
     {
         var options = Sample.Options with { FailureProbability = 1e-6 };

@@ -56,6 +56,19 @@ public class CertifiedRadiusTests
     }
 
     [Test]
+    public void Structured_bounds_certify_no_less_than_Algorithm_1_and_no_more_than_there_is()
+    {
+        // The boundary is √2 away, and both are loose by 0.2 % at most.
+        var found = CertifiedRadius.Structured(Models.Linear([1, 0], [0, 1]), [3, 1], options: Sample.Options);
+        Assert.That(found.Label, Is.Zero);
+        Assert.That(found.Radius, Is.InRange(Math.Sqrt(2) * 0.998, Math.Sqrt(2)));
+        Assert.That(found.Lipschitz, Is.Not.Null);
+        var ended = CertifiedRadius.Structured(Sample.Network, Sample.Eight, TimeSpan.Zero, Sample.Options);
+        Assert.That(ended.Label, Is.EqualTo(8));
+        Assert.That(ended.Radius, Is.Positive);
+    }
+
+    [Test]
     public void Multipliers_on_the_margin_of_an_affine_network_reach_the_boundary()
     {
         var found = CertifiedRadius.LocalLipSdp(Models.Linear([1, 0], [0, 1]), [3, 1], options: Sample.Options);
@@ -100,6 +113,7 @@ public class CertifiedRadiusTests
                  {
                      () => CertifiedRadius.Analytic(network, [1, 1], Sample.Options),
                      () => CertifiedRadius.Global(network, [1, 1], Sample.Options),
+                     () => CertifiedRadius.Structured(network, [1, 1], null, Sample.Options),
                  })
         {
             var failure = Assert.Throws<ArgumentException>(() => find())!;
@@ -113,6 +127,7 @@ public class CertifiedRadiusTests
     {
         Assert.That(() => CertifiedRadius.Analytic(null!, []), Throws.ArgumentNullException);
         Assert.That(() => CertifiedRadius.Global(null!, []), Throws.ArgumentNullException);
+        Assert.That(() => CertifiedRadius.Structured(null!, []), Throws.ArgumentNullException);
         Assert.That(
             () => CertifiedRadius.Analytic(Sample.Network, [1, 2, 3]), Throws.ArgumentException.With.Property("ParamName").EqualTo("input"));
         Assert.That(

@@ -41,6 +41,43 @@ public class LipschitzBoundTests
         Assert.That(local.Explanation, Is.Null);
     }
 
+    [Test]
+    public void The_structured_bound_lies_below_Algorithm_1_rests_on_draws_and_explains_itself([Values] Definition definition)
+    {
+        var options = Sample.Options with { Definition = definition, FailureProbability = 1e-6 };
+        var local = LipschitzBound.Local(Sample.Network, Sample.Eight, 0.001, options);
+        var progress = new Recorder(_ => { });
+        var tight = LipschitzBound.Structured(Sample.Network, Sample.Eight, 0.001, null, options, progress);
+        Assert.That(tight.Value, Is.GreaterThan(0).And.LessThan(0.5 * local.Value));
+        Assert.That(tight.Rigor.Kind, Is.EqualTo(RigorKind.Probabilistic));
+        Assert.That(tight.Rigor.FailureProbability, Is.Positive.And.LessThanOrEqualTo(1e-6));
+        Assert.That(tight.Explanation, Does.Contain("the whole network"));
+        Assert.That(tight.Layers, Has.Count.EqualTo(local.Layers.Count));
+        Assert.That(progress.Lines, Has.Some.Contain("slopes that are not known"));
+    }
+
+    [Test]
+    public void The_structured_bound_without_time_is_that_of_Algorithm_1_or_of_the_product_of_layers()
+    {
+        var ended = LipschitzBound.Structured(Sample.Network, Sample.Eight, 0.001, TimeSpan.Zero, Sample.Options);
+        Assert.That(
+            ended.Value, Is.GreaterThanOrEqualTo(LipschitzBound.Local(Sample.Network, Sample.Eight, 0.001, Sample.Options).Value));
+        Assert.That(ended.Explanation, Does.Contain("Algorithm 1"));
+        var everywhere = LipschitzBound.Structured(Sample.Network, TimeSpan.Zero, Sample.Options);
+        Assert.That(everywhere.Value, Is.GreaterThanOrEqualTo(LipschitzBound.Global(Sample.Network, Sample.Options).Value));
+        Assert.That(everywhere.Layers, Is.All.Matches<LayerBound>(layer => layer.RadiusIn is null));
+        Assert.That(everywhere.Explanation, Does.Contain("product of layers"));
+    }
+
+    [Test]
+    public void The_structured_bound_of_an_affine_network_is_the_norm_of_its_matrix()
+    {
+        // Loose by 0.2 % at most, the tolerance of its certificate.
+        var network = Models.Linear([4, 0], [0, 1]);
+        Assert.That(LipschitzBound.Structured(network, [1, 2], 0.5).Value, Is.InRange(4, 4 * 1.002));
+        Assert.That(LipschitzBound.Structured(network).Value, Is.InRange(4, 4 * 1.002));
+    }
+
     [TestCase(Norm.Euclidean, 4.0)]
     [TestCase(Norm.Maximum, 4.0)]
     [TestCase(Norm.Taxicab, 5.0)]

@@ -206,6 +206,8 @@ type private Row =
         Norm: Norm
         Definition: Definition
         Enclosure: EnclosureKind
+        /// Over all inputs, where a method bounds there too.
+        IsGlobal: bool
     }
 
 let private rows: Row list =
@@ -213,11 +215,12 @@ let private rows: Row list =
         // A greedy estimate is no upper end.
         for method in BoundMethods.all |> List.filter (fun method -> method.Name <> "seqlip-greedy") do
             for norm in method.Norms do
-                for definition in
+                for isGlobal, definition in
                     (match method.Scope with
-                     | InBall _ -> [ Nominal; Uniform ]
+                     | InBall _ -> [ false, Nominal; false, Uniform ]
+                     | InBallOrForAll _ -> [ false, Nominal; false, Uniform; true, Uniform ]
                      | ForAllInputs _
-                     | OfOneOutput _ -> [ Uniform ]) do
+                     | OfOneOutput _ -> [ false, Uniform ]) do
                     for enclosure in
                         (if method.TakesEnclosure then
                              [ Ball; Interval; Crown ]
@@ -228,6 +231,7 @@ let private rows: Row list =
                             Norm = norm
                             Definition = definition
                             Enclosure = enclosure
+                            IsGlobal = isGlobal
                         }
     ]
 
@@ -284,6 +288,8 @@ let private run (case: NetworkCase) (row: Row) =
     match row.Method.Scope with
     | ForAllInputs run -> run query
     | InBall run -> run query case.Input case.Radius
+    | InBallOrForAll run when row.IsGlobal -> run query None
+    | InBallOrForAll run -> run query (Some(case.Input, case.Radius))
     | OfOneOutput run -> BallAround(Tensor.values case.Input, case.Radius) |> run query 0
 
 /// The slopes of output 0 alone, where a method bounds that.
@@ -291,6 +297,7 @@ let private outputs (row: Row) (values: Dyadic[]) =
     match row.Method.Scope with
     | OfOneOutput _ -> values[..0]
     | InBall _
+    | InBallOrForAll _
     | ForAllInputs _ -> values
 
 let private describe (case: NetworkCase) (row: Row) =
@@ -346,6 +353,7 @@ let private checkEnds (case: NetworkCase) (found: (Row * BoundFound) list) =
                     match row.Method.Scope with
                     | OfOneOutput _ -> false
                     | InBall _
+                    | InBallOrForAll _
                     | ForAllInputs _ -> true
 
                 let holds = row.Definition = Uniform || lowerRow.Definition = Nominal

@@ -25,6 +25,10 @@ let private find (method: BoundMethod) query place =
     | ForAllInputs run, _, _, _ -> run query |> Result.mapError Usage
     | InBall run, Some input, Some radius, _ -> run query input radius |> Result.mapError Usage
     | InBall _, _, _, _ -> Error(Usage $"the method {method.Name} needs an input and a radius")
+    | InBallOrForAll run, input, radius, _ ->
+        Option.map2 (fun input radius -> input, radius) input radius
+        |> run query
+        |> Result.mapError Usage
     | OfOneOutput _, _, _, None -> Error(Usage $"the method {method.Name} needs an output")
     | OfOneOutput run, input, radius, Some output ->
         match input, radius with
@@ -51,11 +55,7 @@ let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) p
             Model = model
             Norm = query.Norm
             Class = place.Class
-            Definition =
-                match method.Scope with
-                | InBall _ -> query.Definition
-                | ForAllInputs _
-                | OfOneOutput _ -> Uniform
+            Definition = BoundMethod.definitionOf query.Definition place.Radius.IsSome method
             Radius = place.Radius |> Option.map _.Value
             Method = method.Name
             Enclosure = query.Enclosure
@@ -125,10 +125,10 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
     BoundMethod.checkOptions BoundMethods.all method (given settings arguments)
     |> Result.bind values
     |> Result.bind (fun () ->
-        if BoundMethod.needsBall method then
-            Ok()
-        else
-            Settings.refuseNominal $"the method {method.Name}" settings)
+        match BoundMethod.definitionOf Nominal hasBall method, method.Scope with
+        | Nominal, _ -> Ok()
+        | Uniform, InBallOrForAll _ -> Settings.refuseNominal $"the method {method.Name} without --radius" settings
+        | Uniform, _ -> Settings.refuseNominal $"the method {method.Name}" settings)
     |> Result.mapError Usage
 
 /// The nominal input: the centre of a ball; without a ball its output stands beside the bound where it is given.

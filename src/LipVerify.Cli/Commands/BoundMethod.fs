@@ -65,6 +65,8 @@ type BoundScope =
     | InBall of (BoundQuery -> Tensor -> Radius -> Result<BoundFound, string>)
     /// All.
     | ForAllInputs of (BoundQuery -> Result<BoundFound, string>)
+    /// Those of a ball where one is given, and all where none is.
+    | InBallOrForAll of (BoundQuery -> (Tensor * Radius) option -> Result<BoundFound, string>)
     /// One output at a time, in a ball or for all inputs.
     | OfOneOutput of (BoundQuery -> int -> InputRegion -> Result<BoundFound, string>)
 
@@ -100,6 +102,7 @@ module BoundMethod =
         match method.Scope with
         | ForAllInputs _ -> false
         | InBall _
+        | InBallOrForAll _
         | OfOneOutput _ -> true
 
     /// Whether a method bounds one output.
@@ -107,14 +110,26 @@ module BoundMethod =
         match method.Scope with
         | OfOneOutput _ -> true
         | InBall _
+        | InBallOrForAll _
         | ForAllInputs _ -> false
 
-    /// Whether a method bounds a ball alone. The two definitions are then two bounds; other methods bound the uniform constant.
+    /// Whether a method bounds a ball alone.
     let needsBall method =
         match method.Scope with
         | InBall _ -> true
+        | InBallOrForAll _
         | ForAllInputs _
         | OfOneOutput _ -> false
+
+    /// The definition that a method bounds where this one is asked for. The two are two bounds over a ball alone; bounds for one output are of the
+    /// uniform constant there, too.
+    let definitionOf (asked: Definition) hasBall method =
+        match method.Scope with
+        | InBall _ -> asked
+        | InBallOrForAll _ when hasBall -> asked
+        | InBallOrForAll _
+        | ForAllInputs _
+        | OfOneOutput _ -> Uniform
 
     /// Options that not every method has a use for, with the methods that do.
     let private users: (string * (BoundMethod -> bool)) list =
@@ -141,4 +156,10 @@ module BoundMethod =
                 | [ only ] -> $"the method {only}"
                 | several -> $"the methods {SharedOptions.enumerate several}"
 
-            Error $"--method {method.Name} has no use for {option}, which is there for {takers}"
+            let why =
+                if option = "--certificate" then
+                    "; bounds of other methods have no certificate format yet"
+                else
+                    ""
+
+            Error $"--method {method.Name} has no use for {option}, which is there for {takers}{why}"

@@ -93,6 +93,26 @@ let private localLipSdp =
         HasCertificate = true
     }
 
+let private ofStructured (result: StructuredBound) =
+    Ok
+        { found result.Result with
+            IsCut = result.IsCut
+            Explanation = Some result.Explanation
+        }
+
+/// The norm of the whole network as an operator that is never formed.
+let private structured =
+    { plain
+          "structured"
+          (InBallOrForAll(fun query ball ->
+              match ball with
+              | Some(input, radius) ->
+                  Structured.bound query.Context query.Definition query.Network input radius
+                  |> ofStructured
+              | None -> Structured.``global`` query.Context query.Network |> ofStructured)) with
+        Uncertified = Some "the structured bound rests on random draws"
+    }
+
 /// The gap at which branch and bound ends, relative to the lower end.
 let private goal = 1e-3
 
@@ -180,6 +200,7 @@ let all: BoundMethod list =
         lipSdp "lipsdp-layer" PerLayer
         analytic
         localLipSdp
+        structured
         exact
         fastLip
         recurJac

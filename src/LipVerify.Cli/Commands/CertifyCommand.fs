@@ -40,6 +40,8 @@ let private checkUse (settings: Settings) isAttacked method =
                 $"--method crown has no use for {option}: it bounds margins against the input and draws nothing")
             ("--definition" :: draws)
             settings
+    | "structured" when settings.Certification.Deterministic ->
+        Error "--rigor certified is out of reach: the structured bound rests on random draws"
     | "local-lipsdp" ->
         Settings.refuse
             (fun option -> $"--method local-lipsdp has no use for {option}: it bounds margins against the input")
@@ -55,7 +57,7 @@ let private definitionOf method (settings: Settings) =
 let private enclosureOf (settings: Settings) =
     settings.Enclosure |> Option.defaultValue Ball
 
-/// What a search for multipliers or linear functions may take where no time limit is given. Its last trials are the longest and raise the radius
+/// What a search for multipliers, weights or linear functions may take where no time limit is given. Its last trials are the longest and raise the radius
 /// least.
 let private patience = TimeSpan.FromMinutes 2.0
 
@@ -63,7 +65,8 @@ let private patience = TimeSpan.FromMinutes 2.0
 let private limitOf (settings: Settings) method =
     match method with
     | "crown"
-    | "local-lipsdp" -> settings.TimeLimit |> Option.orElse (Some patience)
+    | "local-lipsdp"
+    | "structured" -> settings.TimeLimit |> Option.orElse (Some patience)
     | _ -> settings.TimeLimit
 
 /// A job for a network; nothing is computed yet.
@@ -98,19 +101,21 @@ let private attack (job: Job) (input: Tensor) =
 let private radiusOf (job: Job) (input: Tensor) =
     let context = Context.within (limitOf job.Settings job.Method) job.Context
 
-    let search () =
-        match job.Method with
-        | "crown" -> MarginRadius.crown context job.Network input
-        | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None
-        | _ -> CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+    let ended radius =
+        radius |> Result.map (fun radius -> struct (radius, Context.isOver context))
 
-    if job.Method = "global" then
+    match job.Method with
+    | "global" ->
         let struct (bound, isOver) = job.Global.Force()
 
         CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) bound
         |> Result.map (fun radius -> struct (radius, isOver))
-    else
-        search () |> Result.map (fun radius -> struct (radius, Context.isOver context))
+    | "structured" -> StructuredRadius.certify context job.Settings.Definition job.Network input
+    | "crown" -> MarginRadius.crown context job.Network input |> ended
+    | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None |> ended
+    | _ ->
+        CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+        |> ended
 
 /// A constant that no double bounds shows nothing.
 let private requireFinite (struct (result: CertifiedRadius, _) as found) =
@@ -272,13 +277,15 @@ let private loadInputs (settings: Settings) (network: Network) =
 let private methodOf (settings: Settings) (arguments: ParseResults<CertifyArguments>) =
     match arguments.GetResult(CertifyArguments.Method, "analytic") with
     | "global"
+    | "structured"
     | "local-lipsdp"
     | "crown" when settings.Enclosure.IsSome -> Error(Usage Settings.enclosureWithoutSlopes)
     | "analytic"
     | "global"
+    | "structured"
     | "local-lipsdp"
     | "crown" as method -> Ok method
-    | other -> Error(Usage $"--method must be analytic, global, crown or local-lipsdp, not \"{other}\"")
+    | other -> Error(Usage $"--method must be analytic, global, structured, crown or local-lipsdp, not \"{other}\"")
 
 let private clipOf (arguments: ParseResults<CertifyArguments>) =
     match arguments.TryGetResult CertifyArguments.Clip with

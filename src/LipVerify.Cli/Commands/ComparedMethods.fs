@@ -28,7 +28,7 @@ module ComparedMethods =
         | 1 -> BallAround(Tensor.values input, radius) |> run query 0
         | outputs -> Error $"bounds one output, and the network has {outputs}: see bound --method {name} --class K"
 
-    let private row enclosure name (method: BoundMethod) norm definition =
+    let private row enclosure name (method: BoundMethod) norm (isLocal, definition) =
         let run context network input radius =
             let query =
                 {
@@ -44,6 +44,7 @@ module ComparedMethods =
             | Some reason, _ -> Error reason
             | None, ForAllInputs run -> run query
             | None, InBall run -> run query input radius
+            | None, InBallOrForAll run -> run query (if isLocal then Some(input, radius) else None)
             | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
             |> Result.bind BoundFound.requireFinite
 
@@ -51,17 +52,24 @@ module ComparedMethods =
             Name = name
             Definition = definition
             Norm = norm
-            Scope =
-                match method.Scope with
-                | ForAllInputs _ -> "global"
-                | InBall _
-                | OfOneOutput _ -> "local"
+            Scope = if isLocal then "local" else "global"
             Run = run
         }
 
+    /// The rows of a method: whether each is over the ball, and the definition.
+    let private places (method: BoundMethod) =
+        let over isLocal definitions =
+            definitions |> List.map (fun definition -> isLocal, definition)
+
+        match method.Scope with
+        | ForAllInputs _ -> over false method.Compared
+        | InBall _
+        | OfOneOutput _ -> over true method.Compared
+        | InBallOrForAll _ -> over true method.Compared @ over false [ Uniform ]
+
     let private rows norm (method: BoundMethod) =
         let named enclosure name =
-            method.Compared |> List.map (row enclosure name method norm)
+            places method |> List.map (row enclosure name method norm)
 
         if not (List.contains norm method.Norms) then
             []
@@ -70,7 +78,10 @@ module ComparedMethods =
         else
             named Ball method.Name
 
-    /// All of them.
+    /// All of them; in each norm those over all inputs first.
     let all: ComparedMethod list =
         Norm.all
-        |> List.collect (fun norm -> BoundMethods.all |> List.collect (rows norm))
+        |> List.collect (fun norm ->
+            BoundMethods.all
+            |> List.collect (rows norm)
+            |> List.sortBy (fun row -> row.Scope <> "global"))

@@ -149,7 +149,10 @@ let private checkUse (settings: Settings) (arguments: ParseResults<CurveArgument
     let uses =
         [
             "--enclosure", isGiven "--enclosure", has AnalyticBound, "--methods analytic"
-            "--time-limit", isGiven "--time-limit", has LocalLipSdpBound, "--methods local-lipsdp"
+            "--time-limit",
+            isGiven "--time-limit",
+            List.exists CurveMethod.isAnyTime plan.Methods,
+            "--methods local-lipsdp or structured"
             "--failure-probability", isGiven "--failure-probability", List.exists isUpper plan.Methods, "an upper bound"
             "--tolerance", isGiven "--tolerance", List.exists isUpper plan.Methods, "an upper bound"
             "--samples", arguments.Contains CurveArguments.Samples, has RandomSampling, "--methods sampling"
@@ -160,6 +163,8 @@ let private checkUse (settings: Settings) (arguments: ParseResults<CurveArgument
 
     match uses |> List.tryFind (fun (_, given, used, _) -> given && not used) with
     | Some(option, _, _, needed) -> Error(Usage $"{option} has no use without {needed}; leave it out")
+    | None when has StructuredLocalBound && settings.Certification.Deterministic ->
+        Error(Usage "--rigor certified is out of reach of --methods structured, which rests on random draws")
     | None when plan.Methods |> List.forall ((=) GlobalBound) ->
         Settings.refuseNominal "the method global" settings |> Result.mapError Usage
     | None -> Ok()

@@ -14,6 +14,8 @@ type CurveMethod =
     | CrownAnalyticBound
     /// Local LipSDP.
     | LocalLipSdpBound
+    /// The norm of the whole network as an operator that is never formed.
+    | StructuredLocalBound
     /// The largest slope that gradient ascent reaches.
     | GradientAscent
     /// The largest slope at random points.
@@ -49,6 +51,7 @@ module CurveMethod =
             "analytic", AnalyticBound
             "crown-analytic", CrownAnalyticBound
             "local-lipsdp", LocalLipSdpBound
+            "structured", StructuredLocalBound
             "gradient", GradientAscent
             "sampling", RandomSampling
         ]
@@ -64,6 +67,17 @@ module CurveMethod =
     let tryFind name =
         named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
 
+    /// Whether more time may give less: `--time-limit` is about these.
+    let isAnyTime method =
+        match method with
+        | LocalLipSdpBound
+        | StructuredLocalBound -> true
+        | GlobalBound
+        | AnalyticBound
+        | CrownAnalyticBound
+        | GradientAscent
+        | RandomSampling -> false
+
     /// The names that there are.
     let names = named |> List.map fst |> String.concat ", "
 
@@ -73,7 +87,8 @@ module CurveMethod =
         | GlobalBound
         | AnalyticBound
         | CrownAnalyticBound
-        | LocalLipSdpBound -> Upper
+        | LocalLipSdpBound
+        | StructuredLocalBound -> Upper
         | GradientAscent
         | RandomSampling -> Lower
 

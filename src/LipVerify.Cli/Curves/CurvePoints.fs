@@ -13,7 +13,7 @@ type Subject =
         Definition: Definition
         /// What the slopes of `AnalyticBound` come from.
         Enclosure: EnclosureKind
-        /// For `LocalLipSdpBound`.
+        /// For `LocalLipSdpBound` and `StructuredLocalBound`.
         TimeLimit: System.TimeSpan option
         Network: Network
         Input: Tensor
@@ -49,6 +49,9 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
     | CrownAnalyticBound -> (Analytic.boundWith context Crown definition network subject.Input radius).Bound
     | LocalLipSdpBound ->
         (LocalLipSdp.bound context definition network subject.Input radius subject.TimeLimit).Result.Bound
+    | StructuredLocalBound ->
+        let context = Context.within subject.TimeLimit context
+        (Structured.bound context definition network subject.Input radius).Result.Bound
     | CurveMethod.GradientAscent ->
         LowerBounds.gradientAscent context Euclidean definition network ball (effort plan network)
         |> ofLowerBound

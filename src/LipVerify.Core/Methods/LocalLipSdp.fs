@@ -8,7 +8,7 @@ type LocalLipSdpBound =
     {
         /// The bound, never above that of Algorithm 1, with the layers of Algorithm 1.
         Result: NetworkBound
-        /// Slopes that are not known, and so have a multiplier; 0 where Algorithm 1 gives the bound.
+        /// Slopes that are not known, and so have a multiplier or a weight; 0 where Algorithm 1 gives the bound.
         Uncertain: int
         /// Whether the time was over first: more of it might have given less.
         IsCut: bool
@@ -59,6 +59,8 @@ module LocalLipSdp =
             Analytic: NetworkBound
             /// What the enclosures promise, and so everything that rests on them.
             Rigor: Rigor
+            /// Whether the whole network is too large for multipliers: Algorithm 1 takes some layers, or all.
+            IsTooLarge: bool
             /// The constant of the layers that Algorithm 1 takes, the representation of the rest, and its name; or why there is none.
             Problem: Result<struct (Bound * LinearFractional * string), string>
         }
@@ -97,13 +99,19 @@ module LocalLipSdp =
         let struct (analytic, enclosure) =
             Analytic.boundAndEnclosure context kind definition network input radius
 
-        let problem =
+        let represented =
             if radius.Value = 0.0 then
-                Error "the ball is a point"
+                None
             else
                 Context.attempt context (fun context ->
                     Representation.startOf network input radius
                     |> represent context definition network enclosure.Stages analytic.Layers isHalfOver read)
+
+        let problem =
+            if radius.Value = 0.0 then
+                Error "the ball is a point"
+            else
+                represented
                 |> Option.defaultValue (Error "the time was over before multipliers were sought")
                 |> Result.bind (fun (suffix, lfr) ->
                     if LinearFractional.isFinite lfr then
@@ -114,6 +122,11 @@ module LocalLipSdp =
         {
             Analytic = analytic
             Rigor = enclosure.Rigor
+            IsTooLarge =
+                match represented with
+                | None -> false
+                | Some(Error _) -> true
+                | Some(Ok(suffix, _)) -> not suffix.Before.IsEmpty
             Problem = problem
         }
 
@@ -136,8 +149,55 @@ module LocalLipSdp =
                     $"the bound is that of {method}, less than what was proved without it: {found.Explanation}"
             }
 
+    /// The structured bound, where multipliers do not take the whole network and draws are allowed. The part of it that they take gets half of
+    /// the time.
+    let private handOver (context: Context) definition network input radius prepared =
+        if
+            not prepared.IsTooLarge
+            || context.Certification.Deterministic
+            || Context.isOver context
+        then
+            None
+        else
+            let part = if Result.isOk prepared.Problem then 0.5 else 1.0
+            let context = context |> Context.forComputation 1 |> Context.withPart part
+            Some(Structured.bound context definition network input radius)
+
+    /// The least of a bound and the structured one, where there is one. Where both have draws, which of them is less depends on all of these.
+    let private orStructured (structured: StructuredBound option) (found: LocalLipSdpBound) =
+        match structured with
+        | None -> found
+        | Some structured ->
+            let own, other = found.Result.Bound, structured.Result.Bound
+            let isLess = other.Value < own.Value
+
+            let rigor =
+                if own.Rigor = Certified && not isLess then
+                    Certified
+                else
+                    Rigor.combine own.Rigor other.Rigor
+
+            {
+                Result =
+                    { found.Result with
+                        Bound =
+                            {
+                                Value = min own.Value other.Value
+                                Rigor = rigor
+                            }
+                    }
+                Uncertain = if isLess then structured.Uncertain else found.Uncertain
+                IsCut = found.IsCut || structured.IsCut
+                Explanation =
+                    if isLess then
+                        $"the network is too large for multipliers: handed over to the method structured, {structured.Explanation}"
+                    else
+                        $"{found.Explanation}; the method structured shows no less"
+            }
+
     /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius: the least of what
-    /// Algorithm 1, the multipliers and cheaper methods prove. By the end of `limit` the best multipliers so far have to do.
+    /// Algorithm 1, the multipliers and cheaper methods prove, and of the structured bound where multipliers do not take the whole network. By the
+    /// end of `limit` the best so far has to do.
     let bound
         (context: Context)
         definition
@@ -146,9 +206,10 @@ module LocalLipSdp =
         (radius: Radius)
         (limit: TimeSpan option)
         : LocalLipSdpBound =
-        let context = Context.within limit context
+        let context = Context.share 2 (Context.within limit context)
         let cheaper = CheaperBounds.overBall context definition network input radius
         let prepared = prepare context definition network input radius id
+        let structured = handOver context definition network input radius prepared
 
         let alone reason =
             analyticAlone prepared.Analytic (Context.isOver context) reason
@@ -185,6 +246,7 @@ module LocalLipSdp =
                     alone "the time was over before multipliers proved less"
                 else
                     alone "multipliers prove no less"
+        |> orStructured structured
         |> noneAbove cheaper
 
     /// Multipliers `t = 1/s` beside the entries that they belong to.

@@ -60,6 +60,7 @@ let ``certify says that the time limit ended the search`` (method: string) =
 [<TestCase "global">]
 [<TestCase "crown">]
 [<TestCase "local-lipsdp">]
+[<TestCase "structured">]
 let ``certify takes --time-limit with every method, and claims what holds`` (method: string) =
     let report =
         certify [ "--input"; eight; "--method"; method; "--time-limit"; "0"; "--json" ]

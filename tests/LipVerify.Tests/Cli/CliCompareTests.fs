@@ -49,6 +49,7 @@ let ``compare lists every method with its value, or why it has none`` () =
                 "analytic"
                 "crown-analytic"
                 "local-lipsdp"
+                "structured"
                 "exact"
                 "fastlip"
                 "recurjac"
@@ -65,6 +66,16 @@ let ``compare lists every method with its value, or why it has none`` () =
                 |> List.map (fun row -> text "definition" row, text "norm" row)
 
             Assert.That(listed, Is.EquivalentTo(List.allPairs [ "nominal"; "uniform" ] [ "2"; "inf"; "1" ]), name)
+
+        let structured =
+            upper
+            |> List.filter (fun row -> text "method" row = "structured")
+            |> List.map (fun row -> text "scope" row, text "definition" row, text "norm" row)
+
+        Assert.That(
+            structured,
+            Is.EquivalentTo [ "local", "nominal", "2"; "local", "uniform", "2"; "global", "uniform", "2" ]
+        )
 
         for row in upper do
             let hasValue = row.GetProperty("value").ValueKind = JsonValueKind.Number

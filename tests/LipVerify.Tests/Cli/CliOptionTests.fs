@@ -202,7 +202,7 @@ let ``Without a command all of them are listed`` (arguments: string) =
         Assert.That(outcome.Output, Does.Contain $"\n    {command} ", command)
 
 let private ball =
-    set [ "analytic"; "local-lipsdp"; "exact"; "fastlip"; "recurjac" ]
+    set [ "analytic"; "local-lipsdp"; "structured"; "exact"; "fastlip"; "recurjac" ]
 
 let private oneOutput = set [ "shor"; "hr2"; "lasserre2"; "lipopt3"; "lipopt4" ]
 
@@ -297,7 +297,8 @@ let private idle: (string * string list) list =
         [ "--method local-lipsdp has no use for --definition" ]
         "curve M --input X --radii 1 --methods global --definition nominal", [ "--definition nominal" ]
         "curve M --input X --radii 1 --methods global --enclosure crown", [ "--enclosure has no use without" ]
-        "curve M --input X --radii 1 --time-limit 3", [ "--time-limit has no use without --methods local-lipsdp" ]
+        "curve M --input X --radii 1 --time-limit 3",
+        [ "--time-limit has no use without --methods local-lipsdp or structured" ]
         "curve M --input X --radii 1 --methods global --samples 3", [ "--samples has no use without" ]
         "curve M --input X --radii 1 --methods global --starts 3", [ "--starts has no use without" ]
         "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]

@@ -222,6 +222,7 @@ let private oneWeight folder =
 [<TestCase "fastlip">]
 [<TestCase "recurjac">]
 [<TestCase "local-lipsdp">]
+[<TestCase "structured">]
 let ``A bound is printed upward, in the layers too, and the radius as it was given`` (method: string) =
     CliRun.inFolder (fun folder ->
         let outcome =

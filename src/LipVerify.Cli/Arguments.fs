@@ -69,7 +69,7 @@ type CertifyArguments =
             match argument with
             | Model _ -> "an .onnx, .pt, .pth, .ckpt or .safetensors file, or zoo:NAME[?seed=N]."
             | Method _ ->
-                "what is behind the radius: a Lipschitz bound, analytic (default), structured (tight; minutes) or global; or bounds on the margins between outputs: crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
+                "what is behind the radius: a Lipschitz bound, analytic (default) or global; or bounds on the margins between outputs: structured (the norm of the whole network; minutes), crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
             | Attacks -> "attack the input too: the gap between what is certified and what is broken."
             | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."

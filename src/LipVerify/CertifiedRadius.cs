@@ -66,8 +66,8 @@ public sealed record CertifiedRadius(
     }
 
     /// <summary>
-    /// Searches for the largest radius that Proposition 6 certifies with structured bounds (<see cref="LipschitzBound.Structured(Network, ReadOnlySpan{double}, double, TimeSpan?, BoundOptions?, IProgress{string}?, CancellationToken)"/>),
-    /// never below what one bound of Algorithm 1 shows. It rests on random draws.
+    /// Searches for the largest radius within which structured bounds on margins keep the class: none of the differences to other outputs loses all of
+    /// its lead. Never below the radius that Algorithm 1 certifies. It rests on random draws.
     /// </summary>
     /// <param name="network">The network, with two outputs or more.</param>
     /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>

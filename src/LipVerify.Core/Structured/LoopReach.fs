@@ -105,15 +105,18 @@ module internal LoopReach =
                     })
         }
 
-    /// An estimate of the norm of the outputs as a linear function of the inputs near the nominal one.
-    let linearNorm (context: Context) (plan: LoopPlan) =
+    /// The outputs as a linear function of the inputs near the nominal one, up to ties.
+    let linear (plan: LoopPlan) =
         let struct (still, _) = LoopPlan.loop Nominal plan (LoopPlan.still plan)
-        LoopWeights.norm context (SearchEffort.forPlan plan) (LoopOperator.create (withoutChannels still) [||] 1.0) 10
+        LoopOperator.create (withoutChannels still) [||] 1.0
+
+    /// An estimate of its norm.
+    let linearNorm (context: Context) (plan: LoopPlan) =
+        LoopWeights.norm context (SearchEffort.forPlan plan) (linear plan) 10
 
     /// How far outputs move over a ball, as linear functions of the inputs near the nominal one.
     let linearOutputs (context: Context) (plan: LoopPlan) (radius: float) =
-        let struct (still, _) = LoopPlan.loop Nominal plan (LoopPlan.still plan)
-        let operator = LoopOperator.create (withoutChannels still) [||] 1.0
+        let operator = linear plan
         let rows = LoopProbes.unitVectors plan.Outputs 0 0 plan.Outputs
         let image = context.Engine.Allocate(Checked.(*) plan.Outputs plan.Inputs)
         LoopOperator.pull context operator LoopOperator.unseen plan.Outputs (HostStorage rows) image
@@ -445,10 +448,11 @@ module internal LoopReach =
                     else
                         search (round + 1) weak (larger reaches (widened 1.01 floors next))
 
-        let rec proveFrom attempt (reaches: PlaceReach[]) =
-            // Once a proof was near, other factors would break other claims.
-            let struct (loop, claims, found) =
-                weighted (if attempt = 1 then effort.Steps else 0) reaches
+        let isNew (loop: Loop) =
+            channelNames loop |> Array.exists (known.ContainsKey >> not)
+
+        let rec proveFrom attempt steps (reaches: PlaceReach[]) =
+            let struct (loop, claims, found) = weighted steps reaches
 
             if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
                 None
@@ -457,17 +461,20 @@ module internal LoopReach =
                 let own = Context.forComputation (100 * attempt) context
 
                 match prove own norms (probing loop) plan loop claims found.Factors radius failure with
-                | None -> None
+                | None -> proveFrom (attempt + 1) effort.FirstSteps reaches
                 | Some(struct (proved, answer)) ->
                     if broken claims proved = 0 then
                         Some answer
                     else
-                        proveFrom (attempt + 1) (larger reaches (widened 1.05 floors proved))
+                        let wider = larger reaches (widened 1.05 floors proved)
+                        let struct (next, _) = LoopPlan.loop definition plan wider
+                        // Where a proof was near, other factors would break other claims.
+                        proveFrom (attempt + 1) (if isNew next then effort.Steps else 0) wider
 
         estimate context plan linearOperator radius 0.0 sampled
         |> widened factor floors
         |> search 1 0
-        |> Option.bind (proveFrom 1)
+        |> Option.bind (proveFrom 1 effort.Steps)
 
     /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
     /// far outputs may move that are to move by less than 1; empty where they do not matter.

@@ -49,10 +49,10 @@ module internal SearchEffort =
             }
         else
             {
-                Directions = 4
-                Signs = 4
-                Vectors = 100
-                FirstSteps = 15
-                Steps = 8
-                BoundSteps = 60
+                Directions = 6
+                Signs = 6
+                Vectors = 150
+                FirstSteps = 40
+                Steps = 20
+                BoundSteps = 80
             }

@@ -27,9 +27,10 @@ module Structured =
         (context: Context)
         channels
         (found: float option)
+        isCut
         reason
         : StructuredBound =
-        let isCut = Context.isOver context
+        let isCut = isCut || Context.isOver context
 
         match found with
         | Some value when value < coarse.Bound.Value ->
@@ -78,7 +79,7 @@ module Structured =
         let noneAbove = noneAbove analytic "Algorithm 1" context
 
         if radius.Value = 0.0 then
-            noneAbove 0 None "the ball is a point"
+            noneAbove 0 None false "the ball is a point"
         else
             let shared = Context.share LoopBound.parts context
             let failure = shared.Certification.FailureProbability
@@ -96,14 +97,14 @@ module Structured =
 
                     let reach = LoopReach.find context norms definition plan [||] radius.Value failure
                     reach |> Option.map (fun reach -> struct (plan, norms, reach)))
-                |> Option.flatten
 
             match proved with
-            | None -> noneAbove 0 None "no reaches were found that could be proved"
-            | Some(struct (plan, norms, proved)) ->
+            | None -> noneAbove 0 None true "the time was over before reaches were proved"
+            | Some None -> noneAbove 0 None false "no reaches were found that could be proved"
+            | Some(Some(struct (plan, norms, proved))) ->
                 let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
                 let found = LoopBound.bound context norms plan proved start failure
-                noneAbove proved.Loop.Channels found "weights prove no less"
+                noneAbove proved.Loop.Channels found false "weights prove no less"
 
     /// Bounds the Lipschitz constant of the network over all inputs, until the time of `context` is over.
     let ``global`` (context: Context) (network: Network) : StructuredBound =
@@ -127,7 +128,7 @@ module Structured =
                 struct (plan, norms, LoopReach.everywhere context plan))
 
         match prepared with
-        | None -> noneAbove product "the product of layers" context 0 None "the time was over"
+        | None -> noneAbove product "the product of layers" context 0 None true "the time was over"
         | Some(struct (plan, norms, everywhere)) ->
             let found =
                 LoopBound.bound
@@ -138,4 +139,11 @@ module Structured =
                     product.Bound.Value
                     shared.Certification.FailureProbability
 
-            noneAbove product "the product of layers" context everywhere.Loop.Channels found "weights prove no less"
+            noneAbove
+                product
+                "the product of layers"
+                context
+                everywhere.Loop.Channels
+                found
+                false
+                "weights prove no less"

@@ -66,7 +66,7 @@ let private byRows (context: Context) norms (proved: ProvedReach) (radius: float
 
 /// The part of its lead that the class may lose over the ball of a radius: it holds where that is below 1. None where nothing was proved. The
 /// certificates may fail with the probability of the context.
-let lost (context: Context) (network: Network) (input: Tensor) (radius: Radius) label : float option =
+let lost (context: Context) definition (network: Network) (input: Tensor) (radius: Radius) label : float option =
     let shared = Context.share LoopBound.parts context
     let failure = shared.Certification.FailureProbability
 
@@ -83,7 +83,7 @@ let lost (context: Context) (network: Network) (input: Tensor) (radius: Radius) 
         LoopReach.find
             context
             norms
-            Nominal
+            definition
             plan
             (LoopReach.linearOutputs context plan radius.Value)
             radius.Value

@@ -4,8 +4,11 @@ module internal LipVerify.Core.LoopBound
 open System
 open LipVerify.Compute
 
-/// Certificates of the loop's norm for one bound.
-let private proofs = 3
+/// Certificates of the loop's norm for one bound, each for a constant that is larger by so much than the one that was sought: directions that the
+/// search did not see may ask for more.
+let private rooms = [| 0.0; 0.02; 0.3 |]
+
+let private proofs = rooms.Length
 
 /// Looseness aimed at where none is asked for.
 let private defaultTolerance (plan: LoopPlan) =
@@ -136,7 +139,7 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
             if index = proofs then
                 best
             else
-                match prove index (tolerance * (Math.Pow(4.0, float index) - 1.0)) with
+                match prove index rooms[index] with
                 | None -> best
                 | Some(struct (mu, value)) ->
                     let best = min best value

@@ -334,6 +334,12 @@ module internal LoopReach =
             sqrt (float count / ChiSquare.lowerQuantile count (failure / float (max 1 claimed)))
             * (1.0 + 2.0 / sqrt (float count))
 
+    /// By how much what one attempt proves is widened for the next, whose vectors find some of very many rows a few deviations longer.
+    let private settling probing =
+        match probing with
+        | UnitVectors -> 1.05
+        | GaussianVectors count -> 1.0 + 5.0 / sqrt (2.0 * float count)
+
     let private mostRounds = 16
 
     /// Times that factors may turn out to be too weak.
@@ -466,7 +472,7 @@ module internal LoopReach =
                     if broken claims proved = 0 then
                         Some answer
                     else
-                        let wider = larger reaches (widened 1.05 floors proved)
+                        let wider = larger reaches (widened (settling (probing loop)) floors proved)
                         let struct (next, _) = LoopPlan.loop definition plan wider
                         // Where a proof was near, other factors would break other claims.
                         proveFrom (attempt + 1) (if isNew next then effort.Steps else 0) wider

@@ -203,3 +203,15 @@ let ``Structured: networks without maps, without open slopes and without live on
             (Structured.``global`` context (build [ 3 ] blocks)).Result.Bound.Value
 
         Assert.That(everywhere, Is.GreaterThanOrEqualTo slope, name)
+
+[<Test>]
+let ``Structured: a lead that rounding may have made up certifies nothing`` () =
+    let network = build [ 2 ] [ dense [ [ 1.0; 0.0 ]; [ 0.0; 1.0 ] ] [ 0.0; 0.0 ] ]
+
+    for rival in [ 1.0; Math.BitDecrement 1.0 ] do
+        let input = Tensor.vector [| 1.0; rival |]
+        Assert.That(StructuredMargins.lost context Nominal network input (radius 1e-300) 0, Is.EqualTo None)
+
+    let input = Tensor.vector [| 1.0; 0.5 |]
+    let lost = StructuredMargins.lost context Nominal network input (radius 0.1) 0
+    Assert.That(lost.Value, Is.GreaterThanOrEqualTo(0.2 * sqrt 2.0).And.LessThan 0.3)

@@ -19,9 +19,7 @@ let private leads (output: EnclosedTensor) label =
 let private behindAll = -1
 
 /// The plan of the network with outputs `(f_c − f_j)/lead_j`, or a little more than that: the class holds where all have changed by less than 1.
-let private plan context network input label : LoopPlan =
-    let plan = LoopPlan.ofNetwork context network input
-    let leads = leads plan.Nominal label
+let private withLeads (plan: LoopPlan) label (leads: struct (int * float)[]) : LoopPlan =
     let rows = Array.zeroCreate<float>(leads.Length * plan.Outputs)
 
     leads
@@ -64,38 +62,45 @@ let private byRows (context: Context) norms (proved: ProvedReach) (radius: float
         Rounding.mulUp (Rounding.addUp (Rounding.mulUp inflation (Rounding.sqrtUp square)) errors.Backward) length)
     |> Seq.max
 
-/// The part of its lead that the class may lose over the ball of a radius: it holds where that is below 1. None where nothing was proved. The
+/// The part of its lead that the class may lose over the ball of a radius: it holds where that is below 1. None where nothing was proved, or the
+/// class has no lead that rounding leaves above 0. The
 /// certificates may fail with the probability of the context.
 let lost (context: Context) definition (network: Network) (input: Tensor) (radius: Radius) label : float option =
     let shared = Context.share LoopBound.parts context
     let failure = shared.Certification.FailureProbability
 
     Context.attempt context (fun context ->
-        let plan = plan context network input label
+        let plan = LoopPlan.ofNetwork context network input
+        let leads = leads plan.Nominal label
 
-        let norms =
-            LoopBound.mapNorms
-                { context with
-                    Certification = shared.Certification
-                }
+        if leads |> Array.exists (fun struct (_, lead) -> not (lead > 0.0)) then
+            None
+        else
+            let plan = withLeads plan label leads
+
+            let norms =
+                LoopBound.mapNorms
+                    { context with
+                        Certification = shared.Certification
+                    }
+                    plan
+
+            LoopReach.find
+                context
+                norms
+                definition
                 plan
+                (LoopReach.linearOutputs context plan radius.Value)
+                radius.Value
+                failure
+            |> Option.map (fun proved ->
+                match byRows context norms proved radius.Value with
+                | byRows when byRows < 1.0 -> byRows
+                | byRows ->
+                    // Fewer directions are lost together than one after the other.
+                    let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
 
-        LoopReach.find
-            context
-            norms
-            definition
-            plan
-            (LoopReach.linearOutputs context plan radius.Value)
-            radius.Value
-            failure
-        |> Option.map (fun proved ->
-            match byRows context norms proved radius.Value with
-            | byRows when byRows < 1.0 -> byRows
-            | byRows ->
-                // Fewer directions are lost together than one after the other.
-                let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
-
-                LoopBound.bound context norms plan proved start failure
-                |> Option.map (Rounding.mulUp radius.Value)
-                |> Option.fold min byRows))
+                    LoopBound.bound context norms plan proved start failure
+                    |> Option.map (Rounding.mulUp radius.Value)
+                    |> Option.fold min byRows))
     |> Option.flatten

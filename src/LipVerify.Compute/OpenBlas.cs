@@ -46,29 +46,50 @@ internal sealed unsafe class OpenBlas
     /// <summary>Eigenvalues of the finite symmetric matrix in the lower triangle, ascending; eigenvectors replace its rows if wanted.</summary>
     public double[] SymmetricEigen(int n, double[] a, bool vectors)
     {
-        var values = new double[n];
-        int info;
-        fixed (double* pa = a, pv = values) info = SymmetricEigen(n, pa, vectors, pv);
-        return info == 0 ? values : throw new InvalidOperationException($"dsyevd did not converge on a matrix of order {n} (info {info})");
-    }
-
-    /// <summary>Zero on success, LAPACK's code otherwise.</summary>
-    private int SymmetricEigen(int n, double* a, bool vectors, double* values)
-    {
         // Fortran reads columns: our lower triangle is its upper one, and its columns of eigenvectors are our rows.
         byte job = (byte)(vectors ? 'V' : 'N'), triangle = (byte)'U';
         double size = 0;
         int integerSize = 0, query = -1, info = 0;
-        _dsyevd(&job, &triangle, &n, a, &n, values, &size, &query, &integerSize, &query, &info);
-        if (info != 0) return info;
+        _dsyevd(&job, &triangle, &n, null, &n, null, &size, &query, &integerSize, &query, &info);
+        Check(n, info);
         if (size > int.MaxValue) throw new ArgumentException($"a matrix of order {n} is too large for the eigensolver");
         int length = (int)size, integerLength = integerSize;
-        var work = new double[length];
+
+        using var matrix = new AlignedMemory((long)n * n);
+        using var values = new AlignedMemory(n);
+        using var work = new AlignedMemory(length);
         var integers = new int[integerLength];
-        fixed (double* pw = work)
+        a.AsSpan(0, n * n).CopyTo(new Span<double>(matrix.Start, n * n));
         fixed (int* pi = integers)
-            _dsyevd(&job, &triangle, &n, a, &n, values, pw, &length, pi, &integerLength, &info);
-        return info;
+            _dsyevd(&job, &triangle, &n, matrix.Start, &n, values.Start, work.Start, &length, pi, &integerLength, &info);
+        Check(n, info);
+        if (vectors) new Span<double>(matrix.Start, n * n).CopyTo(a);
+        return new Span<double>(values.Start, n).ToArray();
+    }
+
+    private static void Check(int n, int info)
+    {
+        if (info != 0) throw new InvalidOperationException($"dsyevd did not converge on a matrix of order {n} (info {info})");
+    }
+
+    /// <summary>
+    /// Zeros that begin at a line of the cache. The library's kernels sum up to such a line first, so that on arrays, which lie
+    /// anywhere, the last bits of a result would differ from call to call.
+    /// </summary>
+    private readonly struct AlignedMemory : IDisposable
+    {
+        private const nuint Line = 64;
+
+        public readonly double* Start;
+
+        public AlignedMemory(long length)
+        {
+            nuint bytes = (nuint)length * sizeof(double);
+            Start = (double*)NativeMemory.AlignedAlloc(bytes, Line);
+            NativeMemory.Clear(Start, bytes);
+        }
+
+        public void Dispose() => NativeMemory.AlignedFree(Start);
     }
 
     private static (OpenBlas?, string) Load()

@@ -63,7 +63,7 @@ module ExactSearch =
         let fits =
             stages.Length = chain.Steps.Length - 1
             && Array.forall2
-                (fun (e: Enclosure) step -> e.Lower.Length = step.Rows.Length)
+                (fun (e: Enclosure) (step: ReluStep) -> e.Lower.Length = step.Rows.Length)
                 stages
                 chain.Steps[.. stages.Length - 1]
 

@@ -1,0 +1,232 @@
+/// Descends on `ln L²` over the weights of all layers of a chain together, by the limited memory quasi-Newton method of Nocedal (1980).
+/// Nothing here is trusted.
+module internal LipVerify.Core.ChainDescent
+
+open System
+open System.Collections.Generic
+open System.Numerics.Tensors
+
+/// Steps that the method remembers.
+let private memory = 24
+
+/// The largest change of a logarithm in a step.
+let private longest = 2.0
+
+/// Progress of `ln L` from one minimum to the next that still counts.
+let private worthwhile = 1e-4
+
+/// Steps at most towards one minimum.
+let private stageSteps = 40
+
+/// Newton's decrement, squared, at which a minimum is near enough.
+let private near = 0.5
+
+/// The first `τ`, and the factor from one to the next.
+let private startPull = 10.0
+let private growth = 3.0
+
+/// `ln L²` that is large enough for the start in its units.
+let private startLevel = log 64.0
+
+/// What a search found.
+[<NoEquality; NoComparison>]
+type Found =
+    {
+        Point: ChainPoint
+        /// Whether the time was over before progress faded.
+        IsCut: bool
+    }
+
+let private dot (a: float[]) (b: float[]) =
+    TensorPrimitives.Dot(ReadOnlySpan a, ReadOnlySpan b)
+
+let private addScaled (factor: float) (x: float[]) (y: float[]) =
+    TensorPrimitives.MultiplyAdd(ReadOnlySpan x, factor, ReadOnlySpan y, Span y)
+
+/// Steps with the changes of the gradient.
+type private Memory() =
+    let pairs = LinkedList<struct (float[] * float[])>()
+
+    member _.Clear() = pairs.Clear()
+
+    member _.IsEmpty = pairs.Count = 0
+
+    member _.Add (step: float[]) (change: float[]) =
+        // Other pairs would not keep the direction one of descent.
+        if dot step change > 1e-10 * sqrt (dot step step * dot change change) then
+            pairs.AddLast(struct (step, change)) |> ignore
+
+            if pairs.Count > memory then
+                pairs.RemoveFirst()
+
+    /// `−H g`, where `H` starts from a diagonal.
+    member _.Direction (gradient: float[]) (diagonal: float[]) =
+        let q = gradient |> Array.map (~-)
+        let known = Seq.toArray pairs
+
+        let factors =
+            known
+            |> Array.rev
+            |> Array.map (fun struct (s, y) ->
+                let a = dot s q / dot s y
+                addScaled -a y q
+                a)
+            |> Array.rev
+
+        let scale =
+            if known.Length = 0 then
+                1.0
+            else
+                let struct (s, y) = Array.last known
+                let scaled = Array.map2 (*) y diagonal
+                dot s y / dot y scaled
+
+        let direction = Array.map2 (fun q d -> scale * q * d) q diagonal
+
+        known
+        |> Array.iteri (fun i (struct (s, y)) ->
+            let b = dot y direction / dot s y
+            addScaled (factors[i] - b) s direction)
+
+        direction
+
+/// The function that is minimised: `τ ln L² − ln det(I − T)`, of one number a group of neurons, added to `ln d` of all of them, and of `ln L²` behind
+/// these numbers.
+[<NoEquality; NoComparison>]
+type private Objective =
+    {
+        Context: Context
+        Chain: MultiplierChain
+        Groups: int[]
+        Count: int
+        /// `τ`: the larger it is, the nearer comes `L` to the least possible.
+        Pull: float
+    }
+
+let private valueAt objective (point: ChainPoint) =
+    objective.Pull * point.Level + point.Barrier
+
+let private sumByGroup objective (values: float[]) last =
+    let sums = Array.zeroCreate<float>(objective.Count + 1)
+    objective.Groups |> Array.iteri (fun i group -> sums[group] <- sums[group] + values[i])
+    sums[objective.Count] <- last
+    sums
+
+/// The gradient, and the reciprocals of the curvatures that numbers have alone.
+let private slopesAt objective point =
+    let struct (slopes, curvatures, trace) =
+        ChainRecursion.derivatives objective.Context objective.Chain point
+
+    let slopes = sumByGroup objective slopes (objective.Pull - trace)
+    let curvatures = sumByGroup objective curvatures (trace + trace * trace)
+    struct (slopes, curvatures |> Array.map (fun c -> 1.0 / (c + 1e-3)))
+
+let private move objective (point: ChainPoint) (step: float[]) (length: float) =
+    let weights =
+        Array.mapi (fun i weight -> weight * exp (length * step[objective.Groups[i]])) point.Weights
+
+    ChainRecursion.tryEvaluate objective.Context objective.Chain weights (point.Level + length * step[objective.Count])
+
+/// Halvings of a step at most.
+let private mostHalvings = 30
+
+/// The first of ever shorter steps that gains a part of what the slope promises.
+let private search objective point value (slope: float) (direction: float[]) =
+    let length = min 1.0 (longest / (Array.maxBy abs direction |> abs))
+
+    Seq.init mostHalvings (fun k -> Math.ScaleB(length, -k))
+    |> Seq.tryPick (fun length ->
+        move objective point direction length
+        |> Option.bind (fun next ->
+            let nextValue = valueAt objective next
+
+            if nextValue <= value + 1e-4 * length * slope then
+                Some(struct (next, nextValue, length))
+            else
+                None))
+
+/// Steps towards one minimum.
+let private center objective (start: ChainPoint) (record: ChainPoint -> unit) =
+    let context = objective.Context
+    let pairs = Memory()
+
+    let rec iterate steps point value (slopes: float[]) diagonal =
+        if steps = 0 || Context.isOver context then
+            point
+        else
+            let direction = pairs.Direction slopes diagonal
+            let slope = dot slopes direction
+
+            if -slope < near then
+                point
+            else
+                match search objective point value slope direction with
+                | None when pairs.IsEmpty -> point
+                | None ->
+                    pairs.Clear()
+                    iterate (steps - 1) point value slopes diagonal
+                | Some(struct (next, nextValue, length)) ->
+                    record next
+                    let struct (nextSlopes, nextDiagonal) = slopesAt objective next
+
+                    pairs.Add
+                        (direction |> Array.map (fun x -> length * x))
+                        (Array.map2 (-) nextSlopes slopes)
+
+                    iterate (steps - 1) next nextValue nextSlopes nextDiagonal
+
+    let struct (slopes, diagonal) = slopesAt objective start
+    iterate stageSteps start (valueAt objective start) slopes diagonal
+
+/// The best weights that were found in the time of the context, `perLayer` with one factor for all neurons of a layer; none where the start
+/// bounds nothing.
+let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
+    let chain = scaled.Chain
+
+    let groups =
+        if perLayer then
+            chain.Maps[.. chain.Maps.Length - 2]
+            |> Array.mapi (fun k map -> Array.create map.Rows k)
+            |> Array.concat
+        else
+            Array.init chain.Neurons id
+
+    let report (point: ChainPoint) =
+        let constant = exp (0.5 * point.Least) |> fun value -> Math.ScaleB(value, chain.Exponent)
+        context.Report $"{chain.Neurons} multipliers: {Figure.upward constant} so far"
+
+    let mutable best = None
+
+    let record (point: ChainPoint) =
+        match best with
+        | Some(before: ChainPoint) when before.Least <= point.Least -> ()
+        | _ -> best <- Some point
+        report best.Value
+
+    /// Ever nearer to the boundary, until that gains nothing.
+    let rec follow pull point (before: float) =
+        let objective =
+            {
+                Context = context
+                Chain = chain
+                Groups = groups
+                Count = Array.last groups + 1
+                Pull = pull
+            }
+
+        let point = center objective point record
+        let least = best.Value.Least
+
+        if Context.isOver context then
+            { Point = best.Value; IsCut = true }
+        elif before - least < 2.0 * worthwhile then
+            { Point = best.Value; IsCut = false }
+        else
+            follow (growth * pull) point least
+
+    // In units the outputs are near 1 at the start.
+    ChainRecursion.tryEvaluate context chain scaled.Start startLevel
+    |> Option.bind (fun point -> ChainRecursion.tryEvaluate context chain scaled.Start (point.Least + log 4.0))
+    |> Option.map (fun start ->
+        record start
+        follow startPull start Double.PositiveInfinity)

@@ -1,5 +1,6 @@
-/// Descends on `ln L²` over the weights of all layers of a chain together, by the limited memory quasi-Newton method of Nocedal (1980).
-/// Nothing here is trusted.
+/// The least constant over the weights of all layers of a chain together. At the least one LipSDP's matrix is singular in several directions, so
+/// that the constant itself has kinks there: what is minimised is `τ ln L² − ln det(I − T)` for ever larger `τ` (Fiacco & McCormick 1968), by the
+/// limited memory quasi-Newton method (Nocedal 1980). Nothing here is trusted.
 module internal LipVerify.Core.ChainDescent
 
 open System
@@ -15,24 +16,31 @@ let private longest = 2.0
 /// Progress of `ln L` from one minimum to the next that still counts.
 let private worthwhile = 1e-4
 
-/// Steps at most towards one minimum.
-let private stageSteps = 40
+/// Steps at most towards one minimum, and at least: what is remembered of curvature has to fit before it says how near the minimum is.
+let private mostSteps = 60
+let private leastSteps = 8
 
 /// Newton's decrement, squared, at which a minimum is near enough.
 let private near = 0.5
 
 /// The first `τ`, and the factor from one to the next.
 let private startPull = 10.0
-let private growth = 3.0
+let private growth = 2.0
 
-/// `ln L²` that is large enough for the start in its units.
+/// `ln L²` that is large enough for the start: in units, its `L²` is at most 4.
 let private startLevel = log 64.0
+
+/// By how much the first `ln L²` lies above the least that the start proves.
+let private room = log 4.0
 
 /// What a search found.
 [<NoEquality; NoComparison>]
 type Found =
     {
-        Point: ChainPoint
+        /// `d = 1/λ`, one a neuron.
+        Weights: float[]
+        /// About the least `ln L²` that these prove, in the chain's units.
+        Level: float
         /// Whether the time was over before progress faded.
         IsCut: bool
     }
@@ -108,7 +116,10 @@ let private valueAt objective (point: ChainPoint) =
 
 let private sumByGroup objective (values: float[]) last =
     let sums = Array.zeroCreate<float>(objective.Count + 1)
-    objective.Groups |> Array.iteri (fun i group -> sums[group] <- sums[group] + values[i])
+
+    objective.Groups
+    |> Array.iteri (fun i group -> sums[group] <- sums[group] + values[i])
+
     sums[objective.Count] <- last
     sums
 
@@ -146,37 +157,34 @@ let private search objective point value (slope: float) (direction: float[]) =
                 None))
 
 /// Steps towards one minimum.
-let private center objective (start: ChainPoint) (record: ChainPoint -> unit) =
+let private center objective (pairs: Memory) (start: ChainPoint) (record: ChainPoint -> unit) =
     let context = objective.Context
-    let pairs = Memory()
 
     let rec iterate steps point value (slopes: float[]) diagonal =
-        if steps = 0 || Context.isOver context then
+        if steps = mostSteps || Context.isOver context then
             point
         else
             let direction = pairs.Direction slopes diagonal
             let slope = dot slopes direction
 
-            if -slope < near then
+            if -slope < near && steps >= leastSteps then
                 point
             else
                 match search objective point value slope direction with
                 | None when pairs.IsEmpty -> point
                 | None ->
                     pairs.Clear()
-                    iterate (steps - 1) point value slopes diagonal
+                    iterate (steps + 1) point value slopes diagonal
                 | Some(struct (next, nextValue, length)) ->
                     record next
                     let struct (nextSlopes, nextDiagonal) = slopesAt objective next
 
-                    pairs.Add
-                        (direction |> Array.map (fun x -> length * x))
-                        (Array.map2 (-) nextSlopes slopes)
+                    pairs.Add (direction |> Array.map (fun x -> length * x)) (Array.map2 (-) nextSlopes slopes)
 
-                    iterate (steps - 1) next nextValue nextSlopes nextDiagonal
+                    iterate (steps + 1) next nextValue nextSlopes nextDiagonal
 
     let struct (slopes, diagonal) = slopesAt objective start
-    iterate stageSteps start (valueAt objective start) slopes diagonal
+    iterate 0 start (valueAt objective start) slopes diagonal
 
 /// The best weights that were found in the time of the context, `perLayer` with one factor for all neurons of a layer; none where the start
 /// bounds nothing.
@@ -191,20 +199,28 @@ let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
         else
             Array.init chain.Neurons id
 
-    let report (point: ChainPoint) =
-        let constant = exp (0.5 * point.Least) |> fun value -> Math.ScaleB(value, chain.Exponent)
-        context.Report $"{chain.Neurons} multipliers: {Figure.upward constant} so far"
+    let pairs = Memory()
 
-    let mutable best = None
+    let mutable best =
+        {
+            Weights = scaled.Start
+            Level = Double.PositiveInfinity
+            IsCut = true
+        }
 
     let record (point: ChainPoint) =
-        match best with
-        | Some(before: ChainPoint) when before.Least <= point.Least -> ()
-        | _ -> best <- Some point
-        report best.Value
+        if point.Least < best.Level then
+            best <-
+                { best with
+                    Weights = point.Weights
+                    Level = point.Least
+                }
+
+        let constant = Math.ScaleB(exp (0.5 * best.Level), chain.Exponent)
+        context.Report $"{chain.Neurons} multipliers of all layers together: {Figure.upward constant} so far"
 
     /// Ever nearer to the boundary, until that gains nothing.
-    let rec follow pull point (before: float) =
+    let rec follow pull point =
         let objective =
             {
                 Context = context
@@ -214,19 +230,18 @@ let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
                 Pull = pull
             }
 
-        let point = center objective point record
-        let least = best.Value.Least
+        let before = best.Level
+        let point = center objective pairs point record
 
         if Context.isOver context then
-            { Point = best.Value; IsCut = true }
-        elif before - least < 2.0 * worthwhile then
-            { Point = best.Value; IsCut = false }
+            best
+        elif before - best.Level < 2.0 * worthwhile && pull >= float chain.Neurons then
+            { best with IsCut = false }
         else
-            follow (growth * pull) point least
+            follow (growth * pull) point
 
-    // In units the outputs are near 1 at the start.
     ChainRecursion.tryEvaluate context chain scaled.Start startLevel
-    |> Option.bind (fun point -> ChainRecursion.tryEvaluate context chain scaled.Start (point.Least + log 4.0))
+    |> Option.bind (fun point -> ChainRecursion.tryEvaluate context chain scaled.Start (point.Least + room))
     |> Option.map (fun start ->
         record start
-        follow startPull start Double.PositiveInfinity)
+        follow startPull start)

@@ -20,13 +20,23 @@ type internal ChainBound =
 /// - `MultiplierChain`: the matrices of a network, without dead neurons.
 /// - `ChainStep`: the elimination of one layer.
 /// - `ChainUnits`: powers of two that keep the recursion near 1, and the closed form of ECLipsE-Fast as the start.
-/// - `ChainRecursion`: the constant as a function of all multipliers, and its gradient.
-/// - `ChainDescent`: descent on all layers together. Search is untrusted.
+/// - `ChainRecursion`: LipSDP's matrix at some multipliers, and the derivatives of its determinant.
+/// - `ChainDescent`: the search for multipliers of all layers together, which is not trusted.
 /// - `ChainProof`: the proof.
 module internal ChainLipSdp =
 
     /// The part of the time that the search may take; the proof takes about as long as a few of its steps.
     let private searchPart = 0.8
+
+    /// One line on what was bounded how.
+    let explain (found: ChainBound) =
+        let end' =
+            if found.IsCut then
+                ", as far as they were found in time"
+            else
+                ""
+
+        $"multipliers for {found.Slopes} slopes of all layers together bound the whole network{end'}"
 
     /// Bounds the Lipschitz constant over all inputs, `perLayer` with one multiplier a layer, or says why not.
     let bound (context: Context) perLayer (network: Network) : Result<ChainBound, string> =
@@ -51,7 +61,7 @@ module internal ChainLipSdp =
 
                         ChainDescent.run search perLayer scaled
                         |> Option.bind (fun found ->
-                            ChainProof.tryProve attempt scaled.Chain found.Point
+                            ChainProof.tryProve attempt scaled.Chain found.Weights found.Level
                             |> Option.map (fun bound ->
                                 {
                                     Bound = bound

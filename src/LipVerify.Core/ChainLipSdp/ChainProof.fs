@@ -22,7 +22,11 @@ let private underflow = Math.ScaleB(1.0, -500)
 
 /// Where each block of `T` begins, the end of the last behind it.
 let private starts (chain: MultiplierChain) =
-    chain.Maps |> Array.map _.Rows |> Array.append [| 0; chain.Maps[0].Columns |] |> Array.scan (+) 0 |> Array.skip 1
+    chain.Maps
+    |> Array.map _.Rows
+    |> Array.append [| 0; chain.Maps[0].Columns |]
+    |> Array.scan (+) 0
+    |> Array.skip 1
 
 /// The envelope of `T`: a row of a block begins where the block before does.
 let private envelopeOf (starts: int[]) =
@@ -74,7 +78,9 @@ let private scale (chain: MultiplierChain) (roots: float[][]) lipschitz (envelop
     {
         Envelope = envelope
         Values = values
-        Error = Array.max errors * (1.0 + 2.0 * Rounding.gamma (envelope.MostCoupled + 4)) + underflow
+        Error =
+            Array.max errors * (1.0 + 2.0 * Rounding.gamma (envelope.MostCoupled + 4))
+            + underflow
     }
 
 /// Whether `T ⪯ I`.
@@ -82,7 +88,9 @@ let private isContraction (context: Context) (scaled: Scaled) =
     let envelope = scaled.Envelope
 
     // What the shift of the proof, with its own rounding, takes.
-    let shift = 7.0 * Rounding.gamma (envelope.LongestRow + 1) * float envelope.MostCoupled
+    let shift =
+        7.0 * Rounding.gamma (envelope.LongestRow + 1) * float envelope.MostCoupled
+
     let target = (1.0 - scaled.Error) * (1.0 - 1e-15) - shift
 
     // Not so for numbers that are not finite.
@@ -93,7 +101,9 @@ let private isContraction (context: Context) (scaled: Scaled) =
 
 /// Whether multipliers `1/a²`, `a` given layer by layer in the chain's units, prove a constant of the chain in its units.
 let proves (context: Context) (chain: MultiplierChain) (a: float[][]) lipschitz =
-    let inRange x = x >= 1.0 / largestRoot && x <= largestRoot
+    let inRange x =
+        x >= 1.0 / largestRoot && x <= largestRoot
+
     let envelope = envelopeOf (starts chain)
 
     envelope.Length <= largestEnvelope
@@ -103,16 +113,18 @@ let proves (context: Context) (chain: MultiplierChain) (a: float[][]) lipschitz 
         scale chain roots lipschitz envelope |> isContraction context)
 
 /// Relative steps by which the constant may be raised until the proof closes.
-let private raises = Seq.unfold (fun raise -> Some(raise, 4.0 * raise)) 1e-9 |> Seq.takeWhile (fun raise -> raise < 0.1)
+let private raises =
+    Seq.unfold (fun raise -> Some(raise, 4.0 * raise)) 1e-9
+    |> Seq.takeWhile (fun raise -> raise < 0.1)
 
-/// The constant of the network just above what `d` gives that is proved; none where none is.
-let tryProve (context: Context) (chain: MultiplierChain) (point: ChainPoint) : Bound option =
+/// The constant of the network just above that of `ln L² = level` that `d = 1/λ` proves; none where none is.
+let tryProve (context: Context) (chain: MultiplierChain) (weights: float[]) level : Bound option =
     let offsets = chain.Offsets
 
     let a =
-        Array.init (offsets.Length - 1) (fun k -> point.Weights[offsets[k] .. offsets[k + 1] - 1] |> Array.map sqrt)
+        Array.init (offsets.Length - 1) (fun k -> weights[offsets[k] .. offsets[k + 1] - 1] |> Array.map sqrt)
 
-    let constant = exp (0.5 * point.Least)
+    let constant = exp (0.5 * level)
 
     raises
     |> Seq.map (fun raise -> constant * (1.0 + raise))

@@ -112,7 +112,11 @@ module internal ChainRecursion =
     ///
     /// With `Z = (I − T)⁻¹` the derivative by `ln d_j` is `(Z T)_jj` over what is behind the layer less the same over what is before it. Together
     /// these are `Z_jj − 1`. Blocks of `Z` follow from the last to the first.
-    let derivatives (context: Context) (chain: MultiplierChain) (point: ChainPoint) : struct (float[] * float[] * float) =
+    let derivatives
+        (context: Context)
+        (chain: MultiplierChain)
+        (point: ChainPoint)
+        : struct (float[] * float[] * float) =
         let engine, offsets = context.Engine, chain.Offsets
         let last = chain.Maps.Length - 1
         let slopes = Array.zeroCreate<float> point.Weights.Length
@@ -156,12 +160,7 @@ module internal ChainRecursion =
                 for i in 0 .. m - 1 do
                     let row = ReadOnlySpan(block, i * n, n)
 
-                    TensorPrimitives.MultiplyAdd(
-                        row,
-                        ReadOnlySpan(coupled, i * n, n),
-                        ReadOnlySpan taken,
-                        Span taken
-                    )
+                    TensorPrimitives.MultiplyAdd(row, ReadOnlySpan(coupled, i * n, n), ReadOnlySpan taken, Span taken)
 
                     TensorPrimitives.MultiplyAdd(
                         row,

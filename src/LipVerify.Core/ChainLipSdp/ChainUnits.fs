@@ -20,7 +20,9 @@ let private mostSpread = 16
 /// About the largest eigenvalue of `S⁻¹ A S⁻¹` for a positive semidefinite `A` by its lower triangle and a diagonal `S`.
 let private largestEigenvalue (a: float[]) (s: float[]) =
     let n = s.Length
-    let at i j = a[max i j * n + min i j] / (s[i] * s[j])
+
+    let at i j =
+        a[max i j * n + min i j] / (s[i] * s[j])
 
     let image (x: float[]) =
         Array.init n (fun i ->
@@ -113,7 +115,10 @@ let private ofLayer engine share (map: ChainMatrix) (columns: int[]) before =
 /// The closed form of ECLipsE-Fast: one `λ = 2/‖A‖` for all neurons of a layer whose sizes are not too far apart.
 let private closedForm (image: float[]) (rows: int[]) =
     let largest = Array.min rows
-    let relative = rows |> Array.map (fun e -> Math.ScaleB(1.0, min (e - largest) mostSpread))
+
+    let relative =
+        rows |> Array.map (fun e -> Math.ScaleB(1.0, min (e - largest) mostSpread))
+
     let half = 0.5 * largestEigenvalue image relative
     relative |> Array.map (fun s -> half * s * s)
 

@@ -25,18 +25,21 @@ type internal MultiplierChain =
     }
 
     /// ReLUs in total.
-    member chain.Neurons =
-        Array.sumBy _.Rows chain.Maps - (Array.last chain.Maps).Rows
+    member chain.Neurons = Array.sumBy _.Rows chain.Maps - (Array.last chain.Maps).Rows
 
     /// The place of the first neuron of each layer among all neurons, and the number of them all behind the last.
     member chain.Offsets =
-        chain.Maps[.. chain.Maps.Length - 2] |> Array.scan (fun first map -> first + map.Rows) 0
+        chain.Maps[.. chain.Maps.Length - 2]
+        |> Array.scan (fun first map -> first + map.Rows) 0
 
 /// The matrices of a network that is a chain.
 module internal MultiplierChain =
 
     /// No matrix has more entries.
-    let largestMatrix = 1 <<< 24
+    let private largestMatrix = 1 <<< 24
+
+    /// The most values that a search keeps at a time for one choice of multipliers: half a gigabyte.
+    let private mostValues = 1L <<< 26
 
     /// Products of factors that are smaller could lose digits before they are brought to a common unit.
     let private smallestProduct = Math.ScaleB(1.0, -900)
@@ -101,8 +104,7 @@ module internal MultiplierChain =
     /// What is live before and behind each map: rows without entries give 0, columns without entries are not taken.
     let private live (maps: ChainMatrix[]) : int[][] =
         let taking (columns: int[]) (map: ChainMatrix) =
-            Array.init map.Rows id
-            |> Array.filter (fun i -> hasEntry map [| i |] columns)
+            Array.init map.Rows id |> Array.filter (fun i -> hasEntry map [| i |] columns)
 
         let live = Array.scan taking (Array.init maps[0].Columns id) maps
 
@@ -134,3 +136,11 @@ module internal MultiplierChain =
                 [||]
             else
                 maps |> Array.mapi (fun k map -> restrict map live[k + 1] live[k]))
+        |> Result.bind (fun maps ->
+            let values (map: ChainMatrix) =
+                int64 map.Rows * (2L * int64 map.Columns + int64 map.Rows)
+
+            if Array.sumBy values maps <= mostValues then
+                Ok maps
+            else
+                Error "the layers together are too large")

@@ -106,12 +106,8 @@ module Structured =
                 let found = LoopBound.bound context norms plan proved start failure
                 noneAbove proved.Loop.Channels found false "weights prove no less"
 
-    /// Bounds the Lipschitz constant of the network over all inputs, until the time of `context` is over.
-    let ``global`` (context: Context) (network: Network) : StructuredBound =
-        requireDraws context
-        let context = Context.share 2 context
-        let product = Global.bound (Context.forComputation 1 context) network
-        let context = Context.forComputation 2 context
+    /// The least of the norm of the network as a loop and of the product of layers, over all inputs.
+    let private loopEverywhere (context: Context) (network: Network) (product: NetworkBound) : StructuredBound =
         let shared = Context.share LoopBound.parts context
 
         let prepared =
@@ -127,8 +123,10 @@ module Structured =
 
                 struct (plan, norms, LoopReach.everywhere context plan))
 
+        let noneAbove = noneAbove product "the product of layers" context
+
         match prepared with
-        | None -> noneAbove product "the product of layers" context 0 None true "the time was over"
+        | None -> noneAbove 0 None true "the time was over"
         | Some(struct (plan, norms, everywhere)) ->
             let found =
                 LoopBound.bound
@@ -139,11 +137,33 @@ module Structured =
                     product.Bound.Value
                     shared.Certification.FailureProbability
 
-            noneAbove
-                product
-                "the product of layers"
-                context
-                everywhere.Loop.Channels
-                found
-                false
-                "weights prove no less"
+            noneAbove everywhere.Loop.Channels found false "weights prove no less"
+
+    /// The part of the time in which multipliers of a chain are sought before anything else.
+    let private chainPart = 0.7
+
+    /// Bounds the Lipschitz constant of the network over all inputs, until the time of `context` is over. For a dense chain the condition
+    /// `‖K‖ ≤ 1` of its loop is an inequality between matrices that is solved layer by layer, and proved without draws: where that search came
+    /// to its end, the loop has nothing to add.
+    let ``global`` (context: Context) (network: Network) : StructuredBound =
+        requireDraws context
+        let context = Context.share 2 context
+        let product = Global.bound (Context.forComputation 1 context) network
+        let context = Context.forComputation 2 context
+        let chain = ChainLipSdp.bound (Context.withPart chainPart context) false network
+
+        let coarser =
+            match chain with
+            | Ok chain when not chain.IsCut ->
+                noneAbove product "the product of layers" context 0 None false "multipliers prove no less"
+            | _ -> loopEverywhere context network product
+
+        match chain with
+        | Ok chain when chain.Bound.Value < coarser.Result.Bound.Value ->
+            {
+                Result = { product with Bound = chain.Bound }
+                Uncertain = chain.Slopes
+                IsCut = chain.IsCut
+                Explanation = ChainLipSdp.explain chain
+            }
+        | _ -> coarser

@@ -156,15 +156,39 @@ module LipSdp =
         | [ Error reason ] -> $"the bound is the product of norms: {reason}"
         | _ -> List.map2 describe pieces outcomes |> List.rev |> String.concat "; "
 
-    /// Bounds the global Lipschitz constant: the least of the product of norms, of SeqLip and of what multipliers prove. A network that is too
-    /// large is cut into pieces, whose constants are multiplied. By the end of `limit` the best multipliers so far have to do.
-    let bound (context: Context) mode (network: Network) limit : LipSdpBound =
-        let context = Context.within limit context
-        let parts = Global.stages context network
-        let product = Global.compose parts
-        let pieces = pieces context (Shape.size network.InputShape) parts
+    /// Slopes beyond which a chain is bounded layer by layer, in a time that grows with its depth alone.
+    let private mostTogether = 256
 
-        let cheaper = CheaperBounds.overAllInputs context network
+    /// Whether a chain is taken layer by layer: what would be cut, and what takes long in one matrix.
+    let private isDeep pieces =
+        match pieces with
+        | [ { Problem = Ok(struct (lfr, _)) } ] -> lfr.Uncertain > mostTogether
+        | _ -> true
+
+    /// What multipliers of a chain prove, all layers together; none for other networks, and where nothing is proved.
+    let private ofChain (context: Context) mode (product: NetworkBound) (network: Network) : LipSdpBound option =
+        ChainLipSdp.bound context (mode = PerLayer) network
+        |> Result.toOption
+        |> Option.map (fun chain ->
+            let isLess = chain.Bound.Value < product.Bound.Value
+
+            {
+                Result =
+                    if isLess then
+                        { product with Bound = chain.Bound }
+                    else
+                        product
+                Slopes = if isLess then chain.Slopes else 0
+                IsCut = chain.IsCut
+                Explanation =
+                    if isLess then
+                        ChainLipSdp.explain chain
+                    else
+                        "the bound is the product of norms: multipliers prove no less"
+            })
+
+    /// What multipliers of each piece prove, multiplied.
+    let private inPieces (context: Context) mode (product: NetworkBound) pieces : LipSdpBound =
         let toSearch = pieces |> List.filter (_.Problem >> Result.isOk) |> List.length
 
         // Each piece that has a problem may take its part of the time that is left.
@@ -196,16 +220,15 @@ module LipSdp =
                     Rigor = product.Bound.Rigor
                 }
 
-        let proved =
-            if total.Value < product.Bound.Value then
-                total
-            else
-                product.Bound
-
-        let bound, cheaper = CheaperBounds.least proved cheaper
-
         {
-            Result = { product with Bound = bound }
+            Result =
+                { product with
+                    Bound =
+                        if total.Value < product.Bound.Value then
+                            total
+                        else
+                            product.Bound
+                }
             Slopes =
                 outcomes
                 |> List.sumBy (fun outcome ->
@@ -215,9 +238,51 @@ module LipSdp =
             IsCut =
                 Context.isOver context
                 || searches |> List.exists (fun (struct (_, isCut)) -> isCut)
+            Explanation = explain pieces outcomes
+        }
+
+    /// The part of the time for a chain as a whole, before its pieces are looked at.
+    let private chainPart = 0.6
+
+    /// Bounds the global Lipschitz constant: the least of the product of norms, of SeqLip and of what multipliers prove. A chain that is deep is
+    /// taken layer by layer; another network that is too large is cut into pieces, whose constants are multiplied. By the end of `limit` the best
+    /// multipliers so far have to do.
+    let bound (context: Context) mode (network: Network) limit : LipSdpBound =
+        let context = Context.within limit context
+        let parts = Global.stages context network
+        let product = Global.compose parts
+        let pieces = pieces context (Shape.size network.InputShape) parts
+        let cheaper = CheaperBounds.overAllInputs context network
+
+        let ofChain part =
+            ofChain (Context.withPart part context) mode product network
+
+        let isDeep = isDeep pieces
+        let layered = if isDeep then ofChain chainPart else None
+
+        let proved =
+            match layered with
+            | Some chain when not chain.IsCut -> chain
+            | _ ->
+                let inPieces = inPieces context mode product pieces
+
+                // One matrix may fail where layers do not.
+                let layered =
+                    if not isDeep && inPieces.Slopes = 0 then
+                        ofChain 1.0
+                    else
+                        layered
+
+                inPieces :: Option.toList layered |> List.minBy _.Result.Bound.Value
+
+        let bound, cheaper = CheaperBounds.least proved.Result.Bound cheaper
+
+        { proved with
+            Result = { product with Bound = bound }
+            IsCut = Context.isOver context || proved.IsCut
             Explanation =
                 match cheaper with
                 | Some method ->
-                    $"the bound is that of {method}, less than what was proved without it: {explain pieces outcomes}"
-                | None -> explain pieces outcomes
+                    $"the bound is that of {method}, less than what was proved without it: {proved.Explanation}"
+                | None -> proved.Explanation
         }

@@ -27,6 +27,9 @@ let private near = 0.5
 let private startPull = 10.0
 let private growth = 2.0
 
+/// The least `τ` at which a search may end, and no less than the number of neurons: what is left to gain is a part of the latter over the former.
+let private leastPull = 1000.0
+
 /// `ln L²` that is large enough for the start: in units, its `L²` is at most 4.
 let private startLevel = log 64.0
 
@@ -235,7 +238,10 @@ let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
 
         if Context.isOver context then
             best
-        elif before - best.Level < 2.0 * worthwhile && pull >= float chain.Neurons then
+        elif
+            before - best.Level < 2.0 * worthwhile
+            && pull >= max leastPull (float chain.Neurons)
+        then
             { best with IsCut = false }
         else
             follow (growth * pull) point

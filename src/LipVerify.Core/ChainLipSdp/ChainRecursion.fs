@@ -14,7 +14,7 @@ type internal ChainPoint =
         /// `ln L²`.
         Level: float
         /// The blocks of `T` behind each layer, `T_1` first.
-        Blocks: float[][]
+        Couplings: float[][]
         /// `V = T S⁻½` for each block, `S` the Schur complement of the layer before.
         Images: float[][]
         /// The inverse Cholesky factors of the Schur complements of the layers, and of the outputs.
@@ -97,7 +97,7 @@ module internal ChainRecursion =
                             {
                                 Weights = weights
                                 Level = level
-                                Blocks = blocks
+                                Couplings = blocks
                                 Images = images
                                 Inverses = inverses
                                 Barrier = barrier
@@ -133,7 +133,7 @@ module internal ChainRecursion =
             if k >= 0 then
                 Context.check context
                 let n, m = chain.Maps[k].Rows, chain.Maps[k + 1].Rows
-                let block = point.Blocks[k + 1]
+                let block = point.Couplings[k + 1]
                 let product = MultiplierProblem.multiply engine false false
 
                 let e = product m n n point.Images[k + 1] n point.Inverses[k] n

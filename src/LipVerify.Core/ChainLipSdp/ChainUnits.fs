@@ -44,13 +44,17 @@ let private largestEigenvalue (a: float[]) (s: float[]) =
         else
             iterate (steps - 1) (y |> Array.map (fun y -> y / size))
 
-    let start = Array.init n (fun i -> sqrt (at i i))
+    // Signs without a pattern: what is orthogonal to all ones is common.
+    let start =
+        Array.init n (fun i -> sqrt (at i i) * cos (1.0 + 1.7 * float i * float i))
+
     let size = length start
+    let diagonal = Seq.max (seq { for i in 0 .. n - 1 -> at i i })
 
     if size > 0.0 then
-        iterate powerSteps (start |> Array.map (fun x -> x / size))
+        start |> Array.map (fun x -> x / size) |> iterate powerSteps |> max diagonal
     else
-        0.0
+        diagonal
 
 /// `⌊log₂|x|⌋`, far below all others for 0.
 let private exponent (x: float) =

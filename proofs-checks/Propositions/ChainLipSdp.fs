@@ -261,7 +261,7 @@ let ``chains: the proof closes just above what multipliers show, and not below``
             Assert.That(proves nan, Is.False)
             proofs <- proofs + 1)
 
-    Assert.That(proofs, Is.GreaterThan 40)
+    Assert.That(proofs, Is.GreaterThan 30)
 
 [<Test>]
 let ``chains: whatever multipliers are, what is proved is not below the exact constant`` () =

@@ -15,7 +15,7 @@ type Scaled =
 let private powerSteps = 30
 
 /// Neurons smaller than the largest of their layer by more than this power of two start as if they were no smaller.
-let private mostSpread = 16
+let private mostSpread = 4
 
 /// About the largest eigenvalue of `S⁻¹ A S⁻¹` for a positive semidefinite `A` by its lower triangle and a diagonal `S`.
 let private largestEigenvalue (a: float[]) (s: float[]) =

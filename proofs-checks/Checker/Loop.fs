@@ -137,7 +137,10 @@ let push (operator: Operator) visit (x: Twofold[]) : Twofold[] =
         | Bent(place, bend) ->
             visit place z
             pushBend operator bend z u v
-        | Added branches -> branches |> List.map (List.fold step z) |> List.reduce (Array.map2 (fun a b -> plus a b))
+        | Added branches ->
+            branches
+            |> List.map (List.fold step z)
+            |> List.reduce (Array.map2 (fun a b -> plus a b))
 
     let df = List.fold step (Array.sub x 0 loop.Inputs) loop.Steps
     Array.append (Array.map (fun y -> scaled operator.Scale y) df) v

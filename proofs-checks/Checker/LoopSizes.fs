@@ -53,7 +53,10 @@ let private added (a: float[]) b = Array.map2 (+) a b
 /// The most outputs of a bend that one entry has a part in.
 let private overlap (bend: Bend) =
     let counts = Array.zeroCreate<int> bend.Inputs
-    let count i = if i >= 0 then counts[i] <- counts[i] + 1
+
+    let count i =
+        if i >= 0 then
+            counts[i] <- counts[i] + 1
 
     for k in 0 .. bend.Leaders.Length - 1 do
         count bend.Leaders[k]
@@ -148,12 +151,26 @@ let measure (operator: Operator) places : Sizes =
         inflation * max (Array.max a) (Array.fold max 0.0 b)
 
     let norm = sqrt (most rows v * most columns u) * inflation
-    let eta = loop.Steps |> List.sumBy relative
+    // The outputs are scaled at the end, or at the start.
+    let eta = (loop.Steps |> List.sumBy relative) + 4.0 * Twofold.error
 
     {
         // Π(1 + η) − 1 ≤ Ση·(1 + Ση) where that is small; anything else is refused.
-        Relative = if eta < 1e-3 then eta * (1.0 + 1e-2) else Double.PositiveInfinity
+        Relative =
+            if eta < 1e-3 then
+                eta * (1.0 + 1e-2)
+            else
+                Double.PositiveInfinity
         Increments = increments |> Array.map (Array.map ((*) inflation))
         Norm = norm
-        Largest = List.fold max largest [ most rows v; most columns u; Array.fold max 0.0 operator.In; Array.fold max 0.0 operator.Out ]
+        Largest =
+            List.fold
+                max
+                largest
+                [
+                    most rows v
+                    most columns u
+                    Array.fold max 0.0 operator.In
+                    Array.fold max 0.0 operator.Out
+                ]
     }

@@ -40,8 +40,8 @@ let private underflow = 1e-250
 /// Random vectors, where unit vectors are more and take too long.
 let private randomVectors = 4096
 
-/// Multiplications that unit vectors may take.
-let private affordable = 2e11
+/// Multiplications that unit vectors may take: no fewer than where the engine measures rows exactly, and so leaves no room for chance.
+let private affordable = 1e12
 
 let rec private entriesOf steps =
     steps
@@ -55,7 +55,10 @@ let rec private entriesOf steps =
 let probingFor (loop: Loop) =
     let columns = loop.Inputs + loop.Widths.Length
 
-    if float columns <= max (float randomVectors) (affordable / max 1.0 (entriesOf loop.Steps)) then
+    if
+        float columns
+        <= max (float randomVectors) (affordable / max 1.0 (entriesOf loop.Steps))
+    then
         UnitVectors
     else
         RandomVectors randomVectors
@@ -128,7 +131,8 @@ let private showNorm (operator: Loop.Operator) places (c: float) failure =
 let lowerQuantile (m: int) (failure: float) =
     // Logarithms err by some 1e-16.
     let proves x =
-        0.5 * float m * (log x + 1.0 - x + 1e-14 * (1.0 + abs (log x))) <= log failure - 1e-9
+        0.5 * float m * (log x + 1.0 - x + 1e-14 * (1.0 + abs (log x)))
+        <= log failure - 1e-9
 
     let rec bisect low high steps =
         let middle = sqrt (low * high)
@@ -149,7 +153,11 @@ let private rowNorms (operator: Loop.Operator) places (claims: Claims[]) probing
     let sizes = sizesOf operator places
     let loop = operator.Loop
     let columns = loop.Inputs + loop.Widths.Length
-    let sums = claims |> Array.map (fun claims -> Array.create claims.Bound.Length Vector256<float>.Zero)
+
+    let sums =
+        claims
+        |> Array.map (fun claims -> Array.create claims.Bound.Length Vector256<float>.Zero)
+
     let mutable largestDraw = 1.0
 
     let visit place (z: Twofold[]) =
@@ -224,7 +232,8 @@ let private rowNorms (operator: Loop.Operator) places (claims: Claims[]) probing
             let squares = Vector256.Sum ofSquares * (1.0 + 1e-9) + 1e-300
             (sqrt squares + shared * error) / sqrt divisor * (1.0 + 1e-12)
 
-    claims |> Array.mapi (fun place claims -> Array.init claims.Bound.Length (norm place))
+    claims
+    |> Array.mapi (fun place claims -> Array.init claims.Bound.Length (norm place))
 
 /// `√(1 − κ²)` from below.
 let private rest kappa =
@@ -237,8 +246,7 @@ let private showReaches (walked: Walked) kappa radius probing failure say =
     let norms = rowNorms operator places walked.Claims probing failure
     let rho = divUp radius (rest kappa)
 
-    let reached =
-        norms |> Array.map (Array.map (fun norm -> mulUp norm rho))
+    let reached = norms |> Array.map (Array.map (fun norm -> mulUp norm rho))
 
     /// How many times further than it may each one reaches that reaches too far.
     let broken =
@@ -284,7 +292,12 @@ let private residual (walked: Walked) kappa =
 let private replay (certificate: StructuredCertificate) probing (walked: Walked) say =
     let places = walked.Claims.Length
     let failure = certificate.Failure
-    let walked = { walked with Loop = withoutStill places walked.Loop }
+
+    let walked =
+        { walked with
+            Loop = withoutStill places walked.Loop
+        }
+
     let norm text outcome =
         match outcome with
         | Ok how -> say true $"{text}: {how}"
@@ -315,9 +328,7 @@ let private replay (certificate: StructuredCertificate) probing (walked: Walked)
 
         let value = derived certificate (residual walked certificate.Kappa)
 
-        say
-            (certificate.Value >= value)
-            $"the value {Decimals.upward certificate.Value} follows from these norms"
+        say (certificate.Value >= value) $"the value {Decimals.upward certificate.Value} follows from these norms"
 
 /// Checks everything that a certificate states about a network and an input, with rows measured in a given way; `say` receives each verdict.
 let checkWith probing (certificate: StructuredCertificate) (lines, tensors, networkHash) input say =

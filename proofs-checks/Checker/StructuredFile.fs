@@ -91,7 +91,10 @@ let private place isLocal json =
         refuse "the pairs of the certificate are none"
 
     {
-        Pairs = members |> Array.chunkBySize 2 |> Array.map (fun pair -> struct (pair[0], pair[1]))
+        Pairs =
+            members
+            |> Array.chunkBySize 2
+            |> Array.map (fun pair -> struct (pair[0], pair[1]))
         Constant = positions (field "constant")
         Alone = positions (field "alone")
         Channels = channels

@@ -42,7 +42,9 @@ let private most = 1L <<< 27
 
 /// `diag(f) A` as it is, without its zeros.
 let private mapOf (operator: Operator) scales : Map =
-    let factors, spreads = Array.init operator.Outputs (rowFactor operator scales) |> Array.unzip
+    let factors, spreads =
+        Array.init operator.Outputs (rowFactor operator scales) |> Array.unzip
+
     let starts = Array.zeroCreate<int>(operator.Outputs + 1)
     let indices, values = ResizeArray<int>(), ResizeArray<float>()
 
@@ -63,7 +65,10 @@ let private mapOf (operator: Operator) scales : Map =
         }
 
     let relative factor spread =
-        if spread = 0.0 then 0.0 else spread / abs factor * (1.0 + 1e-12)
+        if spread = 0.0 then
+            0.0
+        else
+            spread / abs factor * (1.0 + 1e-12)
 
     {
         Rows = rows
@@ -201,7 +206,8 @@ type private Walker(certificate: StructuredCertificate) =
         windows
         |> Array.iteri (fun w window ->
             let met =
-                Array.sub pairs firsts[w] meetings[w] |> Array.collect (fun struct (a, b) -> [| a; b |])
+                Array.sub pairs firsts[w] meetings[w]
+                |> Array.collect (fun struct (a, b) -> [| a; b |])
 
             if Array.sort (Array.distinct met) <> Array.sort window then
                 stop "the pairs of the certificate are not those of the windows")
@@ -223,7 +229,8 @@ type private Walker(certificate: StructuredCertificate) =
         let centers =
             Array.map2 (fun k reach -> channel (difference pairs[k]) reach) place.Channels place.Reaches
 
-        let plus, minus, bounds = ResizeArray<int>(), ResizeArray<int>(), ResizeArray<float>()
+        let plus, minus, bounds =
+            ResizeArray<int>(), ResizeArray<int>(), ResizeArray<float>()
 
         let claim a b bound =
             plus.Add a
@@ -290,7 +297,8 @@ type private Walker(certificate: StructuredCertificate) =
 
         Bent(count - 1, bend),
         outcomes |> Array.map (fun struct (_, _, _, value) -> value),
-        windows |> Array.mapi (fun w _ -> Array.init meetings[w] (fun k -> firsts[w] + k))
+        windows
+        |> Array.mapi (fun w _ -> Array.init meetings[w] (fun k -> firsts[w] + k))
 
     /// Rounds until one value of each window is left; one round even where there is nothing to decide.
     let rec tournament rectified windows nominal =
@@ -376,5 +384,4 @@ type private Walker(certificate: StructuredCertificate) =
         }
 
 /// The loop of a certificate.
-let walk certificate input root =
-    Walker(certificate).Run input root
+let walk certificate input root = Walker(certificate).Run input root

@@ -51,7 +51,9 @@ module internal StructuredWitness =
     let private place (plan: LoopPlan) (proved: ProvedReach) (factors: float[]) index : StructuredPlace =
         let bend = proved.Loop.Bends[index]
         let claims = proved.Claims |> Array.tryItem index
-        let own (factors: float[]) = Array.sub factors bend.First bend.Into.Length
+
+        let own (factors: float[]) =
+            Array.sub factors bend.First bend.Into.Length
 
         let pairs =
             match plan.Places[index] with

@@ -32,7 +32,15 @@ let private writePlace (writer: Utf8JsonWriter) (place: StructuredPlace) =
     numbers "factors" place.Factors
     writer.WriteEndObject()
 
-let private writeDocument (writer: Utf8JsonWriter) network input definition (radius: Radius option) (bound: Bound) witness =
+let private writeDocument
+    (writer: Utf8JsonWriter)
+    network
+    input
+    definition
+    (radius: Radius option)
+    (bound: Bound)
+    witness
+    =
     writer.WriteStartObject()
     writer.WriteString("schema", "lipverify/structured/1")
     writer.WriteString("network", CanonicalNetwork.hash network)

@@ -7,7 +7,8 @@ open LipVerify.Checker.Readers
 
 /// More bytes than a certificate takes of a network that is covered: a claim takes some 300 bytes for each of at most 10 000
 /// layers; multipliers, of which there are at most 4000, take 100 kB for all slopes and again for each of some hundred places
-/// where reaches are narrowed, and entries and members of windows some 60 bytes each.
+/// where reaches are narrowed, and entries and members of windows some 60 bytes each; structured certificates take 15 bytes for a
+/// member of a window and 100 for a slope that is not known.
 let mostOfCertificate = 32L <<< 20
 
 /// The longest array of the runtime.

@@ -127,7 +127,7 @@ let withCoordinate k form =
     }
 
 /// The factor of row `i` of a map with its scalings, and how far the exact one lies from it.
-let private rowFactor (operator: Operator) (scales: float[] list) i =
+let rowFactor (operator: Operator) (scales: float[] list) i =
     let average = operator.Factor i
 
     // A relative error is known only where no partial product leaves the normal numbers.

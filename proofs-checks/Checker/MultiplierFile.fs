@@ -40,12 +40,6 @@ type MultiplierCertificate =
         Reaches: Reach list
     }
 
-let private array what read (json: JsonElement) =
-    if json.ValueKind <> JsonValueKind.Array then
-        refuse $"the certificate has something else where an array of {what} should be"
-
-    json.EnumerateArray() |> Seq.map read |> Array.ofSeq
-
 let private bend json =
     let field = json |> fields [ "entries"; "multipliers" ]
     let entries = field "entries" |> array "positions" integer
@@ -130,14 +124,7 @@ let private certificate (root: JsonElement) =
     }
 
 /// Whether the bytes call themselves a certificate of this kind.
-let isOne (bytes: byte[]) =
-    withJson "the certificate" bytes (fun root ->
-        let mutable name = JsonElement()
-
-        root.ValueKind = JsonValueKind.Object
-        && root.TryGetProperty("schema", &name)
-        && name.ValueKind = JsonValueKind.String
-        && name.GetString() = schema)
+let isOne = isOf schema
 
 /// The certificate in the bytes of its file.
 let read bytes =

@@ -10,6 +10,12 @@ let private fail (problem: string) =
     Console.Error.WriteLine $"lipverify-checker: {onOneLine}"
     2
 
+let private chanceOf (failure: float) =
+    if failure > 0.0 then
+        $"; if a claim were false, this would be said with a probability of at most {Decimals.upward failure}"
+    else
+        ""
+
 /// Checks the files and gives the exit code.
 let run (certificateFile: string) (networkFile: string) (inputFile: string option) (write: string -> unit) =
     let mutable accepted = true
@@ -28,17 +34,16 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
                 let certificate = MultiplierFile.read bytes
                 MultiplierWalk.check certificate network input say
                 $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}"
+            elif StructuredFile.isOne bytes then
+                let certificate = StructuredFile.read bytes
+                StructuredCheck.check certificate network input say
+
+                $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}{chanceOf certificate.Failure}"
             else
                 let certificate = readCertificate bytes
                 Walk.check certificate network input say
 
-                let chance =
-                    if certificate.Failure > 0.0 then
-                        $"; if a claim were false, this would be said with a probability of at most {Decimals.upward certificate.Failure}"
-                    else
-                        ""
-
-                $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}{chance}"
+                $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}{chanceOf certificate.Failure}"
 
         write (if accepted then $"accepted: {promise}" else "rejected")
 

@@ -66,6 +66,13 @@ let oneOf (field: string -> JsonElement) choices name =
 
     value
 
+/// An array of what `read` takes.
+let array what read (json: JsonElement) =
+    if json.ValueKind <> JsonValueKind.Array then
+        refuse $"the certificate has something else where an array of {what} should be"
+
+    json.EnumerateArray() |> Seq.map read |> Array.ofSeq
+
 /// A finite number that is not negative.
 let number (json: JsonElement) =
     let mutable value = 0.0
@@ -170,6 +177,16 @@ let withJson what (bytes: byte[]) read =
     | :? InvalidOperationException
     | :? IndexOutOfRangeException
     | :? Collections.Generic.KeyNotFoundException -> refuse $"{what} is not as it should be"
+
+/// Whether the bytes call themselves a certificate of a schema.
+let isOf schema (bytes: byte[]) =
+    withJson "the certificate" bytes (fun root ->
+        let mutable name = JsonElement()
+
+        root.ValueKind = JsonValueKind.Object
+        && root.TryGetProperty("schema", &name)
+        && name.ValueKind = JsonValueKind.String
+        && name.GetString() = schema)
 
 /// The certificate in the bytes of its file.
 let readCertificate bytes =

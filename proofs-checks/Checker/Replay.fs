@@ -24,58 +24,10 @@ open System.Runtime.Intrinsics
 open System.Security.Cryptography
 open LipVerify.Checker.Directed
 open LipVerify.Checker.LiveMatrix
+open LipVerify.Checker.Twofold
 
 /// Steps after which a claim counts as not shown.
 let private stepLimit = 1500
-
-/// Random vectors: one in each lane of a register.
-let private vectors = 4
-
-/// One coordinate of the four vectors: high parts, and low parts of at most `2⁻⁵³` of them.
-[<Struct; NoComparison>]
-type private Twofold =
-    {
-        High: Vector256<float>
-        Low: Vector256<float>
-    }
-
-/// `(a + b) − fl(a + b)` for each vector.
-let inline private sumErrors (a: Vector256<float>) (b: Vector256<float>) (s: Vector256<float>) =
-    let bVirtual = s - a
-    (a - (s - bVirtual)) + (b - bVirtual)
-
-/// `a·b − fl(a·b)` for each vector.
-let inline private productErrors (a: Vector256<float>) (b: Vector256<float>) (p: Vector256<float>) =
-    Vector256.FusedMultiplyAdd(a, b, -p)
-
-let inline private normalise high low =
-    let sum = high + low
-
-    {
-        High = sum
-        Low = sumErrors high low sum
-    }
-
-/// `M x`. The errors of products and of sums of high parts are exact; rounding in the sum of low parts leaves an error of at
-/// most `2(n + 2)²u²` times `Σ|a||x|` for `n` entries.
-let private multiply (matrix: Matrix) (x: Twofold[]) (result: Twofold[]) =
-    inParallel matrix.RowCount (fun i ->
-        let mutable high = Vector256<float>.Zero
-        let mutable low = Vector256<float>.Zero
-
-        for k in matrix.Starts[i] .. matrix.Starts[i + 1] - 1 do
-            let a = Vector256.Create matrix.Values[k]
-            let y = x[matrix.Indices[k]]
-            let p = a * y.High
-            let sum = high + p
-            low <- low + ((sumErrors high p sum + productErrors a y.High p) + a * y.Low)
-            high <- sum
-
-        result[i] <- normalise high low)
-
-let private multiplicationError (matrix: Matrix) =
-    let n = float (longestRow matrix)
-    2.0 * (n + 2.0) * (n + 2.0) * Math.ScaleB(1.0, -106)
 
 /// `Σ x_i y_i` of the high parts, for each vector.
 let private dots (x: Twofold[]) (y: Twofold[]) =
@@ -105,7 +57,7 @@ let inline private combine (x: Twofold) alpha (y: Twofold) beta (z: Twofold) =
     normalise second low
 
 /// Standard normal numbers (Box and Muller) from the system's cryptographic generator.
-let private normals count =
+let normals count =
     let bytes = RandomNumberGenerator.GetBytes(16 * count)
 
     let uniform at =
@@ -171,36 +123,39 @@ type Outcome =
 let private powerOfTwo (length: float) =
     Math.ScaleB(1.0, max -500 (Math.ILogB length))
 
-/// Whether `‖M‖ ≤ c` is shown, for the rows and columns of `M`, with no more rows than columns, except with a probability of
-/// at most `failure` over the draws. `product` bounds `‖|M|‖²`; `c` should be near 1.
-let run (rows: Matrix) (columns: Matrix) product c failure =
-    let size = rows.RowCount
+/// An operator `G = MMᵀ` of this side by what it makes of vectors, which is `G v` up to an error of length `Error·‖v‖`; its norm is at most
+/// `Ceiling`.
+[<NoEquality; NoComparison>]
+type Gram =
+    {
+        Side: int
+        Apply: Twofold[] -> Twofold[] -> unit
+        Error: float
+        Ceiling: float
+    }
+
+/// Whether `‖M‖ ≤ c` is shown, except with a probability of at most `failure` over the draws; `c` should be near 1.
+let runOn (gram: Gram) c failure =
+    let size = gram.Side
+    let product = gram.Ceiling
     let square = mulDown c c
 
     let tau =
-        Math.Pow(failure, 1.0 / float vectors) * sqrt (Math.PI / 2.0) * (1.0 - 1e-12)
+        Math.Pow(failure, 1.0 / float Twofold.lanes)
+        * sqrt (Math.PI / 2.0)
+        * (1.0 - 1e-12)
 
-    let applicationError =
-        1.1 * (multiplicationError rows + multiplicationError columns) * product
-
-    let zero =
-        {
-            High = Vector256.Zero
-            Low = Vector256.Zero
-        }
-
-    let draws = normals (vectors * size)
+    let draws = normals (Twofold.lanes * size)
 
     let mutable current =
         Array.init size (fun i ->
             { zero with
-                High = Vector256.LoadUnsafe &draws[vectors * i]
+                High = Vector256.LoadUnsafe &draws[Twofold.lanes * i]
             })
 
     let mutable previous = Array.create size zero
-    let between = Array.create columns.RowCount zero
     let image = Array.create size zero
-    let lanes = Array.create vectors (Some start)
+    let lanes = Array.create Twofold.lanes (Some start)
     let mutable lengthsBefore = Vector256<float>.Zero
     let mutable lengthsNow = lengths current
     let mutable squaresBefore = Vector256<float>.Zero
@@ -210,13 +165,12 @@ let run (rows: Matrix) (columns: Matrix) product c failure =
 
     /// The residual of the step: from the products, from the combination (`‖Gv‖ ≤ product·‖v‖`), and from underflow.
     let residual (alpha: float) beta now before =
-        applicationError * now
+        gram.Error * now
         + Math.ScaleB(1.0, -99) * ((product + abs alpha) * now + beta * before)
         + 1e-250
 
     while not exceeded && steps < stepLimit && Array.exists Option.isSome lanes do
-        multiply columns current between
-        multiply rows between image
+        gram.Apply current image
         let squaresNow = dots current current
         let alpha = Vector256.Divide(dots current image, squaresNow)
 
@@ -247,7 +201,7 @@ let run (rows: Matrix) (columns: Matrix) product c failure =
         previous <- swapped
         squaresBefore <- squaresNow
 
-        for lane in 0 .. vectors - 1 do
+        for lane in 0 .. Twofold.lanes - 1 do
             match lanes[lane] with
             | None -> ()
             | Some progress ->
@@ -269,3 +223,21 @@ let run (rows: Matrix) (columns: Matrix) product c failure =
     if exceeded then Exceeded steps
     elif Array.forall Option.isNone lanes then Shown steps
     else Undecided steps
+
+/// Whether `‖M‖ ≤ c` is shown, for the rows and columns of `M`, with no more rows than columns, except with a probability of
+/// at most `failure` over the draws. `product` bounds `‖|M|‖²`; `c` should be near 1.
+let run (rows: Matrix) (columns: Matrix) product c failure =
+    let between = Array.create columns.RowCount zero
+
+    runOn
+        {
+            Side = rows.RowCount
+            Apply =
+                fun x y ->
+                    multiply columns x between
+                    multiply rows between y
+            Error = 1.1 * (multiplicationError rows + multiplicationError columns) * product
+            Ceiling = product
+        }
+        c
+        failure

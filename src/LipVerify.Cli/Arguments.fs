@@ -28,7 +28,8 @@ type BoundArguments =
             | Method _ ->
                 "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), structured (the norm of the whole network as an operator that is never formed, with a weight for each such slope: tight at small radii, for networks of any size; over all inputs without --radius), lipsdp-neuron or lipsdp-layer (multipliers for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs; also with --norm inf), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
             | Class _ -> "the output that the methods for one output bound, counted from 0."
-            | Certificate _ -> "write a certificate to this file, for lipverify check."
+            | Certificate _ ->
+                "write a certificate to this file, for lipverify check: of the methods analytic (with --enclosure ball), global, local-lipsdp and structured."
 
 /// `lipverify enclose MODEL …`
 type EncloseArguments =

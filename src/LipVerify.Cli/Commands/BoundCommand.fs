@@ -143,7 +143,9 @@ let private certify definition network place (report: BoundReport) witness path 
     let input = place.Input |> Option.defaultWith (fun () -> Tensor.vector [||])
 
     match place.Radius, witness with
-    | Some radius, Some witness ->
+    | radius, Some(OfLoop witness) ->
+        StructuredCertificate.write network input definition radius report.Result.Bound witness
+    | Some radius, Some(OfMultipliers witness) ->
         CertificateFile.writeMultipliers network input definition radius report.Result.Bound witness
     | Some radius, None ->
         Certificate.local definition radius report.Result

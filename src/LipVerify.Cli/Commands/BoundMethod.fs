@@ -16,6 +16,12 @@ type BoundQuery =
         NeedsWitness: bool
     }
 
+/// What proves a bound, where its layers do not.
+[<NoComparison; NoEquality>]
+type BoundWitness =
+    | OfMultipliers of MultiplierWitness
+    | OfLoop of StructuredWitness
+
 /// What a method found.
 [<NoComparison; NoEquality>]
 type BoundFound =
@@ -27,8 +33,8 @@ type BoundFound =
         IsCut: bool
         /// The other end, for methods that have one.
         Lower: LowerEnd option
-        /// The multipliers that prove the bound, where they were asked for.
-        Witness: MultiplierWitness option
+        /// What proves the bound, where that was asked for and the layers do not tell.
+        Witness: BoundWitness option
     }
 
 module BoundFound =

@@ -85,7 +85,7 @@ let private multipliers (query: BoundQuery) input radius =
         { found result.Result with
             IsCut = result.IsCut
             Explanation = Some result.Explanation
-            Witness = witness
+            Witness = witness |> Option.map OfMultipliers
         }
 
 let private localLipSdp =
@@ -93,11 +93,12 @@ let private localLipSdp =
         HasCertificate = true
     }
 
-let private ofStructured (result: StructuredBound) =
+let private ofStructured (struct (result: StructuredBound, witness)) =
     Ok
         { found result.Result with
             IsCut = result.IsCut
             Explanation = Some result.Explanation
+            Witness = witness |> Option.map OfLoop
         }
 
 /// The norm of the whole network as an operator that is never formed.
@@ -107,9 +108,11 @@ let private structured =
           (InBallOrForAll(fun query ball ->
               match ball with
               | Some(input, radius) ->
-                  Structured.bound query.Context query.Definition query.Network input radius
+                  Structured.boundWithWitness query.Context query.Definition query.Network input radius
                   |> ofStructured
-              | None -> Structured.``global`` query.Context query.Network |> ofStructured)) with
+              | None when query.NeedsWitness -> Structured.globalWithWitness query.Context query.Network |> ofStructured
+              | None -> struct (Structured.``global`` query.Context query.Network, None) |> ofStructured)) with
+        HasCertificate = true
         Uncertified = Some "the structured bound rests on random draws"
     }
 

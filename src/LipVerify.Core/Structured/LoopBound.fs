@@ -4,6 +4,22 @@ module internal LipVerify.Core.LoopBound
 open System
 open LipVerify.Compute
 
+/// A constant that is proved, and what proves it.
+[<NoEquality; NoComparison>]
+type LoopProof =
+    {
+        Lipschitz: float
+        /// Factors of the channels,
+        Factors: float[]
+        /// and that of the outputs, with which
+        Scale: float
+        /// `‖K‖` is at most this.
+        Norm: float
+    }
+
+/// A checker that has its own rounding cannot show norms that are as good as attained.
+let private forChecker = 1.0 + 1e-9
+
 /// Certificates of the loop's norm for one bound, each for a constant that is larger by so much than the one that was sought: directions that the
 /// search did not see may ask for more.
 let private rooms = [| 0.0; 0.02; 0.3 |]
@@ -78,7 +94,7 @@ let private residual (proved: ProvedReach) (factors: float[]) =
         Rounding.mulUp ratio proved.Residual
 
 /// A Lipschitz constant for a loop that is proved, from factors that are sought; none where none was proved in time.
-let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure =
+let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure : LoopProof option =
     let loop = proved.Loop
     let effort = SearchEffort.forPlan plan
 
@@ -131,21 +147,34 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
                 let certificate =
                     LoopGram.certify context norms (LoopOperator.create loop found.Factors scale) tolerance
 
-                let mu = Rounding.sqrtUp certificate.Upper
-                struct (mu, lipschitzOf scale mu omega))
+                let mu = Rounding.mulUp forChecker (Rounding.sqrtUp certificate.Upper)
+
+                {
+                    Lipschitz = lipschitzOf scale mu omega
+                    Factors = found.Factors
+                    Scale = scale
+                    Norm = mu
+                })
 
         /// The least of what further and further rooms prove; the first with a norm below 1 is the last.
-        let rec least index best =
+        let rec least index (best: LoopProof option) =
             if index = proofs then
                 best
             else
                 match prove index rooms[index] with
                 | None -> best
-                | Some(struct (mu, value)) ->
-                    let best = min best value
-                    if mu <= 1.0 then best else least (index + 1) best
+                | Some proof ->
+                    let best =
+                        match best with
+                        | Some before when before.Lipschitz <= proof.Lipschitz -> before
+                        | _ -> proof
 
-        Some(least 0 Double.PositiveInfinity) |> Option.filter Double.IsFinite
+                    if proof.Norm <= 1.0 then
+                        Some best
+                    else
+                        least (index + 1) (Some best)
+
+        least 0 None |> Option.filter (fun proof -> Double.IsFinite proof.Lipschitz)
 
 /// Shares of the failure probability: norms of maps, reaches, and the norm of the loop.
 let parts = 1 + LoopReach.parts + proofs

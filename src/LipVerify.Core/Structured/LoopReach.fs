@@ -12,6 +12,8 @@ type internal ProvedReach =
         Claims: Claims[]
         /// Factors of its channels, those of the proof where there was one.
         Factors: float[]
+        /// `‖E‖`, of the channels alone with these factors, is at most this; infinite where nothing is known.
+        Kappa: float
         /// `‖Dδ‖ ≤ Residual·‖dx‖`, for `D` the inverses of the factors; infinite where nothing is known.
         Residual: float
     }
@@ -213,6 +215,9 @@ module internal LoopReach =
     /// Looseness of the norm of the channels alone that will do.
     let private coarse = 0.01
 
+    /// A checker that has its own rounding cannot show norms that are as good as attained.
+    let private forChecker = 1.0 + 1e-9
+
     /// Proves the claims over the ball, or gives the reaches that are proved if they hold: those of the loop itself. `failure` may be
     /// used up by the norm of the channels and, the same again, by the probes.
     let private prove
@@ -240,7 +245,9 @@ module internal LoopReach =
             if loop.Channels = 0 then
                 0.0
             else
-                Rounding.sqrtUp (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
+                (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
+                |> Rounding.sqrtUp
+                |> Rounding.mulUp forChecker
 
         if not (kappa < 1.0) then
             None
@@ -310,6 +317,7 @@ module internal LoopReach =
                             Loop = loop
                             Claims = claims
                             Factors = factors
+                            Kappa = kappa
                             Residual = Rounding.divUp kappa (Math.BitDecrement(sqrt ownSquare))
                         })
 
@@ -512,5 +520,6 @@ module internal LoopReach =
                     (fun width reach -> max (2.0 * width * reach) 1e-200)
                     (loop.Bends |> Array.collect _.Width)
                     (channelReaches loop reaches)
+            Kappa = Double.PositiveInfinity
             Residual = Double.PositiveInfinity
         }

@@ -62,13 +62,24 @@ module Structured =
                         $"the bound is that of {method}: {reason}"
             }
 
+    /// What proves a bound, where it is not the coarser one.
+    let private witnessOf (bound: StructuredBound) plan proved (found: LoopBound.LoopProof option) =
+        found
+        |> Option.filter (fun proof -> proof.Lipschitz = bound.Result.Bound.Value)
+        |> Option.map (StructuredWitness.ofProof plan proved)
+
     let private requireDraws (context: Context) =
         if context.Certification.Deterministic then
             raise (Spectral.NotCertifiableException "the structured bound rests on random draws")
 
-    /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius, until the time of `context` is
-    /// over.
-    let bound (context: Context) definition (network: Network) (input: Tensor) (radius: Radius) : StructuredBound =
+    /// `bound`, with what proves it; none where it is that of Algorithm 1.
+    let boundWithWitness
+        (context: Context)
+        definition
+        (network: Network)
+        (input: Tensor)
+        (radius: Radius)
+        : struct (StructuredBound * StructuredWitness option) =
         requireDraws context
         let context = Context.share 2 context
 
@@ -79,7 +90,7 @@ module Structured =
         let noneAbove = noneAbove analytic "Algorithm 1" context
 
         if radius.Value = 0.0 then
-            noneAbove 0 None false "the ball is a point"
+            struct (noneAbove 0 None false "the ball is a point", None)
         else
             let shared = Context.share LoopBound.parts context
             let failure = shared.Certification.FailureProbability
@@ -99,15 +110,30 @@ module Structured =
                     reach |> Option.map (fun reach -> struct (plan, norms, reach)))
 
             match proved with
-            | None -> noneAbove 0 None true "the time was over before reaches were proved"
-            | Some None -> noneAbove 0 None false "no reaches were found that could be proved"
+            | None -> struct (noneAbove 0 None true "the time was over before reaches were proved", None)
+            | Some None -> struct (noneAbove 0 None false "no reaches were found that could be proved", None)
             | Some(Some(struct (plan, norms, proved))) ->
                 let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
                 let found = LoopBound.bound context norms plan proved start failure
-                noneAbove proved.Loop.Channels found false "weights prove no less"
 
-    /// The least of the norm of the network as a loop and of the product of layers, over all inputs.
-    let private loopEverywhere (context: Context) (network: Network) (product: NetworkBound) : StructuredBound =
+                let bound =
+                    noneAbove proved.Loop.Channels (found |> Option.map _.Lipschitz) false "weights prove no less"
+
+                struct (bound, witnessOf bound plan proved found)
+
+    /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius, until the time of `context` is
+    /// over.
+    let bound (context: Context) definition (network: Network) (input: Tensor) (radius: Radius) : StructuredBound =
+        let struct (bound, _) = boundWithWitness context definition network input radius
+        bound
+
+    /// The least of the norm of the network as a loop and of the product of layers, over all inputs, with what proves it; none where it is the
+    /// product.
+    let private loopEverywhere
+        (context: Context)
+        (network: Network)
+        (product: NetworkBound)
+        : struct (StructuredBound * StructuredWitness option) =
         let shared = Context.share LoopBound.parts context
 
         let prepared =
@@ -123,10 +149,8 @@ module Structured =
 
                 struct (plan, norms, LoopReach.everywhere context plan))
 
-        let noneAbove = noneAbove product "the product of layers" context
-
         match prepared with
-        | None -> noneAbove 0 None true "the time was over"
+        | None -> struct (noneAbove product "the product of layers" context 0 None true "the time was over", None)
         | Some(struct (plan, norms, everywhere)) ->
             let found =
                 LoopBound.bound
@@ -137,7 +161,24 @@ module Structured =
                     product.Bound.Value
                     shared.Certification.FailureProbability
 
-            noneAbove everywhere.Loop.Channels found false "weights prove no less"
+            let bound =
+                noneAbove
+                    product
+                    "the product of layers"
+                    context
+                    everywhere.Loop.Channels
+                    (found |> Option.map _.Lipschitz)
+                    false
+                    "weights prove no less"
+
+            struct (bound, witnessOf bound plan everywhere found)
+
+    /// `global` by the loop alone, with what proves it; none where it is the product of layers. Multipliers of chains have no certificate format.
+    let globalWithWitness (context: Context) (network: Network) : struct (StructuredBound * StructuredWitness option) =
+        requireDraws context
+        let context = Context.share 2 context
+        let product = Global.bound (Context.forComputation 1 context) network
+        loopEverywhere (Context.forComputation 2 context) network product
 
     /// The part of the time in which multipliers of a chain are sought before anything else.
     let private chainPart = 0.7
@@ -156,7 +197,9 @@ module Structured =
             match chain with
             | Ok chain when not chain.IsCut ->
                 noneAbove product "the product of layers" context 0 None false "multipliers prove no less"
-            | _ -> loopEverywhere context network product
+            | _ ->
+                let struct (bound, _) = loopEverywhere context network product
+                bound
 
         match chain with
         | Ok chain when chain.Bound.Value < coarser.Result.Bound.Value ->

@@ -101,6 +101,6 @@ let lost (context: Context) definition (network: Network) (input: Tensor) (radiu
                     let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
 
                     LoopBound.bound context norms plan proved start failure
-                    |> Option.map (Rounding.mulUp radius.Value)
+                    |> Option.map (fun proof -> Rounding.mulUp radius.Value proof.Lipschitz)
                     |> Option.fold min byRows))
     |> Option.flatten

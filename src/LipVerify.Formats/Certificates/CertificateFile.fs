@@ -11,7 +11,8 @@ let private options = JsonWriterOptions(Indented = true, NewLine = "\n")
 /// The most bytes of a certificate, as the checker takes them (docs/certificates.md).
 let mostBytes = 32L <<< 20
 
-let private ofCheckableSize (buffer: MemoryStream) =
+/// The bytes that were written, if the checker takes so many.
+let ofCheckableSize (buffer: MemoryStream) =
     if buffer.Length > mostBytes then
         Error $"the certificate would have {buffer.Length} bytes, and the checker reads {mostBytes} at most"
     else

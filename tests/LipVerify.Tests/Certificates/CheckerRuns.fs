@@ -36,6 +36,13 @@ let multiplierRejections network input (certificate: byte[]) =
         network
         input
 
+/// What the checker rejects of a structured certificate, with rows measured in a given way.
+let structuredRejections probing network input (certificate: byte[]) =
+    rejectionsOf
+        (fun network input -> StructuredCheck.checkWith probing (StructuredFile.read certificate) network input)
+        network
+        input
+
 let assertAccepted outcome =
     match outcome with
     | Ok [] -> ()

@@ -135,7 +135,7 @@ let ``No multipliers make the checker accept less than a slope that is attained`
     Assert.That(tried, Is.GreaterThan 20)
 
 /// A chain with pooling windows that overlap, and an input near which slopes lie strictly between 0 and 1.
-let private exampleWith factor =
+let exampleWith factor =
     let draw = Generators.Draw 5
 
     let tensor shape =
@@ -160,7 +160,7 @@ let private exampleWith factor =
     |> RandomNetworks.build [ 1; 6; 6 ],
     tensor [ 1; 6; 6 ]
 
-let private example = exampleWith 1.0
+let example = exampleWith 1.0
 
 let private exampleCertificate =
     let network, input = example

@@ -41,6 +41,7 @@ let ``A certificate with a smaller value is rejected with exit code 1`` () =
 
 [<TestCase "analytic">]
 [<TestCase "local-lipsdp">]
+[<TestCase "structured">]
 let ``A local certificate without its input asks for --input`` (method: string) =
     inTemporaryFile (fun path ->
         let written =
@@ -75,6 +76,32 @@ let ``A certificate by multipliers is accepted, and rejected with a smaller valu
         let accepted = check path
         Assert.That(accepted.ExitCode, Is.Zero, accepted.Output + accepted.Error)
         Assert.That(accepted.Output, Does.Contain "F(γ², t) is positive semidefinite")
+        let text = File.ReadAllText path
+
+        let value =
+            Text.RegularExpressions.Regex.Match(text, "\"value\":([0-9.]+)").Groups[1].Value
+
+        let smaller =
+            (0.97 * float value).ToString("R", Globalization.CultureInfo.InvariantCulture)
+
+        File.WriteAllText(path, text.Replace($"\"value\":{value}", $"\"value\":{smaller}"))
+        let rejected = check path
+        Assert.That(rejected.ExitCode, Is.EqualTo 1)
+        Assert.That(rejected.Output, Does.EndWith("rejected\n").And.Contain $"REJECTED  the value {smaller}"))
+
+[<TestCase(true)>]
+[<TestCase(false)>]
+let ``A structured certificate is accepted, and rejected with a smaller value`` (isLocal: bool) =
+    inTemporaryFile (fun path ->
+        let place = if isLocal then [ "--radius"; "0.003" ] else []
+
+        let outcome =
+            bound (place @ [ "--method"; "structured"; "--certificate"; path ]) |> run
+
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+        let accepted = check path
+        Assert.That(accepted.ExitCode, Is.Zero, accepted.Output + accepted.Error)
+        Assert.That(accepted.Output, Does.Contain "holds     the norm of the loop is at most")
         let text = File.ReadAllText path
 
         let value =

@@ -211,7 +211,7 @@ let private takes option method =
     match option with
     | "--radius" -> ball.Contains method || oneOutput.Contains method
     | "--class" -> oneOutput.Contains method
-    | "--certificate" -> List.contains method [ "global"; "analytic"; "local-lipsdp" ]
+    | "--certificate" -> List.contains method [ "global"; "analytic"; "local-lipsdp"; "structured" ]
     | "--enclosure" -> method = "analytic"
     | "--definition" -> ball.Contains method
     | "--time-limit" -> true

@@ -113,8 +113,6 @@ let private refused: (string * string list) list =
         "certify M --input X --method structured --rigor certified", [ "--rigor certified is out of reach" ]
         "curve M --input X --radii 0.1 --methods analytic,structured --rigor certified",
         [ "--rigor certified is out of reach of --methods structured" ]
-        "bound M --input X --radius 0.1 --method structured --certificate C",
-        [ "no use for --certificate"; "no certificate format yet" ]
         "bound M --input X --radius 0.1 --method structured --norm inf", [ "--norm inf is there for the methods" ]
         "bound M --input X --radius 0.1 --method structured --enclosure crown", [ "no use for --enclosure" ]
         "bound M --input X --method structured", [ "no use for --input without --radius" ]

@@ -9,7 +9,7 @@ open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open NUnit.Framework
 
-let private kinds = [ Ball; Interval; Crown; Probes ]
+let private kinds = [ Ball; Interval; Crown ]
 
 let private enclose kind (case: NetworkCase) =
     LipVerify.Core.Enclosures.ofNetwork context kind case.Network case.Input case.Radius
@@ -138,7 +138,7 @@ let private widest (result: NetworkEnclosure) =
 /// Fails where `inner` is wider by more than rounding explains. Spectral norms are loose by up to 1e-8 each, in no particular direction.
 /// Interval arithmetic computes both ends from middles and reaches, so that some 20 roundings of the wider end, in this layer or
 /// before, come to the other one.
-let private assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosure) =
+let internal assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosure) =
     let noise = 1e-14 * widest outer + 1e-150
 
     let assertNotAbove place (larger: Tensor) (smaller: Tensor) =
@@ -164,8 +164,7 @@ let ``Enclosures: each kind lies within the weaker ones`` () =
         let ball, interval = enclose Ball case, enclose Interval case
 
         assertWithin "interval in ball" ball interval
-        assertWithin "crown in interval" interval (enclose Crown case)
-        assertWithin "probes in interval" interval (enclose Probes case))
+        assertWithin "crown in interval" interval (enclose Crown case))
 
 [<Test>]
 let ``Enclosures: balls and intervals grow with the radius`` () =
@@ -183,7 +182,7 @@ let ``Enclosures: at radius 0 nothing moves, and the bounds are the nominal valu
     check 80 network (fun case ->
         let case = { case with Radius = radius 0.0 }
 
-        for kind in kinds do
+        for kind in Probes :: kinds do
             let result = enclose kind case
 
             for enclosure in result.Output :: List.ofSeq result.Stages.Values do
@@ -214,7 +213,7 @@ let ``Enclosures: those of one affine map are attained`` () =
             RowNorms.rowNorms engine case.Map (Tensor.create (LinearMap.inputShape case.Map) 1.0)
             |> Tensor.map (Rounding.mulUp case.Ball.Radius.Value)
 
-        for kind in [ Ball; Interval; Crown ] do
+        for kind in kinds do
             let output =
                 (LipVerify.Core.Enclosures.ofNetwork
                     context

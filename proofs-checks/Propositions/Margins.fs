@@ -131,7 +131,7 @@ let ``Algorithm 1 with enclosures: the bound covers samples, lines and their kno
             let paper =
                 (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
 
-            for kind in [ Interval; Crown ] do
+            for kind in [ Interval; Crown; Probes ] do
                 slopes |> assertBounds (EnclosureKind.name kind) (bound kind definition)
                 // Six spectral norms in a row, each loose by up to 1e-8.
                 Assert.That(bound kind definition, Is.LessThanOrEqualTo(paper * (1.0 + 1e-6))))

@@ -47,7 +47,7 @@ let ``Structured: the lower quantile of sums of squares is below it`` () =
 
 /// More of `trials` than this fail with a probability of 1e-9 at most, where each fails with `p`, independently of the others: Bennett's
 /// inequality.
-let private mostFailures trials (p: float) =
+let internal mostFailures trials (p: float) =
     let mean = float trials * p
 
     let isUnlikely excess =
@@ -57,7 +57,7 @@ let private mostFailures trials (p: float) =
     Seq.initInfinite float |> Seq.find isUnlikely |> (+) mean
 
 /// A dense chain around an input, in a ball in which some of its slopes are not known.
-let private tiny seed =
+let internal tiny seed =
     let draw = Draw seed
     let struct (network, input) = generalChain draw [ 3; 6; 5; 2 ]
 
@@ -69,7 +69,7 @@ let private tiny seed =
     }
 
 /// Reaches by exact row norms and the norm of the channels.
-let private reachesOf (plan: LoopPlan) (proved: ProvedReach) distance =
+let internal reachesOf (plan: LoopPlan) (proved: ProvedReach) distance =
     let operator = LoopOperator.create proved.Loop proved.Factors 0.0
     let columns, rows = LoopOperator.columns operator, LoopOperator.rows operator
 

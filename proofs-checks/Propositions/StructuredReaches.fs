@@ -121,7 +121,7 @@ let private assertOutputs (case: NetworkCase) (points: float[][]) (found: Increm
             ))
 
 /// A network whose radius is of the order at which slopes begin to be unknown.
-let private local seed =
+let internal local seed =
     let case = network seed
     let draw = Draw(seed + 3)
 

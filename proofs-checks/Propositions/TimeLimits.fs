@@ -55,6 +55,7 @@ let ``ended by a time limit: bounds in the 2-norm cover what is attained`` () =
                 [
                     "analytic", (Analytic.bound context definition case.Network case.Input case.Radius).Bound
                     "crown", (Analytic.boundWith context Crown definition case.Network case.Input case.Radius).Bound
+                    "probes", (Analytic.boundWith context Probes definition case.Network case.Input case.Radius).Bound
                     "local-lipsdp",
                     (LocalLipSdp.bound context definition case.Network case.Input case.Radius None).Result.Bound
                 ] do

@@ -80,7 +80,14 @@ module Settings =
     let private enclosure text =
         match EnclosureKind.tryFind text with
         | Some kind -> Ok(Some kind)
-        | None -> Error $"--enclosure must be ball, interval or crown, not \"{text}\""
+        | None -> Error $"--enclosure must be ball, interval, crown or probes, not \"{text}\""
+
+    /// Refuses enclosures that rest on draws where these are not allowed.
+    let private requireDraws enclosure deterministic =
+        if enclosure = Some Probes && deterministic then
+            Error "--rigor certified is out of reach: --enclosure probes rests on random draws"
+        else
+            Ok()
 
     /// Why enclosures and a method other than analytic exclude each other.
     let enclosureWithoutSlopes =
@@ -213,6 +220,7 @@ module Settings =
                 arguments.TryGetResult Arguments.Tolerance |> checkedOr None tolerance
 
             let! deterministic = arguments.TryGetResult Arguments.Rigor |> checkedOr false rigor
+            do! requireDraws enclosure deterministic
             let! seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
             let! engine = arguments.TryGetResult Arguments.Engine |> checkedOr "auto" engine
 

@@ -21,7 +21,7 @@ let private ofCommands =
         @ proofs
         @ engine
         @ report
-        "enclose", model @ input @ [ "--enclosure" ] @ proofs @ engine @ report
+        "enclose", model @ input @ [ "--enclosure"; "--time-limit" ] @ proofs @ engine @ report
         "compare", model @ input @ [ "--time-limit" ] @ proofs @ engine @ report
         "certify",
         model

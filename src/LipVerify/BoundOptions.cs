@@ -23,7 +23,7 @@ public sealed record BoundOptions
         get;
         init => field = Enum.IsDefined(value)
             ? value
-            : throw new ArgumentOutOfRangeException(nameof(Enclosure), value, "the enclosure must be Ball, Interval or Crown");
+            : throw new ArgumentOutOfRangeException(nameof(Enclosure), value, "the enclosure must be Ball, Interval, Crown or Probes");
     }
 
     /// <summary><c>auto</c> (default), <c>openblas</c> or <c>managed</c>.</summary>
@@ -71,6 +71,7 @@ public sealed record BoundOptions
     internal Core.EnclosureKind CoreEnclosure => Enclosure switch
     {
         Enclosure.Crown => Core.EnclosureKind.Crown,
+        Enclosure.Probes => Core.EnclosureKind.Probes,
         Enclosure.Interval => Core.EnclosureKind.Interval,
         _ => Core.EnclosureKind.Ball,
     };

@@ -9,6 +9,12 @@ public enum Enclosure
     /// <summary>Interval arithmetic from layer to layer.</summary>
     Interval,
 
-    /// <summary>Linear lower and upper functions carried back to the input (CROWN): the tightest, and the slowest.</summary>
+    /// <summary>Linear lower and upper functions carried back to the input (CROWN): certified, and slow in large networks.</summary>
     Crown,
+
+    /// <summary>
+    /// Reaches that random vectors prove over the network as a whole, for networks of any size; intervals where none can be proved. Out of
+    /// reach where <see cref="BoundOptions.Deterministic"/> asks for certificates without draws.
+    /// </summary>
+    Probes,
 }

@@ -223,7 +223,7 @@ let private rows: Row list =
                      | OfOneOutput _ -> [ false, Uniform ]) do
                     for enclosure in
                         (if method.TakesEnclosure then
-                             [ Ball; Interval; Crown ]
+                             [ Ball; Interval; Crown; Probes ]
                          else
                              [ Ball ]) do
                         {

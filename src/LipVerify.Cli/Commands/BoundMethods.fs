@@ -67,9 +67,13 @@ let analytic =
     { plain
           "analytic"
           (InBall(fun query input radius ->
-              Analytic.boundWith query.Context query.Enclosure query.Definition query.Network input radius
-              |> found
-              |> Ok)) with
+              let struct (result, explanation) =
+                  Analytic.boundExplained query.Context query.Enclosure query.Definition query.Network input radius
+
+              Ok
+                  { found result with
+                      Explanation = explanation
+                  })) with
         TakesEnclosure = true
         HasCertificate = true
     }

@@ -67,6 +67,7 @@ let private limitOf (settings: Settings) method =
     | "crown"
     | "local-lipsdp"
     | "structured" -> settings.TimeLimit |> Option.orElse (Some patience)
+    | _ when settings.Enclosure = Some Probes -> settings.TimeLimit |> Option.orElse (Some patience)
     | _ -> settings.TimeLimit
 
 /// A job for a network; nothing is computed yet.
@@ -97,28 +98,34 @@ let private attack (job: Job) (input: Tensor) =
         Attack.all
         |> List.map (AttackCommand.attempt job.Context job.Network input box effort))
 
-/// The radius, and whether the time limit ended the search for it.
+/// The radius, whether the time limit ended the search for it, and where enclosures are not those that were asked for.
 let private radiusOf (job: Job) (input: Tensor) =
     let context = Context.within (limitOf job.Settings job.Method) job.Context
 
+    let explained radius =
+        radius
+        |> Result.map (fun (struct (radius, explanation)) -> struct (radius, Context.isOver context, explanation))
+
     let ended radius =
-        radius |> Result.map (fun radius -> struct (radius, Context.isOver context))
+        radius |> Result.map (fun radius -> struct (radius, None)) |> explained
 
     match job.Method with
     | "global" ->
         let struct (bound, isOver) = job.Global.Force()
 
         CertifiedRadius.ofConstant (EnclosedTensor.evaluate job.Context job.Network input) bound
-        |> Result.map (fun radius -> struct (radius, isOver))
-    | "structured" -> StructuredRadius.certify context job.Settings.Definition job.Network input
+        |> Result.map (fun radius -> struct (radius, isOver, None))
+    | "structured" ->
+        StructuredRadius.certify context job.Settings.Definition job.Network input
+        |> Result.map (fun (struct (radius, isOver)) -> struct (radius, isOver, None))
     | "crown" -> MarginRadius.crown context job.Network input |> ended
     | "local-lipsdp" -> LocalLipSdpRadius.certify context job.Network input None |> ended
     | _ ->
-        CertifiedRadius.analyticWith context (enclosureOf job.Settings) job.Settings.Definition job.Network input
-        |> ended
+        CertifiedRadius.analyticExplained context (enclosureOf job.Settings) job.Settings.Definition job.Network input
+        |> explained
 
 /// A constant that no double bounds shows nothing.
-let private requireFinite (struct (result: CertifiedRadius, _) as found) =
+let private requireFinite (struct (result: CertifiedRadius, _, _) as found) =
     match result.Lipschitz with
     | Some bound when not (Double.IsFinite bound.Value) ->
         Error "the bound on the Lipschitz constant is beyond the range of double precision"
@@ -157,7 +164,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
 
     result
     |> Result.bind (fun found -> attacks |> Result.map (fun attacks -> found, attacks))
-    |> Result.map (fun (struct (result, isOver), attacks) ->
+    |> Result.map (fun (struct (result, isOver, explanation), attacks) ->
         {
             Model = job.Model
             Input = name
@@ -165,6 +172,7 @@ let certify (job: Job) name (input: Tensor) : Result<CertifyReport, string> =
             Method = job.Method
             Enclosure = enclosureOf job.Settings
             Result = result
+            Explanation = explanation
             EndedByLimit = isOver
             Attacks = attacks
             Engine = job.Context.Engine.Name

@@ -5,6 +5,13 @@ open System.Diagnostics
 open Argu
 open LipVerify.Core
 
+/// Why the enclosures are not what they could be.
+let private explain context (result: NetworkEnclosure) =
+    match result.Explanation with
+    | how when not (Context.isOver context) -> how
+    | Some how -> Some $"{how}; the time limit ended it"
+    | None -> Some "the time limit ended it: what was left is enclosed coarsely"
+
 let private enclose context model kind network input (radius: Radius) : EncloseReport =
     let clock = Stopwatch.StartNew()
     let result = Enclosures.ofNetwork context kind network input radius
@@ -14,6 +21,7 @@ let private enclose context model kind network input (radius: Radius) : EncloseR
         Radius = radius.Value
         Network = network
         Result = result
+        Explanation = explain context result
         Engine = context.Engine.Name
         Elapsed = clock.Elapsed
     }
@@ -28,6 +36,8 @@ let run (settings: Settings) (arguments: ParseResults<EncloseArguments>) : Resul
     |> Result.bind (fun radius -> OutputFiles.check settings model [] |> Result.map (fun () -> radius))
     |> Result.bind (fun radius ->
         Session.run settings (fun context ->
+            let context = Context.within settings.TimeLimit context
+
             Session.loadModel settings model
             |> Result.bind (fun loaded ->
                 Session.loadNominal settings context loaded.Network

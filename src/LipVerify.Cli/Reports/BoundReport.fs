@@ -51,7 +51,8 @@ module BoundReport =
         match enclosure with
         | Ball -> method
         | Interval
-        | Crown -> $"{method} with {EnclosureKind.name enclosure} enclosures"
+        | Crown
+        | Probes -> $"{method} with {EnclosureKind.name enclosure} enclosures"
 
     let private writeLayer (writer: Text.Json.Utf8JsonWriter) (layer: LayerBound) =
         JsonText.object writer (fun () ->

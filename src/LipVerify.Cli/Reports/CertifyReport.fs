@@ -14,6 +14,8 @@ type CertifyReport =
         /// What the slopes of the method analytic come from.
         Enclosure: EnclosureKind
         Result: CertifiedRadius
+        /// Where enclosures are not those that were asked for.
+        Explanation: string option
         /// Whether the time limit ended the search: more time may certify more.
         EndedByLimit: bool
         /// The attacks that were asked for; none where none were.
@@ -58,6 +60,9 @@ module CertifyReport =
 
         if report.Enclosure <> Ball then
             writer.WriteString("enclosure", EnclosureKind.name report.Enclosure)
+
+        report.Explanation
+        |> Option.iter (fun text -> writer.WriteString("explanation", text))
 
         JsonText.number writer "topTwoGap" result.TopTwoGap
         report.Attacks |> Option.iter (attacks writer)
@@ -115,6 +120,7 @@ module CertifyReport =
                 $"    class {label} within radius {Figure.downwardTo 10 result.Radius}"
                 upperEnd report
                 $"    {promise result.Rigor}"
+                yield! report.Explanation |> Option.map (fun text -> $"    {text}") |> Option.toList
             ]
 
     let private constant (result: CertifiedRadius) =

@@ -11,6 +11,8 @@ type EncloseReport =
         Radius: float
         Network: Network
         Result: NetworkEnclosure
+        /// Why the enclosures are not what was asked for, or could be, where that is so.
+        Explanation: string option
         Engine: string
         Elapsed: TimeSpan
     }
@@ -96,6 +98,10 @@ module EncloseReport =
             writer.WriteString("enclosure", EnclosureKind.name result.Kind)
             writer.WriteString("rigor", Rigor.label result.Rigor)
             JsonText.number writer "failureProbability" (Rigor.failureProbability result.Rigor)
+
+            report.Explanation
+            |> Option.iter (fun text -> writer.WriteString("explanation", text))
+
             JsonText.array writer "layers" (stages report) (writeStage writer)
             JsonText.numbers writer "outputLower" (Tensor.values result.Output.Lower)
             JsonText.numbers writer "outputUpper" (Tensor.values result.Output.Upper)
@@ -158,6 +164,7 @@ module EncloseReport =
         [
             $"Enclosures of what ReLUs and max pooling take in {report.Model}, within radius {Figure.exact report.Radius} (2-norm, {EnclosureKind.name report.Result.Kind})"
             $"    {promise report.Result.Rigor}"
+            yield! report.Explanation |> Option.map (fun text -> $"    {text}") |> Option.toList
             ""
             table
             outputs report.Result.Output

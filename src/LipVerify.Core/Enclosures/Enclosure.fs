@@ -2,7 +2,7 @@ namespace LipVerify.Core
 
 open System
 
-/// How enclosures are computed (METHODS section 6). Each kind is intersected with the ones before it.
+/// How enclosures are computed (METHODS section 6). Each kind of the first three is intersected with the ones before it.
 type EnclosureKind =
     /// Proposition 4 with both signs: `y0 ± ε_k‖D a_i‖`, with the radii of Algorithm 1.
     | Ball
@@ -10,10 +10,14 @@ type EnclosureKind =
     | Interval
     /// Linear lower and upper functions carried back to the input.
     | Crown
+    /// Reaches that random vectors prove over the network as a whole (METHODS section 14), intersected with intervals; intervals
+    /// alone where none can be proved.
+    | Probes
 
 module EnclosureKind =
 
-    let private named = [ "ball", Ball; "interval", Interval; "crown", Crown ]
+    let private named =
+        [ "ball", Ball; "interval", Interval; "crown", Crown; "probes", Probes ]
 
     /// The word for a kind on the command line and in files.
     let name kind =
@@ -88,13 +92,15 @@ module Enclosure =
 [<NoComparison>]
 type NetworkEnclosure =
     {
-        /// How they were computed.
+        /// How they were computed: as was asked, or as could be.
         Kind: EnclosureKind
+        /// Why not as was asked, where that is so.
+        Explanation: string option
         /// The inputs of ReLUs and of max pooling, by the index of the layer in reports: the affine layer that a ReLU is fused
         /// with, a bare ReLU's own, a max pooling's own (the values that it takes the maximum of, behind a ReLU where there is one).
         Stages: Map<int, Enclosure>
         /// The outputs of the network.
         Output: Enclosure
-        /// What all of them together promise: that of the spectral norms behind the radii of `Ball`.
+        /// What all of them together promise: that of the spectral norms behind the radii of `Ball`, and of `Probes`.
         Rigor: Rigor
     }

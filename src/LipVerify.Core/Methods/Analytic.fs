@@ -4,6 +4,15 @@ module LipVerify.Core.Analytic
 
 open LipVerify.Compute
 
+/// What the walk goes by.
+[<ReferenceEquality>]
+type private Guide =
+    {
+        Definition: Definition
+        /// What is proved of the network as a whole.
+        Probed: ProbedReaches option
+    }
+
 /// The inputs of a stage.
 [<ReferenceEquality>]
 type private Domain =
@@ -62,9 +71,15 @@ let private reported (layer: PlacedLayer) kind (domain: Domain) lipschitz witnes
 
     { step with Layers = [ line ] }
 
+/// The inputs of a stage within what is proved of them.
+let private probed guide (layer: PlacedLayer) (reach: Reach) =
+    guide.Probed
+    |> Option.bind (fun probed -> Map.tryFind layer.Index probed.Stages)
+    |> Option.fold (fun reach bounds -> Reach.within bounds reach) reach
+
 /// The step of a stage with a ReLU behind `map`. `image` are its pre-activations.
-let private rectified context definition (layer: PlacedLayer) kind (domain: Domain) map image =
-    let y = Reach.beforeRelu context image
+let private rectified context guide (layer: PlacedLayer) kind (domain: Domain) map image =
+    let y = probed guide layer image |> Reach.beforeRelu context
     let enclosure = Reach.enclosure y
 
     let rising: Propositions.PreActivations =
@@ -74,7 +89,7 @@ let private rectified context definition (layer: PlacedLayer) kind (domain: Doma
         }
 
     let norm =
-        Propositions.affineRelu context map (Propositions.slopes definition rising) domain.Ball
+        Propositions.affineRelu context map (Propositions.slopes guide.Definition rising) domain.Ball
 
     { reported
           layer
@@ -91,7 +106,7 @@ let private rectified context definition (layer: PlacedLayer) kind (domain: Doma
 let private ballBehind context map (nominal: EnclosedTensor) (domain: Domain) =
     (Propositions.affineUpperBound context.Engine map nominal.Value domain.Ball).Reach
 
-let private affineStage context definition (domain: Domain) (layers: PlacedLayer list) map isRectified =
+let private affineStage context guide (domain: Domain) (layers: PlacedLayer list) map isRectified =
     let layer = layers.Head
 
     let nominal =
@@ -106,7 +121,7 @@ let private affineStage context definition (domain: Domain) (layers: PlacedLayer
         Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+diagonal")
 
     if isRectified then
-        rectified context definition layer (kind + "+relu") domain map image
+        rectified context guide layer (kind + "+relu") domain map image
     else
         let norm = Propositions.affine context map domain.Ball
 
@@ -120,13 +135,13 @@ let private affineStage context definition (domain: Domain) (layers: PlacedLayer
             (Propositions.zerosAfterAffine nominal.Value.Shape)
 
 /// A ReLU on its own is an affine-ReLU function with the identity as its matrix.
-let private reluStage context definition (domain: Domain) (layer: PlacedLayer) =
+let private reluStage context guide (domain: Domain) (layer: PlacedLayer) =
     let identity = Diagonal(Tensor.create domain.Ball.Center.Shape 1.0)
     let ball = ballBehind context identity domain.Reach.Nominal domain
 
-    rectified context definition layer "relu" domain identity (Reach.limited ball domain.Reach)
+    rectified context guide layer "relu" domain identity (Reach.limited ball domain.Reach)
 
-let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeometry) =
+let private maxPoolingStage context guide (domain: Domain) layer (geometry: PoolingGeometry) =
     let lipschitz = Propositions.maxPooling geometry.MaxOverlap
 
     let mask =
@@ -135,7 +150,9 @@ let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeo
     let inputs =
         let ball = domain.Ball.Mask |> Tensor.map (Rounding.mulUp domain.Ball.Radius.Value)
 
-        Reach.within ball domain.Reach |> Reach.beforeMaxPooling context geometry
+        Reach.within ball domain.Reach
+        |> probed guide layer
+        |> Reach.beforeMaxPooling context geometry
 
     let nominal = EnclosedTensor.apply context.Engine layer inputs.Nominal
 
@@ -150,19 +167,19 @@ let private maxPoolingStage context (domain: Domain) layer (geometry: PoolingGeo
         Enclosures = [ layer.Index, Reach.enclosure inputs ]
     }
 
-let rec private stage context definition (domain: Domain) stage =
+let rec private stage context guide (domain: Domain) stage =
     Context.check context
 
     match stage with
     | AffineStage(layers, map, rectified) ->
         context
-        |> LayerContext.run layers.Head (fun context -> affineStage context definition domain layers map rectified)
-    | ReluStage layer -> reluStage context definition domain layer
-    | MaxPoolingStage(layer, geometry) -> maxPoolingStage context domain layer geometry
-    | SumStage branches -> sumStage context definition domain branches
+        |> LayerContext.run layers.Head (fun context -> affineStage context guide domain layers map rectified)
+    | ReluStage layer -> reluStage context guide domain layer
+    | MaxPoolingStage(layer, geometry) -> maxPoolingStage context guide domain layer geometry
+    | SumStage branches -> sumStage context guide domain branches
 
-and private sumStage context definition domain branches =
-    let steps = branches |> List.map (series context definition domain)
+and private sumStage context guide domain branches =
+    let steps = branches |> List.map (series context guide domain)
 
     { step
           domain
@@ -174,7 +191,7 @@ and private sumStage context definition domain branches =
     }
 
 /// The stages one after the other; the empty series is the identity.
-and private series context definition domain stages =
+and private series context guide domain stages =
     let start =
         {
             Output = domain
@@ -185,7 +202,7 @@ and private series context definition domain stages =
 
     (start, stages)
     ||> List.fold (fun before next ->
-        let step = stage context definition before.Output next
+        let step = stage context guide before.Output next
 
         {
             Output = step.Output
@@ -194,21 +211,85 @@ and private series context definition domain stages =
             Enclosures = before.Enclosures @ step.Enclosures
         })
 
-let private run context kind definition (network: Network) (input: Tensor) (radius: Radius) =
+/// The walk through a network, and the outputs.
+[<ReferenceEquality>]
+type private Outcome =
+    {
+        Result: Step
+        /// How enclosures were computed.
+        Kind: EnclosureKind
+        /// Why not as was asked, where that is so.
+        Explanation: string option
+        Output: Reach
+    }
+
+let private walk context kind guide (network: Network) (input: Tensor) (radius: Radius) =
     let center = Tensor.reshape network.InputShape input
+    let ball = RestrictedBall.whole center radius
+
+    // What reaches promise, all that follows from them does: the radii, and with them the lines of the report.
+    let promised bound =
+        match guide.Probed with
+        | Some probed -> Bound.weaken probed.Rigor bound
+        | None -> bound
 
     let domain =
         {
-            Ball = RestrictedBall.whole center radius
+            Ball =
+                { ball with
+                    Radius = promised ball.Radius
+                }
             Reach = Reach.start Euclidean kind (EnclosedTensor.exact center) radius.Value
         }
 
-    series (LayerContext.share network context) definition domain (Stage.ofNetwork network)
+    let result =
+        series (LayerContext.share network context) guide domain (Stage.ofNetwork network)
 
-let private boundOf (result: Step) : NetworkBound =
     {
-        Bound = result.Lipschitz
-        Layers = result.Layers
+        Result =
+            { result with
+                Lipschitz = promised result.Lipschitz
+            }
+        Kind = kind
+        Explanation = None
+        Output =
+            match guide.Probed with
+            | Some probed -> Reach.within probed.Output result.Output.Reach
+            | None -> result.Output.Reach
+    }
+
+/// The part of the time for reaches.
+let private forReaches = 0.5
+
+let private run context kind definition network input radius =
+    let guide =
+        {
+            Definition = definition
+            Probed = None
+        }
+
+    match kind with
+    | Ball
+    | Interval
+    | Crown -> walk context kind guide network input radius
+    | Probes ->
+        let half = Context.share 2 context
+        let own = Context.forComputation 1 half |> Context.withPart forReaches
+
+        match ProbedReaches.find own network input radius with
+        | Ok reaches ->
+            walk (Context.forComputation 2 half) Probes { guide with Probed = Some reaches } network input radius
+        | Error reason ->
+            context.Report $"intervals instead of probes: {reason}"
+
+            { walk (Context.forComputation 2 half) Interval guide network input radius with
+                Explanation = Some $"the enclosures are intervals: {reason}"
+            }
+
+let private boundOf (outcome: Outcome) : NetworkBound =
+    {
+        Bound = outcome.Result.Lipschitz
+        Layers = outcome.Result.Layers
     }
 
 /// Bounds the local Lipschitz constant of the network around `input` over the ball of the given radius. The weights and
@@ -220,19 +301,25 @@ let bound context definition network input radius : NetworkBound =
 let boundWith context kind definition network input radius : NetworkBound =
     run context kind definition network input radius |> boundOf
 
-let private enclosureOf context kind (result: Step) : NetworkEnclosure =
+/// As `boundWith`, and why the enclosures are not of this kind where they are not.
+let boundExplained context kind definition network input radius : struct (NetworkBound * string option) =
+    let outcome = run context kind definition network input radius
+    struct (boundOf outcome, outcome.Explanation)
+
+let private enclosureOf context (outcome: Outcome) : NetworkEnclosure =
     {
-        Kind = kind
-        Stages = Map.ofList result.Enclosures
-        Output = Reach.atOutput context result.Output.Reach |> Reach.enclosure
-        Rigor = result.Lipschitz.Rigor
+        Kind = outcome.Kind
+        Explanation = outcome.Explanation
+        Stages = Map.ofList outcome.Result.Enclosures
+        Output = Reach.atOutput context outcome.Output |> Reach.enclosure
+        Rigor = outcome.Result.Lipschitz.Rigor
     }
 
 /// Encloses everything that bends in a network, and its outputs, over the ball of the given radius around `input`.
 let enclose context kind network input radius : NetworkEnclosure =
-    run context kind Nominal network input radius |> enclosureOf context kind
+    run context kind Nominal network input radius |> enclosureOf context
 
 /// The bound and the enclosures behind it, from one run and so with one set of draws.
 let internal boundAndEnclosure context kind definition network input radius =
-    let result = run context kind definition network input radius
-    struct (boundOf result, enclosureOf context kind result)
+    let outcome = run context kind definition network input radius
+    struct (boundOf outcome, enclosureOf context outcome)

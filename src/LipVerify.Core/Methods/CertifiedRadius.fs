@@ -324,19 +324,41 @@ module CertifiedRadius =
                 Rigor = Estimate
             |}
 
-    /// The radius that Algorithm 1, with slopes from enclosures of this kind, certifies around `input`, by search. Fails for a network with a
-    /// single output.
-    let analyticWith
+    /// The radius that Algorithm 1, with slopes from enclosures of this kind, certifies around `input`, by search, and at how many of the radii
+    /// that were tried enclosures are not of this kind, where there are such. Fails for a network with a single output.
+    let analyticExplained
         (context: Context)
         kind
         definition
         (network: Network)
         (input: Tensor)
-        : Result<CertifiedRadius, string> =
+        : Result<struct (CertifiedRadius * string option), string> =
         let output = EnclosedTensor.evaluate context network input
+        let replaced = ResizeArray<string>()
 
-        search context (searchFor context network) output (startFor input) (fun context radius ->
-            (Analytic.boundWith context kind definition network input radius).Bound)
+        let plan =
+            if kind = Probes then
+                randomSearch
+            else
+                searchFor context network
+
+        search context plan output (startFor input) (fun context radius ->
+            let struct (result, explanation) =
+                Analytic.boundExplained context kind definition network input radius
+
+            Option.iter replaced.Add explanation
+            result.Bound)
+        |> Result.map (fun found ->
+            let explanation =
+                Seq.tryLast replaced
+                |> Option.map (fun last -> $"at {replaced.Count} of {found.Evaluations} radii that were tried {last}")
+
+            struct (found, explanation))
+
+    /// As `analyticExplained`, without the explanation.
+    let analyticWith context kind definition network input : Result<CertifiedRadius, string> =
+        analyticExplained context kind definition network input
+        |> Result.map (fun (struct (found, _)) -> found)
 
     /// The radius that Algorithm 1 certifies around `input`, by search. Fails for a network with a single output.
     let analytic context definition network input =

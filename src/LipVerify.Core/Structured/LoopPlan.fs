@@ -1,6 +1,7 @@
 namespace LipVerify.Core
 
 open System
+open System.Collections.Generic
 open LipVerify.Compute
 
 /// A place where a network bends, with its nominal values.
@@ -18,6 +19,9 @@ type internal LoopPlan =
     {
         Steps: LoopStep list
         Places: Place[]
+        /// The places whose entries are the inputs of ReLUs and of max pooling, by the index of the layer as in enclosures. Pooling whose
+        /// ReLU is moved behind it has none.
+        Entered: Map<int, int>
         Inputs: int
         Outputs: int
         /// The nominal outputs.
@@ -122,24 +126,37 @@ module internal LoopPlan =
         (at, layers)
         ||> List.fold (fun enclosed layer -> EnclosedTensor.apply context.Engine layer enclosed)
 
-    let rec private series (context: Context) (places: ResizeArray<Place>) (walk: Walk) stages : Walk =
+    /// The places so far, and those among them that layers are entered by.
+    [<ReferenceEquality>]
+    type private Record =
+        {
+            Places: ResizeArray<Place>
+            Entered: Dictionary<int, int>
+        }
+
+    let rec private series (context: Context) (record: Record) (walk: Walk) stages : Walk =
         Context.check context
 
         let bend place =
-            places.Add place
-            Bent(places.Count - 1)
+            record.Places.Add place
+            Bent(record.Places.Count - 1)
+
+        /// The layer is entered by the next place.
+        let enter (layer: PlacedLayer) =
+            record.Entered[layer.Index] <- record.Places.Count
 
         match stages with
         | [] -> walk
         | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
             // The ReLU is monotone: with the maximum first, a window bends once instead of once a member.
             let before = evaluate context layers walk.At
+            enter layers.Head
             let struct (rounds, pooled) = pool bend geometry true before
             let relu = bend (ReluPlace pooled)
 
             series
                 context
-                places
+                record
                 {
                     Done = (relu :: List.rev rounds) @ Mapped(layers.Head.Index, map) :: walk.Done
                     At = EnclosedTensor.rectify context.Engine pooled
@@ -151,6 +168,8 @@ module internal LoopPlan =
 
             let walk =
                 if rectified then
+                    enter layers.Head
+
                     {
                         Done = bend (ReluPlace before) :: mapped
                         At = EnclosedTensor.rectify context.Engine before
@@ -158,22 +177,25 @@ module internal LoopPlan =
                 else
                     { Done = mapped; At = before }
 
-            series context places walk rest
-        | ReluStage _ :: rest ->
+            series context record walk rest
+        | ReluStage layer :: rest ->
+            enter layer
+
             series
                 context
-                places
+                record
                 {
                     Done = bend (ReluPlace walk.At) :: walk.Done
                     At = EnclosedTensor.rectify context.Engine walk.At
                 }
                 rest
-        | MaxPoolingStage(_, geometry) :: rest ->
+        | MaxPoolingStage(layer, geometry) :: rest ->
+            enter layer
             let struct (rounds, pooled) = pool bend geometry false walk.At
 
             series
                 context
-                places
+                record
                 {
                     Done = List.rev rounds @ walk.Done
                     At = pooled
@@ -181,11 +203,11 @@ module internal LoopPlan =
                 rest
         | SumStage branches :: rest ->
             let ends: Walk list =
-                branches |> List.map (series context places { walk with Done = [] })
+                branches |> List.map (series context record { walk with Done = [] })
 
             series
                 context
-                places
+                record
                 {
                     Done = Added(ends |> List.map (fun branch -> List.rev branch.Done)) :: walk.Done
                     At = ends |> List.map _.At |> List.reduce EnclosedTensor.add
@@ -194,7 +216,12 @@ module internal LoopPlan =
 
     /// The plan of a network around a nominal input.
     let ofNetwork (context: Context) (network: Network) (input: Tensor) : LoopPlan =
-        let places = ResizeArray()
+        let record =
+            {
+                Places = ResizeArray()
+                Entered = Dictionary()
+            }
+
         let center = Tensor.reshape network.InputShape input
 
         let start =
@@ -203,11 +230,12 @@ module internal LoopPlan =
                 At = EnclosedTensor.exact center
             }
 
-        let walk: Walk = series context places start (Stage.ofNetwork network)
+        let walk: Walk = series context record start (Stage.ofNetwork network)
 
         {
             Steps = List.rev walk.Done
-            Places = places.ToArray()
+            Places = record.Places.ToArray()
+            Entered = record.Entered |> Seq.map (|KeyValue|) |> Map.ofSeq
             Inputs = center.Length
             Outputs = Shape.size network.OutputShape
             Nominal = walk.At

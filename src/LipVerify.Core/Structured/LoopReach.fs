@@ -10,6 +10,8 @@ type internal ProvedReach =
         Loop: Loop
         /// What was proved of each place; nothing where the loop holds everywhere.
         Claims: Claims[]
+        /// How far increments reach at each place, as the proof measured it: all entries and pairs, whether anything is claimed of them or not.
+        Reaches: PlaceReach[]
         /// Factors of its channels, those of the proof where there was one.
         Factors: float[]
         /// `‖E‖`, of the channels alone with these factors, is at most this; infinite where nothing is known.
@@ -212,6 +214,12 @@ module internal LoopReach =
             reaches
         |> Array.sum
 
+    /// Rows that are measured: the failure probability is shared out among them.
+    let private measured (plan: LoopPlan) =
+        LoopPlan.still plan
+        |> Array.sumBy (fun reach -> reach.Entries.Length + reach.Pairs.Length)
+        |> max 1
+
     /// Looseness of the norm of the channels alone that will do.
     let private coarse = 0.01
 
@@ -263,13 +271,12 @@ module internal LoopReach =
                 vectors
 
             let squares = rows context plan operator probing draw
-            let claimed = claims |> Array.sumBy (fun claims -> claims.Bound.Length)
 
             let struct (divisor, vectors, pushed) =
                 match probing with
                 | UnitVectors -> struct (1.0, columns, float columns)
                 | GaussianVectors count ->
-                    struct (ChiSquare.lowerQuantile count (failure / float (max 1 claimed)),
+                    struct (ChiSquare.lowerQuantile count (failure / float (measured plan)),
                             count,
                             lengths.Value * (1.0 + 1e-9))
 
@@ -316,6 +323,7 @@ module internal LoopReach =
                         {
                             Loop = loop
                             Claims = claims
+                            Reaches = proved
                             Factors = factors
                             Kappa = kappa
                             Residual = Rounding.divUp kappa (Math.BitDecrement(sqrt ownSquare))
@@ -335,11 +343,11 @@ module internal LoopReach =
             * (sqrt vectors * errors.Increments(BeforeBend place) + Double.Epsilon))
 
     /// How much larger than estimated what Gaussian vectors prove may turn out to be.
-    let private allowance probing failure claimed =
+    let private allowance probing failure rows =
         match probing with
         | UnitVectors -> 1.05
         | GaussianVectors count ->
-            sqrt (float count / ChiSquare.lowerQuantile count (failure / float (max 1 claimed)))
+            sqrt (float count / ChiSquare.lowerQuantile count (failure / float rows))
             * (1.0 + 2.0 / sqrt (float count))
 
     /// By how much what one attempt proves is widened for the next, whose vectors find some of very many rows a few deviations longer.
@@ -422,14 +430,12 @@ module internal LoopReach =
             else
                 1.01 * LoopWeights.norm context effort (LoopOperator.create loop factors 0.0) 10
 
-        let struct (still, stillClaims) =
-            LoopPlan.loop definition plan (LoopPlan.still plan)
+        let struct (still, _) = LoopPlan.loop definition plan (LoopPlan.still plan)
 
         let linear = withoutChannels still
         let linearOperator = LoopOperator.create linear [||] 0.0
         let floors = floors context norms plan linearOperator radius
-        let claimed = stillClaims |> Array.sumBy (fun claims -> claims.Bound.Length)
-        let factor = allowance (probing linear) failure claimed
+        let factor = allowance (probing linear) failure (measured plan)
 
         let rec search round weak (reaches: PlaceReach[]) =
             let struct (loop, claims, found) =
@@ -515,6 +521,7 @@ module internal LoopReach =
         {
             Loop = loop
             Claims = [||]
+            Reaches = unbounded
             Factors =
                 Array.map2
                     (fun width reach -> max (2.0 * width * reach) 1e-200)

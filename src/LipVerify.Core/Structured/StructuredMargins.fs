@@ -36,31 +36,9 @@ let private withLeads (plan: LoopPlan) label (leads: struct (int * float)[]) : L
         Outputs = leads.Length
     }
 
-/// The most of its lead that the class can lose to another, from the rows of the differences: one pass backward for all of them.
-let private byRows (context: Context) norms (proved: ProvedReach) (radius: float) =
-    let operator = LoopOperator.create proved.Loop proved.Factors 1.0
-    let count, columns = proved.Loop.Outputs, LoopOperator.columns operator
-    let rows = LoopProbes.unitVectors (LoopOperator.rows operator) 0 0 count
-    let image = context.Engine.Allocate(count * columns)
-    LoopOperator.pull context operator LoopOperator.unseen count (HostStorage rows) image
-
-    let errors =
-        LoopRounding.errors context norms LoopRounding.nothingCarried operator count
-
-    // ‖(dx, D δ)‖ ≤ ε√(1 + Residual²), as for every increment.
-    let length =
-        Rounding.mulUp radius (Rounding.sqrtUp (Rounding.addUp 1.0 (Rounding.mulUp proved.Residual proved.Residual)))
-
-    let inflation = 1.0 + Rounding.gamma (columns + 8)
-
-    Seq.init count (fun k ->
-        // No square underflows by more than the least double.
-        let square =
-            context.Engine.Dot(image, k * columns, image, k * columns, columns)
-            + float columns * Double.Epsilon
-
-        Rounding.mulUp (Rounding.addUp (Rounding.mulUp inflation (Rounding.sqrtUp square)) errors.Backward) length)
-    |> Seq.max
+/// The most of its lead that the class can lose to another, from the rows of the differences.
+let private byRows (context: Context) norms (plan: LoopPlan) proved (radius: float) =
+    LoopRows.outputReaches context norms plan proved radius |> Array.max
 
 /// The part of its lead that the class may lose over the ball of a radius: it holds where that is below 1. None where nothing was proved, or the
 /// class has no lead that rounding leaves above 0. The
@@ -94,7 +72,7 @@ let lost (context: Context) definition (network: Network) (input: Tensor) (radiu
                 radius.Value
                 failure
             |> Option.map (fun proved ->
-                match byRows context norms proved radius.Value with
+                match byRows context norms plan proved radius.Value with
                 | byRows when byRows < 1.0 -> byRows
                 | byRows ->
                     // Fewer directions are lost together than one after the other.

@@ -113,6 +113,116 @@ let ``bound says which enclosures it used`` () =
     let outcome = run (bound [ "--radius"; "0.1"; "--enclosure"; "crown" ])
     Assert.That(outcome.Output, Does.Contain "analytic with crown enclosures")
 
+/// The sum over the layers in which ReLUs may have either sign.
+let private unstable report =
+    items "layers" report
+    |> List.filter (fun layer -> layer.GetProperty("unstable").ValueKind <> JsonValueKind.Null)
+    |> List.sumBy (fun layer -> layer.GetProperty("unstable").GetInt32())
+
+[<Test>]
+let ``enclose --enclosure probes: deeper layers and outputs move far less than intervals say, except with a probability``
+    ()
+    =
+    let intervals, probes = enclose "interval" "0.003", enclose "probes" "0.003"
+    Assert.That(text "enclosure" probes, Is.EqualTo "probes")
+    Assert.That(text "rigor" probes, Is.EqualTo "probabilistic")
+    Assert.That(number "failureProbability" probes, Is.GreaterThan(0.0).And.LessThanOrEqualTo 1e-9)
+    Assert.That(unstable probes, Is.LessThan(unstable intervals))
+
+    for index, part in [ 3, 0.6; 7, 0.3; 9, 0.2 ] do
+        let width report = number "meanWidth" (layer index report)
+
+        Assert.That(width probes, Is.GreaterThan(0.0).And.LessThan(part * width intervals), $"layer {index}")
+
+    let span report =
+        List.map2
+            (fun (upper: JsonElement) (lower: JsonElement) -> upper.GetDouble() - lower.GetDouble())
+            (items "outputUpper" report)
+            (items "outputLower" report)
+        |> List.average
+
+    Assert.That(span probes, Is.LessThan(0.2 * span intervals))
+
+    let words =
+        (digit "enclose" [ "--radius"; "0.003"; "--enclosure"; "probes" ]).Output
+
+    for word in [ "(2-norm, probes)"; "except with probability" ] do
+        Assert.That(words, Does.Contain word)
+
+[<Test>]
+let ``bound --enclosure probes: smaller than with intervals, and the reaches count in its probability`` () =
+    let bound kind =
+        run (bound [ "--radius"; "0.003"; "--enclosure"; kind; "--json" ]) |> json
+
+    let intervals, probes = bound "interval", bound "probes"
+    Assert.That(text "enclosure" probes, Is.EqualTo "probes")
+    Assert.That(number "value" probes, Is.LessThan(0.995 * number "value" intervals))
+    Assert.That(text "rigor" intervals, Is.EqualTo "certified")
+    Assert.That(text "rigor" probes, Is.EqualTo "probabilistic")
+    Assert.That(number "failureProbability" probes, Is.GreaterThan(0.0).And.LessThanOrEqualTo 1e-9)
+
+    for layer in items "layers" probes do
+        Assert.That(text "rigor" layer, Is.EqualTo "probabilistic")
+
+[<Test>]
+let ``--enclosure probes gives way to intervals where no reaches are proved, and says why`` () =
+    let cases =
+        [
+            [ "--radius"; "0" ], "the ball is a point"
+            [ "--radius"; "0.003"; "--time-limit"; "0" ], "the time was over before reaches were proved"
+        ]
+
+    for arguments, reason in cases do
+        let asked command =
+            digit command (arguments @ [ "--enclosure"; "probes"; "--json" ]) |> json
+
+        let bound, enclosed = asked "bound", asked "enclose"
+        Assert.That(text "explanation" bound, Does.Contain $"the enclosures are intervals: {reason}")
+        Assert.That(text "explanation" enclosed, Does.Contain $"the enclosures are intervals: {reason}")
+        Assert.That(text "enclosure" enclosed, Is.EqualTo "interval")
+
+        Assert.That(
+            (digit "enclose" (arguments @ [ "--enclosure"; "probes" ])).Output,
+            Does.Contain $"the enclosures are intervals: {reason}"
+        )
+
+[<Test>]
+let ``where reaches grow without end, --enclosure probes is interval`` () =
+    let probes = run (bound [ "--radius"; "0.1"; "--enclosure"; "probes" ])
+    Assert.That(probes.Output, Does.Contain "the enclosures are intervals: no reaches were found that could be proved")
+    Assert.That(probes.Output, Does.Contain "The layers by Algorithm 1:")
+
+    let figure (outcome: Outcome) =
+        lines outcome.Output |> List.find _.Contains("≤ ")
+
+    Assert.That(figure probes, Is.EqualTo(figure (run (bound [ "--radius"; "0.1"; "--enclosure"; "interval" ]))))
+
+[<Test>]
+let ``enclose --time-limit ends linear functions, and says so`` () =
+    let report =
+        digit "enclose" [ "--radius"; "0.1"; "--time-limit"; "0"; "--json" ] |> json
+
+    Assert.That(text "explanation" report, Does.Contain "the time limit ended it")
+    let unlimited = enclose "crown" "0.1"
+    Assert.That(unstable report, Is.GreaterThan(unstable unlimited))
+    Assert.That(keys unlimited, Does.Not.Contain "explanation")
+
+[<TestCase "bound">]
+[<TestCase "enclose">]
+[<TestCase "certify">]
+let ``--enclosure probes and --rigor certified exclude each other`` (command: string) =
+    let radius = if command = "certify" then [] else [ "--radius"; "0.003" ]
+
+    let outcome =
+        digit command (radius @ [ "--enclosure"; "probes"; "--rigor"; "certified" ])
+
+    Assert.That(outcome.ExitCode, Is.EqualTo 2)
+
+    Assert.That(
+        outcome.Error.TrimEnd(),
+        Is.EqualTo "lipverify: --rigor certified is out of reach: --enclosure probes rests on random draws"
+    )
+
 [<Test>]
 let ``certify --method crown goes further than Proposition 6, without a constant`` () =
     let report = digit "certify" [ "--method"; "crown"; "--json" ] |> json

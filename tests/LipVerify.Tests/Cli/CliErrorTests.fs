@@ -48,7 +48,7 @@ let private mistakes: (string list * string list) list =
         zoo [ "--engine"; "abacus" ], [ "--engine"; "openblas"; "\"abacus\"" ]
         zoo [ "--engine"; "cuda" ], [ "cuda" ]
         zoo [ "--definition"; "global" ], [ "--definition"; "nominal or uniform"; "\"global\"" ]
-        zoo [ "--enclosure"; "zonotope" ], [ "--enclosure must be ball, interval or crown"; "\"zonotope\"" ]
+        zoo [ "--enclosure"; "zonotope" ], [ "--enclosure must be ball, interval, crown or probes"; "\"zonotope\"" ]
         zoo [ "--enclosure"; "crown"; "--method"; "global" ], [ "--enclosure"; "analytic" ]
         zoo [ "--enclosure"; "crown"; "--certificate"; "c.json" ], [ "--certificate"; "--enclosure ball" ]
         [

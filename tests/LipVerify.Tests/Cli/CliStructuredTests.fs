@@ -231,6 +231,33 @@ let ``certify --method structured certifies more than analytic, and no attack su
         Assert.That((structured.GetProperty "lipschitz").ValueKind, Is.EqualTo JsonValueKind.Null))
 
 [<Test>]
+let ``certify --enclosure probes certifies no less than with intervals, and says where these had to serve`` () =
+    inFolder (fun folder ->
+        let model = dense folder [ 10; 30; 30; 3 ] @ around
+
+        let certify kind more =
+            [ "certify" ] @ model @ [ "--enclosure"; kind ] @ more |> run
+
+        let asked kind more = certify kind ("--json" :: more) |> json
+        let intervals, probes = asked "interval" [], asked "probes" []
+        Assert.That(text "enclosure" probes, Is.EqualTo "probes")
+        Assert.That(number "failureProbability" probes, Is.GreaterThan(0.0).And.LessThanOrEqualTo 1e-9)
+        Assert.That(probes.TryGetProperty "explanation" |> fst, Is.False)
+        // The search ends a thousandth from the largest radius.
+        Assert.That(
+            number "certifiedRadius" probes,
+            Is.GreaterThanOrEqualTo(0.998 * number "certifiedRadius" intervals)
+        )
+
+        let ended = asked "probes" [ "--time-limit"; "0" ]
+
+        let reason =
+            "at 1 of 1 radii that were tried the enclosures are intervals: the time was over before reaches were proved"
+
+        Assert.That(text "explanation" ended, Is.EqualTo reason)
+        Assert.That((certify "probes" [ "--time-limit"; "0" ]).Output, Does.Contain reason))
+
+[<Test>]
 let ``local-lipsdp hands over to structured where multipliers do not take the network, unless draws are forbidden`` () =
     inFolder (fun folder ->
         // Some 2500 slopes are open.

@@ -209,17 +209,17 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <inheritdoc/>
-    public void Gather(Storage x, int inputSize, int[] indices, int batch, Storage y)
+    public void Gather(Storage x, int inputSize, int[] indices, int size, int batch, Storage y)
     {
-        var (input, output, size) = IndexedBlocks(x, inputSize, indices, batch, y);
-        for (int i = 0; i < indices.Length; i++) output[i] = input[i / size * inputSize + indices[i]];
+        var (input, output) = IndexedBlocks(x, inputSize, indices, size, batch, y);
+        Elementwise.Gather(Threads, input, inputSize, indices, size, batch, output);
     }
 
     /// <inheritdoc/>
-    public void ScatterAdd(Storage y, int inputSize, int[] indices, int batch, Storage x)
+    public void ScatterAdd(Storage y, int inputSize, int[] indices, int size, int batch, Storage x)
     {
-        var (input, output, size) = IndexedBlocks(x, inputSize, indices, batch, y);
-        for (int i = 0; i < indices.Length; i++) input[i / size * inputSize + indices[i]] += output[i];
+        var (input, output) = IndexedBlocks(x, inputSize, indices, size, batch, y);
+        Elementwise.ScatterAdd(Threads, output, inputSize, indices, size, batch, input);
     }
 
     /// <inheritdoc/>
@@ -330,13 +330,15 @@ public abstract unsafe class CpuEngine : IEngine
     }
 
     /// <summary>The blocks of a gather with the number of indices a row; every index is checked.</summary>
-    private static (double[] Input, double[] Output, int Size) IndexedBlocks(Storage x, int inputSize, int[] indices, int batch, Storage y)
+    private static (double[] Input, double[] Output) IndexedBlocks(Storage x, int inputSize, int[] indices, int size, int batch, Storage y)
     {
         ArgumentNullException.ThrowIfNull(indices);
-        if (batch < 1 || indices.Length % batch != 0) throw new ArgumentException($"{indices.Length} indices do not share out to {batch} rows", nameof(indices));
+        Arguments.NotNegative(size);
+        if (batch < 1 || indices.Length != size && indices.Length != (long)batch * size)
+            throw new ArgumentException($"{indices.Length} indices are neither those of one row of {size} nor of {batch}", nameof(indices));
         foreach (int index in indices)
             if ((uint)index >= (uint)inputSize) throw new ArgumentException($"the index {index} lies outside an input of {inputSize} values", nameof(indices));
-        return (Arguments.Host(x, (long)batch * inputSize), Arguments.Host(y, indices.Length), Math.Max(1, indices.Length / batch));
+        return (Arguments.Host(x, (long)batch * inputSize), Arguments.Host(y, (long)batch * size));
     }
 
     private static (double[] X, double[] Vector, double[] Result) RowBlocks(Storage x, int batch, Storage vector, Storage result)

@@ -56,6 +56,30 @@ internal static unsafe class Elementwise
         Rows(threads, batch, size, (position, start, count) =>
             TensorPrimitives.Add(x.AsSpan(position, count), term.AsSpan(start, count), result.AsSpan(position, count)));
 
+    public static void Gather(int threads, double[] x, int inputSize, int[] indices, int size, int batch, double[] y) =>
+        Rows(threads, batch, size, (position, start, count) =>
+        {
+            int row = (position - start) / size;
+            ReadOnlySpan<double> from = x.AsSpan(row * inputSize, inputSize);
+            ReadOnlySpan<int> picked = IndicesOf(indices, size, row).Slice(start, count);
+            Span<double> to = y.AsSpan(position, count);
+            for (int i = 0; i < to.Length; i++) to[i] = from[picked[i]];
+        });
+
+    /// <summary>Rows side by side, but each in order: an entry may take several terms.</summary>
+    public static void ScatterAdd(int threads, double[] y, int inputSize, int[] indices, int size, int batch, double[] x) =>
+        Pieces.Run((long)batch * size > Chunk ? threads : 1, batch, 0, (row, _) =>
+        {
+            Span<double> to = x.AsSpan(row * inputSize, inputSize);
+            ReadOnlySpan<int> picked = IndicesOf(indices, size, row);
+            ReadOnlySpan<double> from = y.AsSpan(row * size, size);
+            for (int i = 0; i < from.Length; i++) to[picked[i]] += from[i];
+        });
+
+    /// <summary>The indices of a row, where there is one that serves all or one each.</summary>
+    private static ReadOnlySpan<int> IndicesOf(int[] indices, int size, int row) =>
+        indices.Length == size ? indices : indices.AsSpan(row * size, size);
+
     public static void Rectify(int threads, double[] x, double[] y) =>
         Chunks(threads, x.Length, (start, count) =>
             TensorPrimitives.Max(x.AsSpan(start, count), 0.0, y.AsSpan(start, count)));

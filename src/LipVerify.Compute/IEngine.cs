@@ -145,11 +145,14 @@ public interface IEngine
     /// <summary>out[b, i] ← x[b, i] + term[i]: the same vector added to each row. <paramref name="result"/> may be <paramref name="x"/>.</summary>
     void AddToRows(Storage x, int batch, Storage term, Storage result);
 
-    /// <summary>y[b, i] ← x[b, indices[b, i]]: values picked from each input of the given size.</summary>
-    void Gather(Storage x, int inputSize, int[] indices, int batch, Storage y);
+    /// <summary>
+    /// y[b, i] ← x[b, indices[b, i]]: <paramref name="size"/> values picked from each input of <paramref name="inputSize"/>.
+    /// <paramref name="indices"/> are those of every row in turn, or of one that serves all.
+    /// </summary>
+    void Gather(Storage x, int inputSize, int[] indices, int size, int batch, Storage y);
 
     /// <summary>x[b, indices[b, i]] ← x[b, indices[b, i]] + y[b, i]: the adjoint of <see cref="Gather"/>, added to what x holds.</summary>
-    void ScatterAdd(Storage y, int inputSize, int[] indices, int batch, Storage x);
+    void ScatterAdd(Storage y, int inputSize, int[] indices, int size, int batch, Storage x);
 
     /// <summary>y ← max(x, 0), entry by entry; NaN stays NaN.</summary>
     void Rectify(Storage x, Storage y);

@@ -201,11 +201,11 @@ type CountingEngine(inner: IEngine) =
 
         member _.AddToRows(x, batch, term, result) = inner.AddToRows(x, batch, term, result)
 
-        member _.Gather(x, inputSize, indices, batch, y) =
-            inner.Gather(x, inputSize, indices, batch, y)
+        member _.Gather(x, inputSize, indices, size, batch, y) =
+            inner.Gather(x, inputSize, indices, size, batch, y)
 
-        member _.ScatterAdd(y, inputSize, indices, batch, x) =
-            inner.ScatterAdd(y, inputSize, indices, batch, x)
+        member _.ScatterAdd(y, inputSize, indices, size, batch, x) =
+            inner.ScatterAdd(y, inputSize, indices, size, batch, x)
 
         member _.Rectify(x, y) = inner.Rectify(x, y)
 

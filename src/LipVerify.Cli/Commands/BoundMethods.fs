@@ -114,7 +114,8 @@ let private structured =
               | Some(input, radius) ->
                   Structured.boundWithWitness query.Context query.Definition query.Network input radius
                   |> ofStructured
-              | None when query.NeedsWitness -> Structured.globalWithWitness query.Context query.Network |> ofStructured
+              | None when query.NeedsWitness ->
+                  Structured.globalWithWitness query.Context query.Network |> ofStructured
               | None -> struct (Structured.``global`` query.Context query.Network, None) |> ofStructured)) with
         HasCertificate = true
         Uncertified = Some "the structured bound rests on random draws"

@@ -74,12 +74,12 @@ module Linearization =
 
         let push v =
             let picked = engine.Allocate winners.Length
-            engine.Gather(v, geometry.InputSize, winners, batch, picked)
+            engine.Gather(v, geometry.InputSize, winners, geometry.OutputSize, batch, picked)
             picked
 
         let pull w =
             let spread = engine.Allocate(batch * geometry.InputSize)
-            engine.ScatterAdd(w, geometry.InputSize, winners, batch, spread)
+            engine.ScatterAdd(w, geometry.InputSize, winners, geometry.OutputSize, batch, spread)
             spread
 
         {

@@ -47,17 +47,13 @@ module internal Bend =
             Out = Tensor.vector (Array.map2 Rounding.divUp bend.Width own)
         }
 
-    /// The same indices for each row of a batch.
-    let private repeated batch (indices: int[]) =
-        if batch = 1 then
-            indices
-        else
-            Array.init batch (fun _ -> indices) |> Array.concat
-
-    let private gather (engine: IEngine) (x: Storage) size indices batch =
-        let y = engine.Allocate(batch * Array.length indices)
-        engine.Gather(x, size, repeated batch indices, batch, y)
+    let private gather (engine: IEngine) (x: Storage) inputSize (indices: int[]) batch =
+        let y = engine.Allocate(batch * indices.Length)
+        engine.Gather(x, inputSize, indices, indices.Length, batch, y)
         y
+
+    let private scatter (engine: IEngine) (y: Storage) inputSize (indices: int[]) batch (x: Storage) =
+        engine.ScatterAdd(y, inputSize, indices, indices.Length, batch, x)
 
     let private places (bend: Bend) =
         Array.init (channels bend) (fun j -> bend.First + j)
@@ -94,9 +90,9 @@ module internal Bend =
             let delta = gather engine u count places batch
             engine.MultiplyRows(delta, batch, gains.In.Storage, delta)
             addMeans engine bend batch d delta
-            engine.ScatterAdd(delta, bend.Outputs, repeated batch bend.Into, batch, y)
+            scatter engine delta bend.Outputs bend.Into batch y
             engine.MultiplyRows(d, batch, gains.Out.Storage, d)
-            engine.ScatterAdd(d, count, repeated batch places, batch, v)
+            scatter engine d count places batch v
 
         y
 
@@ -110,7 +106,7 @@ module internal Bend =
             | None -> scaled
             | Some leaders ->
                 let x = engine.Allocate(batch * bend.Inputs)
-                engine.ScatterAdd(scaled, bend.Inputs, repeated batch leaders, batch, x)
+                scatter engine scaled bend.Inputs leaders batch x
                 x
 
         if channels bend > 0 then
@@ -119,13 +115,13 @@ module internal Bend =
             let d = gather engine v count places batch
             engine.MultiplyRows(d, batch, gains.Out.Storage, d)
             addMeans engine bend batch delta d
-            engine.ScatterAdd(d, bend.Inputs, repeated batch bend.Plus, batch, x)
+            scatter engine d bend.Inputs bend.Plus batch x
 
             if bend.Minus.Length > 0 then
                 engine.Scale(-1.0, d, 0, d.Length)
-                engine.ScatterAdd(d, bend.Inputs, repeated batch bend.Minus, batch, x)
+                scatter engine d bend.Inputs bend.Minus batch x
 
             engine.MultiplyRows(delta, batch, gains.In.Storage, delta)
-            engine.ScatterAdd(delta, count, repeated batch places, batch, u)
+            scatter engine delta count places batch u
 
         x

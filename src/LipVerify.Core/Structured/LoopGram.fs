@@ -49,8 +49,8 @@ let key (operator: LoopOperator) (seed: int) : byte[] =
 let private norm (engine: IEngine) (x: Storage) length i =
     sqrt (engine.Dot(x, i * length, x, i * length, length))
 
-/// Vectors that norms on the way are measured with.
-let private measured = 32
+/// Vectors that norms on the way are measured with, and how many of them pass at a time.
+let private measured, together = 32, 8
 
 /// Bounds on the norms of what lies before each point of a loop and behind it, for passes over batches of a size. For a unit vector `w` that an operator `H` stretches most,
 /// `‖H g‖ ≥ ‖H‖·|⟨w, g⟩|`, so that for Gaussian vectors `‖H‖² ≤ Σ‖H g‖²/q` except with a probability of at most that of `χ² ≤ q`.
@@ -61,20 +61,24 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
     let errorsOf =
         LoopRounding.errors context norms LoopRounding.nothingCarried operator
 
-    let errors = errorsOf 1
+    let errors = errorsOf together
 
     let key = key operator (Context.forComputation 3 context).Seed
 
-    /// Sums of squares at each point over passes of Gaussian vectors of a length, and of these vectors.
+    /// Sums of squares at each point over passes of batches of Gaussian vectors of a length, and of these vectors.
     let sums length stream pass =
         let sums = Collections.Generic.Dictionary<LoopPoint, float>()
         let mutable pushed = 0.0
 
-        for k in 0 .. measured - 1 do
-            let vector = HostStorage(Gaussian.drawWith key (stream + k) length)
-            pushed <- pushed + engine.Dot(vector, 0, vector, 0, length)
+        for first in 0..together .. measured - 1 do
+            let vectors =
+                Array.init together (fun k -> Gaussian.drawWith key (stream + first + k) length)
+                |> Array.concat
+                |> HostStorage
 
-            pass vector (fun point (x: Storage) ->
+            pushed <- pushed + engine.Dot(vectors, 0, vectors, 0, vectors.Length)
+
+            pass vectors (fun point (x: Storage) ->
                 let before =
                     match sums.TryGetValue point with
                     | true, sum -> sum
@@ -86,11 +90,12 @@ let private measure (context: Context) norms (operator: LoopOperator) (failure: 
         struct (sums, pushed)
 
     let struct (heads, pushed) =
-        sums columns 0 (fun vector visit -> LoopOperator.push context operator visit 1 vector (engine.Allocate rows))
+        sums columns 0 (fun vectors visit ->
+            LoopOperator.push context operator visit together vectors (engine.Allocate(Checked.(*) together rows)))
 
     let struct (tails, pulled) =
-        sums rows measured (fun vector visit ->
-            LoopOperator.pull context operator visit 1 vector (engine.Allocate columns))
+        sums rows measured (fun vectors visit ->
+            LoopOperator.pull context operator visit together vectors (engine.Allocate(Checked.(*) together columns)))
 
     let quantile =
         ChiSquare.lowerQuantile measured (failure / float (heads.Count + tails.Count + 1))

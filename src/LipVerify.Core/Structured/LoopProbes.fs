@@ -2,6 +2,7 @@
 module internal LipVerify.Core.LoopProbes
 
 open System
+open System.Numerics.Tensors
 open System.Threading.Tasks
 open LipVerify.Compute
 
@@ -25,14 +26,9 @@ let private sizeOf place =
 /// Entries that one task sums.
 let private grain = 4096
 
+/// Runs `work first count` over pieces, side by side.
 let private inPieces count work =
-    Parallel.For(
-        0,
-        (count + grain - 1) / grain,
-        fun piece ->
-            for i in piece * grain .. min count ((piece + 1) * grain) - 1 do
-                work i
-    )
+    Parallel.For(0, (count + grain - 1) / grain, fun piece -> work (piece * grain) (min grain (count - piece * grain)))
     |> ignore
 
 /// The sums over vectors that `fill` makes, `count` of them from the given one on, a batch at a time. Each vector has the length of the columns of
@@ -58,26 +54,21 @@ let squares
         let entries = sums.Entries[place]
         let n = entries.Length
 
-        inPieces n (fun i ->
-            let mutable sum = entries[i]
+        inPieces n (fun first length ->
+            let sums = Span(entries, first, length)
 
             for b in 0 .. count - 1 do
-                let y = x[b * n + i]
-                sum <- sum + y * y
-
-            entries[i] <- sum)
+                let y = ReadOnlySpan(x, b * n + first, length)
+                TensorPrimitives.MultiplyAdd(y, y, sums, sums))
 
         let struct (plus, minus) = pairs[place]
         let differences = sums.Pairs[place]
 
-        inPieces plus.Length (fun k ->
-            let mutable sum = differences[k]
-
+        inPieces plus.Length (fun first length ->
             for b in 0 .. count - 1 do
-                let y = x[b * n + plus[k]] - x[b * n + minus[k]]
-                sum <- sum + y * y
-
-            differences[k] <- sum)
+                for k in first .. first + length - 1 do
+                    let y = x[b * n + plus[k]] - x[b * n + minus[k]]
+                    differences[k] <- differences[k] + y * y)
 
     let visit count point x =
         match point with

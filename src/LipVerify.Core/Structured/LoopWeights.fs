@@ -2,6 +2,7 @@
 module internal LipVerify.Core.LoopWeights
 
 open System
+open System.Threading.Tasks
 open LipVerify.Compute
 
 /// Energies of channels, averaged over steps: those of one step are those of a few directions.
@@ -192,26 +193,35 @@ let forBound
 let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: PlaceReach[]) place (x: Storage) =
     let n = x.Length / signs
     let terms = Array.zeroCreate<float> x.Length
-    let roots = roots[place]
 
-    let draw (root: float) (value: float) = if value < 0.0 then -root else root
+    let {
+            Entries = entries
+            Pairs = differences
+        } =
+        roots[place]
 
-    match plan.Places[place] with
-    | ReluPlace _ ->
-        let draws = Gaussian.draw (context.Seed + step) place x.Length
+    let fill row =
+        let draws =
+            Gaussian.signs (context.Seed + step) (place * signs + row) (max entries.Length differences.Length)
 
-        for k in 0 .. x.Length - 1 do
-            terms[k] <- draw roots.Entries[k % n] draws[k]
-    | RoundPlace(_, pairs, _) ->
-        let draws = Gaussian.draw (context.Seed + step) place (signs * pairs.Length)
+        let draw (root: float) k =
+            if (draws[k >>> 6] >>> (k &&& 63)) &&& 1UL = 0UL then
+                -root
+            else
+                root
 
-        for i in 0 .. signs - 1 do
-            pairs
-            |> Array.iteri (fun k struct (a, b) ->
-                let term = draw roots.Pairs[k] draws[i * pairs.Length + k]
-                terms[i * n + a] <- terms[i * n + a] - term
-                terms[i * n + b] <- terms[i * n + b] + term)
+        match plan.Places[place] with
+        | ReluPlace _ ->
+            for k in 0 .. entries.Length - 1 do
+                terms[row * n + k] <- draw entries[k] k
+        | RoundPlace(_, pairs, _) ->
+            for k in 0 .. pairs.Length - 1 do
+                let struct (a, b) = pairs[k]
+                let term = draw differences[k] k
+                terms[row * n + a] <- terms[row * n + a] - term
+                terms[row * n + b] <- terms[row * n + b] + term
 
+    Parallel.For(0, signs, fill) |> ignore
     context.Engine.AddScaled(1.0, HostStorage terms, 0, x, 0, x.Length)
 
 /// Factors, and an estimate of the norm `κ` of the channels alone.
@@ -223,7 +233,7 @@ let nothing: FoundReach = { Factors = [||]; Kappa = 0.0 }
 
 /// Factors that let `Σ w_i‖row_i‖²/(1 − κ²)` be as small as possible over the increments before the bends, the differences of pairs, and the
 /// outputs, for the roots of weights `w`. The energy that the rows take in joins that of the top directions of the channels. Factors stay within
-/// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow.
+/// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow. Those of `isHeld` stay as they are.
 let forReach
     (context: Context)
     (plan: LoopPlan)
@@ -233,6 +243,7 @@ let forReach
     (outputs: float[])
     (natural: float[])
     (start: float[])
+    (isHeld: bool[])
     steps
     : FoundReach =
     let signs = effort.Signs
@@ -313,11 +324,20 @@ let forReach
                     let into =
                         chi * before.Values[j] + rows.Values[j] / max total Double.Epsilon + floor
 
-                    let factor = change size into (chi * behind.Values[j] + floor)
+                    let factor =
+                        if isHeld[j] then
+                            1.0
+                        else
+                            change size into (chi * behind.Values[j] + floor)
+
                     before.Values[j] <- before.Values[j] * factor * factor
                     rows.Values[j] <- rows.Values[j] * factor * factor
                     behind.Values[j] <- behind.Values[j] / (factor * factor)
-                    Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
+
+                    if isHeld[j] then
+                        a
+                    else
+                        Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
 
             go
                 (step + 1)

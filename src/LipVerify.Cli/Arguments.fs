@@ -204,7 +204,7 @@ type Arguments =
             | Definition _ ->
                 "nominal (against the nominal input, default) or uniform (between any two inputs of the ball)."
             | Time_Limit _ ->
-                "seconds after which a method gives the best that it has proved: bound (no limit; 300 for exact), enclose (no limit), certify (an input: no limit; 120 for crown, local-lipsdp, structured and --enclosure probes), compare (60 a row), and local-lipsdp and structured in a curve (no limit)."
+                "seconds after which a method gives the best that it has proved: bound (no limit; 300 for exact), enclose (no limit), certify (an input: no limit; 120 for crown, local-lipsdp, structured and enclosures by probes), compare (60 a row), and local-lipsdp and structured in a curve (no limit)."
             | Enclosure _ ->
                 "bounds on pre-activations: ball (Algorithm 1's own, the default of bound, certify and curve), interval, crown (linear functions carried to the input, certified, and the default of enclose), or probes (reaches that random vectors prove over the whole network, for networks of any size)."
             | Norm _ ->

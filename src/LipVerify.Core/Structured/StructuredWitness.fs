@@ -31,7 +31,9 @@ type StructuredWitness =
         Kappa: float option
         /// The factor of the outputs with which the norm of the loop is at most `Norm`.
         Scale: float
+        /// What the norm of the loop is shown to be at most; above 1 the constant is larger than the inverse of `Scale`.
         Norm: float
+        /// Every place where the network bends, in the order of the walk.
         Places: StructuredPlace list
     }
 

@@ -87,11 +87,6 @@ let drawWith (key: byte[]) (stream: int) (count: int) : float[] =
 
     values
 
-/// Random signs, packed: that of `k` is bit `k % 64` of word `k / 64`.
-let signs (seed: int) (stream: int) (count: int) : uint64[] =
-    let mutable generator = generator (BitConverter.GetBytes(int64 seed)) stream -1
-    Array.init ((count + 63) / 64) (fun _ -> generator.Next())
-
 /// The key of a seed.
 let keyOf (seed: int) : byte[] = BitConverter.GetBytes(int64 seed)
 

@@ -20,15 +20,6 @@ type internal ProvedReach =
         Residual: float
     }
 
-/// What an attempt to prove reaches came to.
-[<NoEquality; NoComparison>]
-type internal ReachAttempt =
-    | Held of ProvedReach
-    /// Some exceed what was claimed: these are the reaches that were found.
-    | Exceeded of PlaceReach[]
-    /// The channels alone are not known to have a norm below 1.
-    | TooWeak
-
 /// How rows are measured.
 type internal Probing =
     /// By unit vectors, all of them: exactly.
@@ -38,8 +29,8 @@ type internal Probing =
 
 module internal LoopReach =
 
-    /// Operations that the probes of one proof may take: some five seconds.
-    let private affordable = 1e12
+    /// Operations that the probes of one proof may take: some ten seconds.
+    let private affordable = 1.5e12
 
     let private fewest, most = 256, 2000
 
@@ -235,8 +226,8 @@ module internal LoopReach =
     /// A checker that has its own rounding cannot show norms that are as good as attained.
     let private forChecker = 1.0 + 1e-9
 
-    /// Proves the claims over the ball, or gives the reaches that exceed them. `estimate` of the norm of the channels alone tells beforehand whether
-    /// it is worth proving. `failure` may be used up by that norm and, the same again, by the probes.
+    /// Proves the claims over the ball, or gives the reaches that are proved if they hold: those of the loop itself. `failure` may be
+    /// used up by the norm of the channels and, the same again, by the probes.
     let private prove
         (context: Context)
         norms
@@ -245,10 +236,9 @@ module internal LoopReach =
         loop
         (claims: Claims[])
         (factors: float[])
-        (estimate: float)
         (radius: float)
         failure
-        : ReachAttempt =
+        =
         let operator = LoopOperator.create loop factors 0.0
 
         let context =
@@ -259,45 +249,51 @@ module internal LoopReach =
                     }
             }
 
-        let columns = LoopOperator.columns operator
-        let key = LoopGram.key operator (Context.forComputation 2 context).Seed
-        let lengths = ref 0.0
+        let kappa =
+            if loop.Channels = 0 then
+                0.0
+            else
+                (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
+                |> Rounding.sqrtUp
+                |> Rounding.mulUp forChecker
 
-        let draw first count =
-            let vectors = drawWith key columns first count
-            let length = Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan vectors)
-            lengths.Value <- lengths.Value + length * length
-            vectors
+        if not (kappa < 1.0) then
+            None
+        else
+            let columns = LoopOperator.columns operator
+            let key = LoopGram.key operator (Context.forComputation 2 context).Seed
+            let lengths = ref 0.0
 
-        let squares = rows context plan operator probing draw
+            let draw first count =
+                let vectors = drawWith key columns first count
+                let length = Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan vectors)
+                lengths.Value <- lengths.Value + length * length
+                vectors
 
-        let struct (divisor, vectors, pushed) =
-            match probing with
-            | UnitVectors -> struct (1.0, columns, float columns)
-            | GaussianVectors count ->
-                struct (ChiSquare.lowerQuantile count (failure / float (measured plan)),
-                        count,
-                        lengths.Value * (1.0 + 1e-9))
+            let squares = rows context plan operator probing draw
 
-        let batch = min vectors (LoopProbes.batchFor plan operator)
+            let struct (divisor, vectors, pushed) =
+                match probing with
+                | UnitVectors -> struct (1.0, columns, float columns)
+                | GaussianVectors count ->
+                    struct (ChiSquare.lowerQuantile count (failure / float (measured plan)),
+                            count,
+                            lengths.Value * (1.0 + 1e-9))
 
-        // The last batch may be smaller, and then summed in another order.
-        let errors =
-            [ batch; vectors % batch ]
-            |> List.filter (fun size -> size > 0)
-            |> List.map (LoopRounding.errors context norms LoopRounding.nothingCarried operator)
+            let ownSquare = Math.BitDecrement(1.0 - Math.BitIncrement(kappa * kappa))
+            let rho = Rounding.divUp radius (Math.BitDecrement(sqrt ownSquare))
 
-        // Sums of squares, their roots, and the products below.
-        let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
+            let batch = min vectors (LoopProbes.batchFor plan operator)
 
-        /// The length of `(s dx, Dδ)` for `‖dx‖ ≤ radius`, where `‖E‖ ≤ kappa`, in parts of `s`; and what `‖Dδ‖` is in parts of `‖dx‖`.
-        let lengthFor kappa =
-            let own =
-                Math.BitDecrement(sqrt (Math.BitDecrement(1.0 - Math.BitIncrement(kappa * kappa))))
+            // The last batch may be smaller, and then summed in another order.
+            let errors =
+                [ batch; vectors % batch ]
+                |> List.filter (fun size -> size > 0)
+                |> List.map (LoopRounding.errors context norms LoopRounding.nothingCarried operator)
 
-            struct (Rounding.divUp radius own, Rounding.divUp kappa own)
+            // Sums of squares, their roots, and the products below.
+            let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
 
-        let reachesFor rho : PlaceReach[] =
             let bound place =
                 let error =
                     2.0
@@ -315,40 +311,23 @@ module internal LoopReach =
                     * rho
                     * inflation
 
-            Array.init plan.Places.Length (fun place ->
-                {
-                    Entries = squares.Entries[place] |> Array.map (bound place)
-                    Pairs = squares.Pairs[place] |> Array.map (bound place)
-                })
+            let proved =
+                Array.init plan.Places.Length (fun place ->
+                    {
+                        Entries = squares.Entries[place] |> Array.map (bound place)
+                        Pairs = squares.Pairs[place] |> Array.map (bound place)
+                    })
 
-        let against kappa =
-            if not (kappa < 1.0) then
-                TooWeak
-            else
-                let struct (rho, residual) = lengthFor kappa
-                let reaches = reachesFor rho
-
-                if broken claims reaches > 0 then
-                    Exceeded reaches
-                else
-                    Held
+            Some
+                struct (proved,
                         {
                             Loop = loop
                             Claims = claims
-                            Reaches = reaches
+                            Reaches = proved
                             Factors = factors
                             Kappa = kappa
-                            Residual = residual
-                        }
-
-        match against estimate with
-        | Held _ when loop.Channels = 0 -> against 0.0
-        | Held _ ->
-            (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
-            |> Rounding.sqrtUp
-            |> Rounding.mulUp forChecker
-            |> against
-        | failed -> failed
+                            Residual = Rounding.divUp kappa (Math.BitDecrement(sqrt ownSquare))
+                        })
 
     /// What rounding may add to a reach at each place, generously.
     let private floors context norms (plan: LoopPlan) (operator: LoopOperator) (radius: float) =
@@ -363,34 +342,21 @@ module internal LoopReach =
             * radius
             * (sqrt vectors * errors.Increments(BeforeBend place) + Double.Epsilon))
 
-    /// Standard deviations of a row's measured length, one of very many, that are allowed for before a proof is tried.
-    let private deviations = 4.0
-
     /// How much larger than estimated what Gaussian vectors prove may turn out to be.
     let private allowance probing failure rows =
         match probing with
         | UnitVectors -> 1.05
         | GaussianVectors count ->
             sqrt (float count / ChiSquare.lowerQuantile count (failure / float rows))
-            * (1.0 + deviations / sqrt (2.0 * float count))
+            * (1.0 + 2.0 / sqrt (float count))
+
+    /// By how much what one attempt proves is widened for the next, whose vectors find some of very many rows a few deviations longer.
+    let private settling probing =
+        match probing with
+        | UnitVectors -> 1.05
+        | GaussianVectors count -> 1.0 + 5.0 / sqrt (2.0 * float count)
 
     let private mostRounds = 16
-
-    /// Rounds after which the factors of channels are held.
-    let private settled = 3
-
-    /// More channels than this many times those of the last round are a sign of factors that are not settled.
-    let private leap = 1.2
-
-    /// The middle one of some values.
-    let private median (values: float[]) =
-        if values.Length = 0 then
-            None
-        else
-            Array.sort values |> Array.item (values.Length / 2) |> Some
-
-    /// Reaches are widened by so much from one round of the search to the next, since the channels that they open make them larger.
-    let private growth = 1.01
 
     /// Times that factors may turn out to be too weak.
     let private mostWeak = 4
@@ -417,7 +383,6 @@ module internal LoopReach =
         : ProvedReach option =
         let effort = SearchEffort.forPlan plan
         let sampled = GaussianVectors effort.Vectors
-        /// Factors that were found, in parts of the roots of natural ones.
         let known = Collections.Generic.Dictionary<struct (int * int * int), float>()
 
         /// Factors with which residuals of the largest size have a length of the order of the radius.
@@ -427,8 +392,8 @@ module internal LoopReach =
                 (loop.Bends |> Array.collect _.Width)
                 (channelReaches loop reaches)
 
-        /// The loop for reaches, with factors; those that were found before may be held.
-        let weighted steps holds reaches =
+        /// The loop for reaches, with factors.
+        let weighted steps reaches =
             let struct (loop, claims) = LoopPlan.loop definition plan reaches
 
             if loop.Channels = 0 then
@@ -437,25 +402,11 @@ module internal LoopReach =
                 let names = channelNames loop
                 let natural = natural loop reaches
 
-                // A factor a costs a²R behind the channel and S·width²/a² before it, which is least for a root of the width: so factors that are known
-                // grow with it, and those of new channels are as usual at their place.
-                let usual =
-                    names
-                    |> Array.groupBy (fun struct (place, _, _) -> place)
-                    |> Array.map (fun (place, names) ->
-                        place,
-                        names
-                        |> Array.filter known.ContainsKey
-                        |> Array.map (fun name -> known[name])
-                        |> median)
-                    |> Map.ofArray
-
                 let start =
                     Array.map2
-                        (fun (struct (place, _, _) as name) natural ->
-                            match known.TryGetValue name, usual[place] with
-                            | (true, factor), _
-                            | (false, _), Some factor -> factor * sqrt natural
+                        (fun name natural ->
+                            match known.TryGetValue name with
+                            | true, factor -> factor
                             | _ -> natural)
                         names
                         natural
@@ -467,25 +418,10 @@ module internal LoopReach =
                     else
                         outputs |> Array.map (fun t -> importance 1.0 t * sqrt (float loop.Channels))
 
-                let isHeld = names |> Array.map (fun name -> holds && known.ContainsKey name)
-                let steps = if Array.forall id isHeld then 0 else steps
-
                 let found =
-                    LoopWeights.forReach
-                        context
-                        plan
-                        effort
-                        loop
-                        (importances plan reaches)
-                        outputs
-                        natural
-                        start
-                        isHeld
-                        steps
+                    LoopWeights.forReach context plan effort loop (importances plan reaches) outputs natural start steps
 
-                for j in 0 .. names.Length - 1 do
-                    known[names[j]] <- found.Factors[j] / sqrt natural[j]
-
+                Array.iter2 (fun name factor -> known[name] <- factor) names found.Factors
                 struct (loop, claims, found)
 
         let kappaOf loop factors =
@@ -501,30 +437,11 @@ module internal LoopReach =
         let floors = floors context norms plan linearOperator radius
         let factor = allowance (probing linear) failure (measured plan)
 
-        /// Reaches for the loop and its factors, with room for the noise of the vectors here and of those of a proof.
-        let asked round loop factors kappa =
-            let vectors, noise =
-                match probing loop with
-                | GaussianVectors count when round > 2 -> count, deviations
-                | _ -> effort.Vectors, 0.0
-
-            estimate context plan (LoopOperator.create loop factors 0.0) radius kappa (GaussianVectors vectors)
-            |> widened (factor * (1.0 + noise / sqrt (2.0 * float vectors))) floors
-
-        /// One round: factors for the loop of these reaches, the reaches that they ask for, and a proof where no claim is exceeded.
-        let rec go round weak attempt steps (reaches: PlaceReach[]) =
-            // Factors that move make other reaches larger; in the end only those of new channels do.
+        let rec search round weak (reaches: PlaceReach[]) =
             let struct (loop, claims, found) =
-                weighted steps (round > settled && steps <> effort.FirstSteps) reaches
+                weighted (if round = 1 then effort.FirstSteps else effort.Steps) reaches
 
             context.Report $"reaches, round {round}: {loop.Channels} slopes that are not known"
-
-            let retry attempt =
-                // Factors of new channels may need more steps.
-                if weak = mostWeak then
-                    None
-                else
-                    go (round + 1) (weak + 1) attempt effort.FirstSteps reaches
 
             if round > mostRounds || loop.Channels > mostChannels || Context.isOver context then
                 None
@@ -532,39 +449,52 @@ module internal LoopReach =
                 let kappa = kappaOf loop found.Factors
 
                 if not (kappa < 1.0) then
-                    retry attempt
-                else
-                    let next = asked round loop found.Factors kappa
-                    let many = broken claims next
-                    let struct (wider, _) = LoopPlan.loop definition plan next
-
-                    let isNear =
-                        match probing loop with
-                        | UnitVectors -> round > 3 && 50 * many < loop.Channels
-                        | GaussianVectors _ -> false
-
-                    if weak < mostWeak && float wider.Channels > leap * float (loop.Channels + 20) then
-                        // Factors that are not settled yet would open what need not be.
-                        go (round + 1) (weak + 1) attempt effort.Steps reaches
-                    elif many > 0 && not isNear then
-                        go (round + 1) weak attempt effort.Steps (larger reaches (widened growth floors next))
+                    // Factors of new channels may need more steps.
+                    if weak = mostWeak then
+                        None
                     else
-                        context.Report
-                            $"proving the reaches of {loop.Channels} slopes that are not known, attempt {attempt}"
+                        search round (weak + 1) reaches
+                else
+                    let operator = LoopOperator.create loop found.Factors 0.0
 
-                        let own = Context.forComputation (100 * attempt) context
+                    let next =
+                        estimate context plan operator radius kappa sampled |> widened factor floors
 
-                        match prove own norms (probing loop) plan loop claims found.Factors kappa radius failure with
-                        | Held answer -> Some answer
-                        | _ when attempt = tries -> None
-                        | TooWeak -> retry (attempt + 1)
-                        | Exceeded proved ->
-                            let wider = larger reaches (widened growth floors proved)
-                            go (round + 1) weak (attempt + 1) effort.Steps wider
+                    let many = broken claims next
+
+                    // A few are settled in the course of the proof.
+                    if many = 0 || round > 3 && 50 * many < loop.Channels then
+                        Some(larger reaches next)
+                    else
+                        search (round + 1) weak (larger reaches (widened 1.01 floors next))
+
+        let isNew (loop: Loop) =
+            channelNames loop |> Array.exists (known.ContainsKey >> not)
+
+        let rec proveFrom attempt steps (reaches: PlaceReach[]) =
+            let struct (loop, claims, found) = weighted steps reaches
+
+            if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
+                None
+            else
+                context.Report $"proving the reaches of {loop.Channels} slopes that are not known, attempt {attempt}"
+                let own = Context.forComputation (100 * attempt) context
+
+                match prove own norms (probing loop) plan loop claims found.Factors radius failure with
+                | None -> proveFrom (attempt + 1) effort.FirstSteps reaches
+                | Some(struct (proved, answer)) ->
+                    if broken claims proved = 0 then
+                        Some answer
+                    else
+                        let wider = larger reaches (widened (settling (probing loop)) floors proved)
+                        let struct (next, _) = LoopPlan.loop definition plan wider
+                        // Where a proof was near, other factors would break other claims.
+                        proveFrom (attempt + 1) (if isNew next then effort.Steps else 0) wider
 
         estimate context plan linearOperator radius 0.0 sampled
         |> widened factor floors
-        |> go 1 0 1 effort.FirstSteps
+        |> search 1 0
+        |> Option.bind (proveFrom 1 effort.Steps)
 
     /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
     /// far outputs may move that are to move by less than 1; empty where they do not matter.

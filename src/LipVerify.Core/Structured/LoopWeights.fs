@@ -2,7 +2,6 @@
 module internal LipVerify.Core.LoopWeights
 
 open System
-open System.Threading.Tasks
 open LipVerify.Compute
 
 /// Energies of channels, averaged over steps: those of one step are those of a few directions.
@@ -49,14 +48,15 @@ let private asked outputs (target: float) lipschitz (triplets: Triplets) i =
     else
         Double.PositiveInfinity
 
-/// The constant that the factors are thought to prove, from directions that are sought afresh.
+/// The constant that the factors are thought to prove, from directions that are sought afresh, with these.
 let private needed (context: Context) (effort: SearchEffort) (loop: Loop) target (found: Found) =
     let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
     let operator = LoopOperator.create loop found.Factors (1.0 / found.Lipschitz)
     let triplets = Seq.init 12 (fun _ -> block.Step operator) |> Seq.last
 
-    Seq.init block.Count (asked loop.Outputs target found.Lipschitz triplets)
-    |> Seq.max
+    struct (Seq.init block.Count (asked loop.Outputs target found.Lipschitz triplets)
+            |> Seq.max,
+            block)
 
 /// A step asks for little where its directions are not the top ones yet: the most of so many steps counts.
 let private settled = 4
@@ -69,6 +69,9 @@ let private gain = 2e-4
 
 /// Steps in all, in parts of those for a bound: at first channels alone may be too large.
 let private most = 4
+
+/// What directions that were not tracked may ask for in parts of what was found, and times that the search goes on with them otherwise.
+let private surprise, continuations = 1.03, 3
 
 /// What is known after a step of the search for a bound.
 [<NoEquality; NoComparison>]
@@ -92,8 +95,6 @@ let forBound
     (start: Found)
     (report: float -> unit)
     : Found =
-    let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
-
     let before, behind = Averages loop.Channels, Averages loop.Channels
     let floor = least loop.Channels
 
@@ -102,7 +103,7 @@ let forBound
         && (let recent = List.take idle asked
             List.max recent <= List.min recent * (1.0 + gain))
 
-    let rec go (search: BoundSearch) =
+    let rec go (block: RitzBlock) (search: BoundSearch) =
         if
             search.Asked.Length > effort.BoundSteps
             || search.Step > most * effort.BoundSteps
@@ -155,6 +156,7 @@ let forBound
                 report cautious
 
             go
+                block
                 {
                     At = { Factors = factors; Lipschitz = next }
                     Best =
@@ -169,59 +171,74 @@ let forBound
                     Step = search.Step + 1
                 }
 
-    // Directions that are not tracked yet may be a little above those that are.
-    let best =
-        go
-            {
-                At = start
-                Best =
-                    { start with
-                        Lipschitz = Double.PositiveInfinity
-                    }
-                Asked = []
-                Step = 1
-            }
+    /// Directions that were not tracked may ask for more than those that were: a little is granted, for more the search goes on with them.
+    let rec settle tries block (at: Found) (settled: Found option) =
+        let best =
+            go
+                block
+                {
+                    At = at
+                    Best =
+                        { at with
+                            Lipschitz = Double.PositiveInfinity
+                        }
+                    Asked = []
+                    Step = 1
+                }
 
-    if Double.IsFinite best.Lipschitz && best.Lipschitz > 0.0 then
-        match needed context effort loop target best with
-        | needed when Double.IsFinite needed -> { best with Lipschitz = needed }
-        | _ -> best
-    else
-        best
+        if not (Double.IsFinite best.Lipschitz && best.Lipschitz > 0.0) then
+            Option.defaultValue best settled
+        else
+            let fresh =
+                { context with
+                    Seed = context.Seed + tries
+                }
+
+            let struct (needed, block) = needed fresh effort loop target best
+            let isFinite = Double.IsFinite needed
+
+            let least =
+                match settled with
+                | Some least when not isFinite || least.Lipschitz <= needed -> Some least
+                | _ when isFinite -> Some { best with Lipschitz = needed }
+                | _ -> None
+
+            if
+                tries = 0
+                || isFinite && needed <= best.Lipschitz * surprise
+                || Context.isOver context
+            then
+                Option.defaultValue best least
+            else
+                settle (tries - 1) block best least
+
+    let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
+    settle continuations block start None
 
 /// Adds random signs, times the roots of weights, to what belongs to the increments before each bend and to the differences of pairs.
 let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: PlaceReach[]) place (x: Storage) =
     let n = x.Length / signs
     let terms = Array.zeroCreate<float> x.Length
+    let roots = roots[place]
 
-    let {
-            Entries = entries
-            Pairs = differences
-        } =
-        roots[place]
+    let draw (root: float) (value: float) = if value < 0.0 then -root else root
 
-    let fill row =
-        let draws =
-            Gaussian.signs (context.Seed + step) (place * signs + row) (max entries.Length differences.Length)
+    match plan.Places[place] with
+    | ReluPlace _ ->
+        let draws = Gaussian.draw (context.Seed + step) place x.Length
 
-        let draw (root: float) k =
-            if (draws[k >>> 6] >>> (k &&& 63)) &&& 1UL = 0UL then
-                -root
-            else
-                root
+        for k in 0 .. x.Length - 1 do
+            terms[k] <- draw roots.Entries[k % n] draws[k]
+    | RoundPlace(_, pairs, _) ->
+        let draws = Gaussian.draw (context.Seed + step) place (signs * pairs.Length)
 
-        match plan.Places[place] with
-        | ReluPlace _ ->
-            for k in 0 .. entries.Length - 1 do
-                terms[row * n + k] <- draw entries[k] k
-        | RoundPlace(_, pairs, _) ->
-            for k in 0 .. pairs.Length - 1 do
-                let struct (a, b) = pairs[k]
-                let term = draw differences[k] k
-                terms[row * n + a] <- terms[row * n + a] - term
-                terms[row * n + b] <- terms[row * n + b] + term
+        for i in 0 .. signs - 1 do
+            pairs
+            |> Array.iteri (fun k struct (a, b) ->
+                let term = draw roots.Pairs[k] draws[i * pairs.Length + k]
+                terms[i * n + a] <- terms[i * n + a] - term
+                terms[i * n + b] <- terms[i * n + b] + term)
 
-    Parallel.For(0, signs, fill) |> ignore
     context.Engine.AddScaled(1.0, HostStorage terms, 0, x, 0, x.Length)
 
 /// Factors, and an estimate of the norm `κ` of the channels alone.
@@ -233,7 +250,7 @@ let nothing: FoundReach = { Factors = [||]; Kappa = 0.0 }
 
 /// Factors that let `Σ w_i‖row_i‖²/(1 − κ²)` be as small as possible over the increments before the bends, the differences of pairs, and the
 /// outputs, for the roots of weights `w`. The energy that the rows take in joins that of the top directions of the channels. Factors stay within
-/// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow. Those of `isHeld` stay as they are.
+/// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow.
 let forReach
     (context: Context)
     (plan: LoopPlan)
@@ -243,7 +260,6 @@ let forReach
     (outputs: float[])
     (natural: float[])
     (start: float[])
-    (isHeld: bool[])
     steps
     : FoundReach =
     let signs = effort.Signs
@@ -324,20 +340,11 @@ let forReach
                     let into =
                         chi * before.Values[j] + rows.Values[j] / max total Double.Epsilon + floor
 
-                    let factor =
-                        if isHeld[j] then
-                            1.0
-                        else
-                            change size into (chi * behind.Values[j] + floor)
-
+                    let factor = change size into (chi * behind.Values[j] + floor)
                     before.Values[j] <- before.Values[j] * factor * factor
                     rows.Values[j] <- rows.Values[j] * factor * factor
                     behind.Values[j] <- behind.Values[j] / (factor * factor)
-
-                    if isHeld[j] then
-                        a
-                    else
-                        Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
+                    Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
 
             go
                 (step + 1)

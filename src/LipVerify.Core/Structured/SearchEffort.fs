@@ -54,5 +54,5 @@ module internal SearchEffort =
                 Vectors = 150
                 FirstSteps = 40
                 Steps = 20
-                BoundSteps = 60
+                BoundSteps = 80
             }

@@ -65,7 +65,7 @@ let randomLoop (case: NetworkCase) : LoopCase =
                     Pairs = pairs |> Array.map (fun struct (a, b) -> reach (values[a] - values[b]))
                 })
 
-    let struct (loop, _) = LoopPlan.loop (draw.Pick [ Nominal; Uniform ]) plan reaches
+    let struct (loop, _) = LoopSlopes.loop (draw.Pick [ Nominal; Uniform ]) plan reaches
 
     let factors = Array.init loop.Channels (fun _ -> draw.Power(-2.0, 2.0))
 

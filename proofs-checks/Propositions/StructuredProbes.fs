@@ -108,7 +108,7 @@ let private isBroken (claims: Claims[]) (reaches: PlaceReach[]) =
         (fun (claims: Claims) reach ->
             Array.exists2
                 (fun reach bound -> reach > bound * (1.0 + 1e-9))
-                (LoopPlan.claimed claims reach)
+                (LoopSlopes.claimed claims reach)
                 claims.Bound)
         claims
         reaches
@@ -177,7 +177,7 @@ let private behindChannels seed =
             Pairs = [||]
         }
 
-    let struct (loop, _) = LoopPlan.loop Uniform plan [| reach hidden; reach 1 |]
+    let struct (loop, _) = LoopSlopes.loop Uniform plan [| reach hidden; reach 1 |]
     struct (plan, loop)
 
 let private vectors = 16

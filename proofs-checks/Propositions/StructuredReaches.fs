@@ -75,7 +75,7 @@ let private assertClaims (case: NetworkCase) (plan: LoopPlan) (proved: ProvedRea
             (fun reach bound ->
                 if not (reach <= bound + room) then
                     failwith $"place {place} of {case.Text}: a reach of {reach:R} where {bound:R} is proved")
-            (LoopPlan.claimed claims reach)
+            (LoopSlopes.claimed claims reach)
             claims.Bound
 
 /// `|δ_j| ≤ Width_j |d_j|`, and no residual where there is no channel, for increments between two points.
@@ -174,7 +174,7 @@ let ``Structured: where slopes are known, the loop is the derivative`` () =
         let draw = Draw seed
         let struct (network, input) = generalChain draw [ 4; 7; 6; 3 ]
         let plan = LoopPlan.ofNetwork context network input
-        let linear = LoopReach.linear plan
+        let linear = LinearLoop.operator plan
         let direction = draw.Gaussians 4
         let image = engine.Allocate 3
         LoopOperator.push context linear LoopOperator.unseen 1 (HostStorage direction) image

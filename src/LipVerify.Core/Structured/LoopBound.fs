@@ -107,11 +107,11 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
 
     let found =
         if loop.Channels = 0 then
-            let norm = LoopWeights.norm context effort (LoopOperator.create loop [||] 1.0) 30
+            let norm = Balance.norm context effort (LoopOperator.create loop [||] 1.0) 30
 
-            ({ Factors = [||]; Lipschitz = norm }: LoopWeights.Found)
+            ({ Factors = [||]; Lipschitz = norm }: BoundWeights.Found)
         else
-            LoopWeights.forBound
+            BoundWeights.search
                 (Context.withPart 0.6 context)
                 effort
                 loop

@@ -56,4 +56,4 @@ module internal ProbedReaches =
     /// The reaches over the ball of the given radius around `input`, or why there are none; raises `Spectral.NotCertifiableException` where
     /// draws are not allowed. All certificates together fail with at most the probability of the context.
     let find context network input radius =
-        findWith LoopReach.probing context network input radius
+        findWith ReachProof.probing context network input radius

@@ -13,8 +13,16 @@ type internal SearchEffort =
         /// Steps for factors that are new, and for factors that served before.
         FirstSteps: int
         Steps: int
+        /// Steps that estimate a norm.
+        NormSteps: int
+        /// Whether the channels of a place share a factor, but for what is known of them beforehand, while reaches are sought.
+        IsByPlace: bool
         /// Steps of the search for a bound, at most.
         BoundSteps: int
+        /// Steps in which the bound hardly changed end it.
+        Idle: int
+        /// What directions that were not tracked may ask for, in parts of what was found; for more the search goes on with them.
+        Surprise: float
     }
 
 module internal SearchEffort =
@@ -45,14 +53,22 @@ module internal SearchEffort =
                 Vectors = 200
                 FirstSteps = 40
                 Steps = 20
+                NormSteps = 10
+                IsByPlace = false
                 BoundSteps = 250
+                Idle = 25
+                Surprise = 1.03
             }
         else
             {
                 Directions = 6
                 Signs = 6
                 Vectors = 150
-                FirstSteps = 40
-                Steps = 20
+                FirstSteps = 10
+                Steps = 5
+                NormSteps = 4
+                IsByPlace = true
                 BoundSteps = 80
+                Idle = 10
+                Surprise = 1.1
             }

@@ -113,7 +113,7 @@ module Structured =
             | None -> struct (noneAbove 0 None true "the time was over before reaches were proved", None)
             | Some None -> struct (noneAbove 0 None false "no reaches were found that could be proved", None)
             | Some(Some(struct (plan, norms, proved))) ->
-                let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
+                let start = 1.2 * LinearLoop.norm context plan + Double.Epsilon
                 let found = LoopBound.bound context norms plan proved start failure
 
                 let bound =

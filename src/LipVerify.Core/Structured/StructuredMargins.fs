@@ -68,7 +68,7 @@ let lost (context: Context) definition (network: Network) (input: Tensor) (radiu
                 norms
                 definition
                 plan
-                (LoopReach.linearOutputs context plan radius.Value)
+                (LinearLoop.outputs context plan radius.Value)
                 radius.Value
                 failure
             |> Option.map (fun proved ->
@@ -76,7 +76,7 @@ let lost (context: Context) definition (network: Network) (input: Tensor) (radiu
                 | byRows when byRows < 1.0 -> byRows
                 | byRows ->
                     // Fewer directions are lost together than one after the other.
-                    let start = 1.2 * LoopReach.linearNorm context plan + Double.Epsilon
+                    let start = 1.2 * LinearLoop.norm context plan + Double.Epsilon
 
                     LoopBound.bound context norms plan proved start failure
                     |> Option.map (fun proof -> Rounding.mulUp radius.Value proof.Lipschitz)

@@ -1,0 +1,220 @@
+namespace LipVerify.Core
+
+open System
+open LipVerify.Compute
+
+/// A loop whose slopes hold over a ball, because the reaches of its increments were proved (METHODS section 14b), and what else they tell.
+[<NoEquality; NoComparison>]
+type internal ProvedReach =
+    {
+        Loop: Loop
+        /// What was proved of each place; nothing where the loop holds everywhere.
+        Claims: Claims[]
+        /// How far increments reach at each place, as the proof measured it: all entries and pairs, whether anything is claimed of them or not.
+        Reaches: PlaceReach[]
+        /// Factors of its channels, those of the proof where there was one.
+        Factors: float[]
+        /// `‖E‖`, of the channels alone with these factors, is at most this; infinite where nothing is known.
+        Kappa: float
+        /// `‖Dδ‖ ≤ Residual·‖dx‖`, for `D` the inverses of the factors; infinite where nothing is known.
+        Residual: float
+    }
+
+/// How rows are measured.
+type internal Probing =
+    /// By unit vectors, all of them: exactly.
+    | UnitVectors
+    /// By this many Gaussian vectors.
+    | GaussianVectors of int
+
+/// What an attempt to prove reaches came to.
+[<NoEquality; NoComparison>]
+type internal ReachAttempt =
+    | Held of ProvedReach
+    /// Some exceed what was claimed: these are the reaches that were found.
+    | Exceeded of PlaceReach[]
+    /// The channels alone are not known to have a norm below 1.
+    | TooWeak
+
+/// The proof of reaches (METHODS section 14b): fresh vectors measure the rows of a loop that is frozen, and a certificate bounds its channels.
+module internal ReachProof =
+
+    /// Operations that the probes of one proof may take: some five seconds.
+    let private affordable = 1e12
+
+    let private fewest, most = 400, 2000
+
+    /// The probes that are affordable for a proof.
+    let probing (plan: LoopPlan) (loop: Loop) =
+        let vectors = affordable / max 1.0 (SearchEffort.operations plan)
+
+        if float (loop.Inputs + loop.Channels) <= vectors then
+            UnitVectors
+        else
+            GaussianVectors(int (Math.Clamp(vectors, float fewest, float most)))
+
+    /// Sums of squares of rows, one an entry and a pair of each place; for Gaussian vectors what they are to be divided by differs. Gaussian vectors come from `draw index count`.
+    let squares
+        (context: Context)
+        (plan: LoopPlan)
+        operator
+        probing
+        (draw: int -> int -> float[])
+        : LoopProbes.RowSquares =
+        let batch = LoopProbes.batchFor plan operator
+        let columns = LoopOperator.columns operator
+
+        match probing with
+        | UnitVectors -> LoopProbes.squares context plan operator batch columns (LoopProbes.unitVectors columns 0)
+        | GaussianVectors count -> LoopProbes.squares context plan operator batch count draw
+
+    /// Gaussian vectors of a stream, the given one on.
+    let drawWith key columns first count =
+        // Every vector has a stream of its own, whatever the batches.
+        let values = LipVerify.Compute.LargeArrays.Allocate<float>(count * columns)
+
+        for b in 0 .. count - 1 do
+            let vector = Gaussian.drawWith key (first + b) columns
+            Array.blit vector 0 values (b * columns) columns
+
+        values
+
+    /// Claims that reaches exceed.
+    let broken (claims: Claims[]) (reaches: PlaceReach[]) =
+        Array.map2
+            (fun (claims: Claims) reach ->
+                Array.map2
+                    (fun reach bound -> if reach <= bound then 0 else 1)
+                    (LoopSlopes.claimed claims reach)
+                    claims.Bound
+                |> Array.sum)
+            claims
+            reaches
+        |> Array.sum
+
+    /// Rows that are measured: the failure probability is shared out among them.
+    let measured (plan: LoopPlan) =
+        LoopSlopes.still plan
+        |> Array.sumBy (fun reach -> reach.Entries.Length + reach.Pairs.Length)
+        |> max 1
+
+    /// Looseness of the norm of the channels alone that will do.
+    let private coarse = 0.01
+
+    /// A checker that has its own rounding cannot show norms that are as good as attained.
+    let private forChecker = 1.0 + 1e-9
+
+    /// Proves the claims over the ball, or gives the reaches that exceed them. `estimate` of the norm of the channels alone tells beforehand whether
+    /// it is worth proving. `failure` may be used up by that norm and, the same again, by the probes.
+    let prove
+        (context: Context)
+        norms
+        probing
+        (plan: LoopPlan)
+        loop
+        (claims: Claims[])
+        (factors: float[])
+        (estimate: float)
+        (radius: float)
+        failure
+        : ReachAttempt =
+        let operator = LoopOperator.create loop factors 0.0
+
+        let context =
+            { context with
+                Certification =
+                    { context.Certification with
+                        FailureProbability = failure
+                    }
+            }
+
+        let columns = LoopOperator.columns operator
+        let key = LoopGram.key operator (Context.forComputation 2 context).Seed
+        let lengths = ref 0.0
+
+        let draw first count =
+            let vectors = drawWith key columns first count
+            let length = Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan vectors)
+            lengths.Value <- lengths.Value + length * length
+            vectors
+
+        let sums = squares context plan operator probing draw
+
+        let struct (divisor, vectors, pushed) =
+            match probing with
+            | UnitVectors -> struct (1.0, columns, float columns)
+            | GaussianVectors count ->
+                struct (ChiSquare.lowerQuantile count (failure / float (measured plan)),
+                        count,
+                        lengths.Value * (1.0 + 1e-9))
+
+        let batch = min vectors (LoopProbes.batchFor plan operator)
+
+        // The last batch may be smaller, and then summed in another order.
+        let errors =
+            [ batch; vectors % batch ]
+            |> List.filter (fun size -> size > 0)
+            |> List.map (LoopRounding.errors context norms LoopRounding.nothingCarried operator)
+
+        // Sums of squares, their roots, and the products below.
+        let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
+
+        /// The length of `(s dx, Dδ)` for `‖dx‖ ≤ radius`, where `‖E‖ ≤ kappa`, in parts of `s`; and what `‖Dδ‖` is in parts of `‖dx‖`.
+        let lengthFor kappa =
+            let own =
+                Math.BitDecrement(sqrt (Math.BitDecrement(1.0 - Math.BitIncrement(kappa * kappa))))
+
+            struct (Rounding.divUp radius own, Rounding.divUp kappa own)
+
+        let reachesFor rho : PlaceReach[] =
+            let bound place =
+                let error =
+                    2.0
+                    * sqrt pushed
+                    * (errors
+                       |> List.map (fun errors -> errors.Increments(BeforeBend place))
+                       |> List.reduce max)
+
+                // No square underflows by more than the least double.
+                let underflow = float vectors * Double.Epsilon
+
+                fun sum ->
+                    (sqrt ((sum + underflow) * inflation) + error * 1.000001 + Double.Epsilon)
+                    / sqrt divisor
+                    * rho
+                    * inflation
+
+            Array.init plan.Places.Length (fun place ->
+                {
+                    Entries = sums.Entries[place] |> Array.map (bound place)
+                    Pairs = sums.Pairs[place] |> Array.map (bound place)
+                })
+
+        let against kappa =
+            if not (kappa < 1.0) then
+                TooWeak
+            else
+                let struct (rho, residual) = lengthFor kappa
+                let reaches = reachesFor rho
+
+                if broken claims reaches > 0 then
+                    Exceeded reaches
+                else
+                    Held
+                        {
+                            Loop = loop
+                            Claims = claims
+                            Reaches = reaches
+                            Factors = factors
+                            Kappa = kappa
+                            Residual = residual
+                        }
+
+        match against estimate with
+        | Held _ when loop.Channels = 0 -> against 0.0
+        | Held _ ->
+            (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
+            |> Rounding.sqrtUp
+            |> Rounding.mulUp forChecker
+            |> against
+        | failed -> failed

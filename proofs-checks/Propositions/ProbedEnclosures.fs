@@ -80,7 +80,7 @@ let ``Probes: deviations cover the changes of outputs, however small the ball`` 
 [<Test>]
 let ``Probes: whatever bends has a reach, except pooling whose ReLU is moved behind it`` () =
     check 60 network (fun case ->
-        let plan = LoopPlan.ofNetwork context case.Network case.Input
+        let plan = planOf case.Network case.Input
 
         let rec entered stages =
             match stages with
@@ -254,7 +254,7 @@ let ``Probes: reaches of all entries fail no more often than they promise`` () =
 
     for seed in 1..trials do
         let case = tiny seed
-        let plan = LoopPlan.ofNetwork context case.Network case.Input
+        let plan = planOf case.Network case.Input
         let single = failure / float LoopReach.parts
 
         match

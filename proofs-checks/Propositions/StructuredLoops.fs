@@ -37,10 +37,15 @@ type LoopCase =
         Operator: LoopOperator
     }
 
+/// The plan of a network around an input.
+let planOf network input =
+    let struct (plan, _) = LoopPlan.ofNetwork context 1e-12 network input
+    plan
+
 /// A loop for reaches of all sizes around the nominal values, with factors and an output scale of several sizes.
 let randomLoop (case: NetworkCase) : LoopCase =
     let draw = Draw(case.Seed + 7)
-    let plan = LoopPlan.ofNetwork context case.Network case.Input
+    let plan = planOf case.Network case.Input
 
     let reach (value: float) =
         match draw.Int(0, 4) with
@@ -139,7 +144,7 @@ let private reciprocal (n: float) =
     }
 
 /// The matrix of a map, row factors that no double is equal to excepted.
-let rec private exactMatrix map : Dyadic[][] =
+let rec exactMatrix map : Dyadic[][] =
     match map with
     | Scaled(scale, map) ->
         Array.map2 (fun s row -> row |> Array.map (Dyadic.multiply (exact s))) (Tensor.values scale) (exactMatrix map)

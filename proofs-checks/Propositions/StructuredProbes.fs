@@ -121,7 +121,7 @@ let ``Structured: what probes prove fails no more often than they promise`` () =
 
         for seed in 1..trials do
             let case = tiny seed
-            let plan = LoopPlan.ofNetwork context case.Network case.Input
+            let plan = planOf case.Network case.Input
             let context = { context with Seed = seed }
 
             match
@@ -169,7 +169,7 @@ let private behindChannels seed =
             ]
 
     // At the origin every slope of the first layer is unknown.
-    let plan = LoopPlan.ofNetwork context network (Tensor.vector [| 0.0; 0.0 |])
+    let plan = planOf network (Tensor.vector [| 0.0; 0.0 |])
 
     let reach size =
         {

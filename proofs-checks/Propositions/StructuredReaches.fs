@@ -135,7 +135,7 @@ let ``Structured: increments keep to what is proved of them`` () =
 
     check 70 local (fun case ->
         for definition in [ Nominal; Uniform ] do
-            let plan = LoopPlan.ofNetwork context case.Network case.Input
+            let plan = planOf case.Network case.Input
 
             match LoopReach.find context norms definition plan [||] case.Radius.Value failure with
             | None -> ()
@@ -173,7 +173,7 @@ let ``Structured: where slopes are known, the loop is the derivative`` () =
     for seed in 1..30 do
         let draw = Draw seed
         let struct (network, input) = generalChain draw [ 4; 7; 6; 3 ]
-        let plan = LoopPlan.ofNetwork context network input
+        let plan = planOf network input
         let linear = LinearLoop.operator plan
         let direction = draw.Gaussians 4
         let image = engine.Allocate 3
@@ -190,8 +190,7 @@ let ``Structured: where slopes are known, the loop is the derivative`` () =
 [<Test>]
 let ``Structured: all inputs keep to the slopes of the loop for all inputs`` () =
     check 60 network (fun case ->
-        let plan =
-            LoopPlan.ofNetwork context case.Network (Tensor.create case.Network.InputShape 0.0)
+        let plan = planOf case.Network (Tensor.create case.Network.InputShape 0.0)
 
         let loop = (LoopReach.everywhere context plan).Loop
         let draw = Draw(case.Seed + 4)

@@ -39,16 +39,13 @@ module EnclosedTensor =
         else
             Rounding.addUp (Rounding.addUp (Rounding.mulUp gamma (abs x)) e) whisper
 
-    /// `|fl(A x̂ + b) − (A x + b)| ≤ γ_k |A||x̂| + |A| e + 2u|ŷ|`, for the computed `x̂` with error `e` and the computed `ŷ`.
-    let private affine (engine: IEngine) layer map enclosed =
-        let output = LinearMap.outputShape map
-
+    /// `|fl(A x̂ + b) − (A x + b)| ≤ γ_k |A||x̂| + |A| e + 2u|ŷ|`, for the computed `x̂` and `ŷ`; one a bound `e` on the error of `x̂`.
+    let internal affine (engine: IEngine) layer map (input: Tensor) (errors: Tensor list) : struct (Tensor * Tensor list) =
         let value =
-            Layer.apply engine layer 1 enclosed.Value.Storage |> Tensor.ofStorage output
+            Layer.apply engine layer 1 input.Storage
+            |> Tensor.ofStorage (LinearMap.outputShape map)
 
         let gamma = Rounding.gamma (LinearMap.termsInRow map)
-        let magnitudes = Tensor.map2 (magnitude gamma) enclosed.Value enclosed.Error
-        let carried = RowNorms.absoluteRowSums engine map magnitudes
         let underflow = float (LinearMap.termsInRow map + 1) * Double.Epsilon
 
         // With entries above the whisper every product of the second pass is a positive number, so a sum of 0 has no terms.
@@ -60,10 +57,11 @@ module EnclosedTensor =
             else
                 Rounding.addUp (Rounding.addUp carried underflow) (Rounding.mulUp (2.0 * Rounding.unitRoundoff) (abs y))
 
-        {
-            Value = value
-            Error = Tensor.map2 bound carried value
-        }
+        let enclose error =
+            let magnitudes = Tensor.map2 (magnitude gamma) input error
+            Tensor.map2 bound (RowNorms.absoluteRowSums engine map magnitudes) value
+
+        struct (value, List.map enclose errors)
 
     /// `relu` moves no two values further apart, and gives exactly 0 where the enclosure does not reach above 0.
     let private relu (engine: IEngine) enclosed =
@@ -90,7 +88,11 @@ module EnclosedTensor =
     /// `layer` at an enclosed input, in the shape that the layer gives it.
     let apply (engine: IEngine) (placed: PlacedLayer) enclosed =
         match placed.Layer with
-        | Affine(map, _) -> affine engine placed.Layer map enclosed
+        | Affine(map, _) ->
+            let struct (value, errors) =
+                affine engine placed.Layer map enclosed.Value [ enclosed.Error ]
+
+            { Value = value; Error = errors.Head }
         | Relu -> relu engine enclosed
         | MaxPooling _ -> maxPooling engine placed.Layer placed.Output enclosed
         | Reshape shape ->

@@ -33,44 +33,6 @@ let private defaultTolerance (plan: LoopPlan) =
 /// How far factors may move from those of the reaches; over all inputs there is no such start.
 let private spread = 1e4
 
-/// Norms of all maps of a network, for the bounds on rounding.
-let mapNorms (context: Context) (plan: LoopPlan) : LoopRounding.MapNormTable =
-    let rec mapsOf steps =
-        steps
-        |> List.collect (fun step ->
-            match step with
-            | Mapped(_, map) -> [ map ]
-            | Bent _ -> []
-            | Added branches -> List.collect mapsOf branches)
-
-    let maps = mapsOf plan.Steps
-
-    let context =
-        Context.share
-            maps.Length
-            { context with
-                Certification =
-                    { context.Certification with
-                        Tolerance = Some 0.25
-                    }
-            }
-
-    let table =
-        Collections.Generic.Dictionary<LinearMap, LoopRounding.MapNorms>(HashIdentity.Reference)
-
-    maps
-    |> List.iteri (fun index map ->
-        let struct (columns, rows) =
-            MaskedMap.absoluteNorms context.Engine (MaskedMap.mergeScales (MaskedMap.whole map))
-
-        table[map] <-
-            {
-                Norm = (Spectral.coarseNorm (Context.forComputation index context) map).Value
-                Absolute = Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
-            })
-
-    fun map -> table[map]
-
 /// `L·√(μ² + (μ² − 1)ω²)` for `‖K‖ ≤ μ` and `‖Dδ‖ ≤ ω‖dx‖`, or `L·μ` where `μ ≤ 1`, rounded upward (METHODS section 14a).
 let private lipschitzOf (scale: float) (mu: float) (omega: float) =
     let lipschitz = Rounding.divUp 1.0 scale

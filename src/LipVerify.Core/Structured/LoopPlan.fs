@@ -100,11 +100,44 @@ module internal LoopPlan =
         {
             Done: LoopStep list
             At: EnclosedTensor
+            /// How far the computed values together lie from the exact ones, in the 2-norm.
+            Off: float
         }
 
-    let private evaluate (context: Context) (layers: PlacedLayer list) (at: EnclosedTensor) =
-        (at, layers)
-        ||> List.fold (fun enclosed layer -> EnclosedTensor.apply context.Engine layer enclosed)
+    /// The 2-norm, rounded upward.
+    let private lengthUp (tensor: Tensor) =
+        let length =
+            Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(Tensor.values tensor))
+
+        let vanished = 1e-150 * sqrt (float tensor.Length)
+        Rounding.addUp (Rounding.mulUp length (1.0 + Rounding.gamma (tensor.Length + 16))) vanished
+
+    /// The values of an affine stage. Errors of entries are carried by absolute values, which grow from layer to layer as if all errors
+    /// conspired; what they amount to together is carried by the norm of the map. Both hold.
+    let private evaluate (context: Context) (layers: PlacedLayer list) (norm: float) (walk: Walk) =
+        let at = walk.At
+        let exact = (EnclosedTensor.exact at.Value).Error
+
+        let struct (value, errors) =
+            (struct (at.Value, [ at.Error; exact ]), layers)
+            ||> List.fold (fun (struct (value, errors)) placed ->
+                match placed.Layer with
+                | Affine(map, _) -> EnclosedTensor.affine context.Engine placed.Layer map value errors
+                | _ -> invalidOp "an affine stage has a layer that is not affine")
+
+        let carried, own = errors[0], errors[1]
+
+        let further = if walk.Off = 0.0 then 0.0 else Rounding.mulUp norm walk.Off
+
+        let together (carried: float) own =
+            let bound = Rounding.addUp own further
+            if bound < carried then bound else carried
+
+        let error = Tensor.map2 together carried own
+
+        struct ({ Value = value; Error = error },
+                // Whichever is less: the sum over entries may be.
+                min (Rounding.addUp further (lengthUp own)) (lengthUp error))
 
     /// The places so far, and those among them that layers are entered by.
     [<ReferenceEquality>]
@@ -114,7 +147,12 @@ module internal LoopPlan =
             Entered: Dictionary<int, int>
         }
 
-    let rec private series (context: Context) (record: Record) (walk: Walk) stages : Walk =
+    /// A maximum moves by no more than one of its members, and a member is in so many windows at most.
+    let private pooledOff (geometry: PoolingGeometry) off (pooled: EnclosedTensor) =
+        Rounding.mulUp off (Rounding.sqrtUp (float geometry.MaxOverlap))
+        |> min (lengthUp pooled.Error)
+
+    let rec private series (context: Context) norm (record: Record) (walk: Walk) stages : Walk =
         Context.check context
 
         let bend place =
@@ -129,21 +167,23 @@ module internal LoopPlan =
         | [] -> walk
         | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
             // The ReLU is monotone: with the maximum first, a window bends once instead of once a member.
-            let before = evaluate context layers walk.At
+            let struct (before, off) = evaluate context layers (norm map) walk
             enter layers.Head
             let struct (rounds, pooled) = pool bend geometry true before
             let relu = bend (ReluPlace pooled)
 
             series
                 context
+                norm
                 record
                 {
+                    Off = pooledOff geometry off pooled
                     Done = (relu :: List.rev rounds) @ Mapped(layers.Head.Index, map) :: walk.Done
                     At = EnclosedTensor.rectify context.Engine pooled
                 }
                 rest
         | AffineStage(layers, map, rectified) :: rest ->
-            let before = evaluate context layers walk.At
+            let struct (before, off) = evaluate context layers (norm map) walk
             let mapped = Mapped(layers.Head.Index, map) :: walk.Done
 
             let walk =
@@ -153,18 +193,25 @@ module internal LoopPlan =
                     {
                         Done = bend (ReluPlace before) :: mapped
                         At = EnclosedTensor.rectify context.Engine before
+                        Off = off
                     }
                 else
-                    { Done = mapped; At = before }
+                    {
+                        Done = mapped
+                        At = before
+                        Off = off
+                    }
 
-            series context record walk rest
+            series context norm record walk rest
         | ReluStage layer :: rest ->
             enter layer
 
             series
                 context
+                norm
                 record
                 {
+                    Off = walk.Off
                     Done = bend (ReluPlace walk.At) :: walk.Done
                     At = EnclosedTensor.rectify context.Engine walk.At
                 }
@@ -175,27 +222,43 @@ module internal LoopPlan =
 
             series
                 context
+                norm
                 record
                 {
+                    Off = pooledOff geometry walk.Off pooled
                     Done = List.rev rounds @ walk.Done
                     At = pooled
                 }
                 rest
         | SumStage branches :: rest ->
             let ends: Walk list =
-                branches |> List.map (series context record { walk with Done = [] })
+                branches |> List.map (series context norm record { walk with Done = [] })
+
+            let sum = ends |> List.map _.At |> List.reduce EnclosedTensor.add
+
+            // Sums of sums round what they have come to, which is no longer than their terms together.
+            let rounding =
+                ends
+                |> List.map (fun branch -> lengthUp branch.At.Value)
+                |> List.reduce Rounding.addUp
+                |> Rounding.mulUp (Rounding.gamma (2 * ends.Length))
 
             series
                 context
+                norm
                 record
                 {
+                    Off =
+                        ends
+                        |> List.map _.Off
+                        |> List.fold Rounding.addUp rounding
+                        |> min (lengthUp sum.Error)
                     Done = Added(ends |> List.map (fun branch -> List.rev branch.Done)) :: walk.Done
-                    At = ends |> List.map _.At |> List.reduce EnclosedTensor.add
+                    At = sum
                 }
                 rest
 
-    /// The plan of a network around a nominal input.
-    let ofNetwork (context: Context) (network: Network) (input: Tensor) : LoopPlan =
+    let private ofStages (context: Context) norm (network: Network) (input: Tensor) stages : LoopPlan =
         let record =
             {
                 Places = ResizeArray()
@@ -208,9 +271,10 @@ module internal LoopPlan =
             {
                 Done = []
                 At = EnclosedTensor.exact center
+                Off = 0.0
             }
 
-        let walk: Walk = series context record start (Stage.ofNetwork network)
+        let walk: Walk = series context norm record start stages
 
         {
             Steps = List.rev walk.Done
@@ -220,4 +284,24 @@ module internal LoopPlan =
             Outputs = Shape.size network.OutputShape
             Nominal = walk.At
         }
-        : LoopPlan
+
+    /// The plan of a network around a nominal input, and norms of its maps, which may together fail with the given probability.
+    let ofNetwork
+        (context: Context)
+        failure
+        (network: Network)
+        (input: Tensor)
+        : struct (LoopPlan * LoopRounding.MapNormTable) =
+        let stages = Stage.ofNetwork network
+
+        let norms =
+            LoopNorms.ofStages
+                { context with
+                    Certification =
+                        { context.Certification with
+                            FailureProbability = failure
+                        }
+                }
+                stages
+
+        struct (ofStages context (norms >> _.Norm) network input stages, norms)

@@ -86,13 +86,13 @@ let squares
 
     sums
 
-/// Vectors to push at a time: their largest tensor takes no more than 32 MB.
+/// Vectors to push at a time: their largest tensor takes no more than 128 MB.
 let batchFor (plan: LoopPlan) (operator: LoopOperator) =
     let widest =
         Seq.append [ LoopOperator.columns operator; LoopOperator.rows operator ] (plan.Places |> Seq.map sizeOf)
         |> Seq.max
 
-    Math.Clamp((1 <<< 22) / widest, 1, 256)
+    Math.Clamp((1 <<< 24) / widest, 1, 256)
 
 /// The unit vectors of the columns from `first` on: with them, the sums are the squares of the row norms themselves.
 let unitVectors columns offset first count =

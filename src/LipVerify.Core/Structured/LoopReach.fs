@@ -29,7 +29,7 @@ module internal LoopReach =
 
         plan.Places
         |> Array.mapi (fun place _ ->
-            64.0
+            8.0
             * radius
             * (sqrt vectors * errors.Increments(BeforeBend place) + Double.Epsilon))
 
@@ -54,7 +54,7 @@ module internal LoopReach =
     let private mostWeak = 4
 
     /// More channels take too long.
-    let private mostChannels = 20_000
+    let private mostChannels = 50_000
 
     /// Tries to prove what was found.
     let tries = 5

@@ -19,8 +19,8 @@ module internal ProbedReaches =
     let private parts = 1 + LoopReach.parts
 
     let private prove probing (context: Context) (shared: Certification) (network: Network) input (radius: Radius) =
-        let plan = LoopPlan.ofNetwork context network input
-        let norms = LoopBound.mapNorms { context with Certification = shared } plan
+        let struct (plan, norms) =
+            LoopPlan.ofNetwork context shared.FailureProbability network input
 
         LoopReach.findWith (probing plan) context norms Nominal plan [||] radius.Value shared.FailureProbability
         |> Option.map (fun proved ->

@@ -40,7 +40,7 @@ module internal SearchEffort =
         ofSteps plan.Steps
 
     /// Passes of more operations are spared; those of few cost next to nothing.
-    let private few, many = 3e6, 3e8
+    let private few, many, most = 3e6, 3e8, 1e10
 
     /// What suits a network.
     let forPlan plan =
@@ -59,7 +59,7 @@ module internal SearchEffort =
                 Idle = 25
                 Surprise = 1.03
             }
-        else
+        elif operations <= most then
             {
                 Directions = 6
                 Signs = 6
@@ -69,6 +69,19 @@ module internal SearchEffort =
                 NormSteps = 4
                 IsByPlace = true
                 BoundSteps = 80
+                Idle = 10
+                Surprise = 1.1
+            }
+        else
+            {
+                Directions = 5
+                Signs = 3
+                Vectors = 100
+                FirstSteps = 6
+                Steps = 4
+                NormSteps = 4
+                IsByPlace = true
+                BoundSteps = 40
                 Idle = 10
                 Surprise = 1.1
             }

@@ -97,15 +97,7 @@ module Structured =
 
             let proved =
                 Context.attempt (Context.withPart 0.6 context) (fun context ->
-                    let plan = LoopPlan.ofNetwork context network input
-
-                    let norms =
-                        LoopBound.mapNorms
-                            { context with
-                                Certification = shared.Certification
-                            }
-                            plan
-
+                    let struct (plan, norms) = LoopPlan.ofNetwork context failure network input
                     let reach = LoopReach.find context norms definition plan [||] radius.Value failure
                     reach |> Option.map (fun reach -> struct (plan, norms, reach)))
 
@@ -138,14 +130,10 @@ module Structured =
 
         let prepared =
             Context.attempt (Context.withPart 0.6 context) (fun context ->
-                let plan = LoopPlan.ofNetwork context network (Tensor.create network.InputShape 0.0)
+                let origin = Tensor.create network.InputShape 0.0
 
-                let norms =
-                    LoopBound.mapNorms
-                        { context with
-                            Certification = shared.Certification
-                        }
-                        plan
+                let struct (plan, norms) =
+                    LoopPlan.ofNetwork context shared.Certification.FailureProbability network origin
 
                 struct (plan, norms, LoopReach.everywhere context plan))
 

@@ -18,22 +18,23 @@ let private leads (output: EnclosedTensor) label =
 /// The position of a step that is no layer of the network.
 let private behindAll = -1
 
-/// The plan of the network with outputs `(f_c − f_j)/lead_j`, or a little more than that: the class holds where all have changed by less than 1.
-let private withLeads (plan: LoopPlan) label (leads: struct (int * float)[]) : LoopPlan =
-    let rows = Array.zeroCreate<float>(leads.Length * plan.Outputs)
+/// Outputs `(f_c − f_j)/lead_j`, or a little more than that: the class holds where all have changed by less than 1.
+let private differences outputs label (leads: struct (int * float)[]) : LinearMap =
+    let rows = Array.zeroCreate<float>(leads.Length * outputs)
 
     leads
     |> Array.iteri (fun k struct (j, lead) ->
         let factor = Rounding.divUp 1.0 lead
-        rows[k * plan.Outputs + label] <- factor
-        rows[k * plan.Outputs + j] <- -factor)
+        rows[k * outputs + label] <- factor
+        rows[k * outputs + j] <- -factor)
 
-    let differences =
-        Dense(Dense.create (Tensor.ofArray [ leads.Length; plan.Outputs ] rows))
+    Dense(Dense.create (Tensor.ofArray [ leads.Length; outputs ] rows))
 
+/// The plan with these outputs, so many of them.
+let private withLeads (plan: LoopPlan) count differences : LoopPlan =
     { plan with
         Steps = plan.Steps @ [ Mapped(behindAll, differences) ]
-        Outputs = leads.Length
+        Outputs = count
     }
 
 /// The most of its lead that the class can lose to another, from the rows of the differences.
@@ -48,20 +49,15 @@ let lost (context: Context) definition (network: Network) (input: Tensor) (radiu
     let failure = shared.Certification.FailureProbability
 
     Context.attempt context (fun context ->
-        let plan = LoopPlan.ofNetwork context network input
+        let struct (plan, norms) = LoopPlan.ofNetwork context failure network input
         let leads = leads plan.Nominal label
 
         if leads |> Array.exists (fun struct (_, lead) -> not (lead > 0.0)) then
             None
         else
-            let plan = withLeads plan label leads
-
-            let norms =
-                LoopBound.mapNorms
-                    { context with
-                        Certification = shared.Certification
-                    }
-                    plan
+            let differences = differences plan.Outputs label leads
+            let plan = withLeads plan leads.Length differences
+            let norms = LoopNorms.withMap context.Engine differences norms
 
             LoopReach.find
                 context

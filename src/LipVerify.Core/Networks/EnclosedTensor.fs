@@ -40,7 +40,13 @@ module EnclosedTensor =
             Rounding.addUp (Rounding.addUp (Rounding.mulUp gamma (abs x)) e) whisper
 
     /// `|fl(A x̂ + b) − (A x + b)| ≤ γ_k |A||x̂| + |A| e + 2u|ŷ|`, for the computed `x̂` and `ŷ`; one a bound `e` on the error of `x̂`.
-    let internal affine (engine: IEngine) layer map (input: Tensor) (errors: Tensor list) : struct (Tensor * Tensor list) =
+    let internal affine
+        (engine: IEngine)
+        layer
+        map
+        (input: Tensor)
+        (errors: Tensor list)
+        : struct (Tensor * Tensor list) =
         let value =
             Layer.apply engine layer 1 input.Storage
             |> Tensor.ofStorage (LinearMap.outputShape map)

@@ -259,6 +259,7 @@ let ``Probes: reaches of all entries fail no more often than they promise`` () =
 
         match
             LoopReach.findWith
+                (effortFor plan seed)
                 (fun _ -> GaussianVectors vectors)
                 { context with Seed = seed }
                 norms

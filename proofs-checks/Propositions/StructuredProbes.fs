@@ -68,6 +68,12 @@ let internal tiny seed =
         Radius = radius (draw.Power(-2.0, -0.5))
     }
 
+/// The usual effort, and with factors by place for every other seed.
+let internal effortFor plan seed =
+    { SearchEffort.forPlan plan with
+        IsByPlace = seed % 2 = 0
+    }
+
 /// Reaches by exact row norms and the norm of the channels.
 let internal reachesOf (plan: LoopPlan) (proved: ProvedReach) distance =
     let operator = LoopOperator.create proved.Loop proved.Factors 0.0
@@ -126,6 +132,7 @@ let ``Structured: what probes prove fails no more often than they promise`` () =
 
             match
                 LoopReach.findWith
+                    (effortFor plan seed)
                     (fun _ -> GaussianVectors 16)
                     context
                     norms

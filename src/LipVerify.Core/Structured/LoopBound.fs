@@ -17,9 +17,6 @@ type LoopProof =
         Norm: float
     }
 
-/// A checker that has its own rounding cannot show norms that are as good as attained.
-let private forChecker = 1.0 + 1e-9
-
 /// Certificates of the loop's norm for one bound, each for a constant that is larger by so much than the one that was sought: directions that the
 /// search did not see may ask for more.
 let private rooms = [| 0.0; 0.02; 0.3 |]
@@ -106,10 +103,8 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
             Context.attempt (Context.forComputation (7 + index) context) (fun context ->
                 let scale = 1.0 / (found.Lipschitz * (1.0 + room))
 
-                let certificate =
-                    LoopGram.certify context norms (LoopOperator.create loop found.Factors scale) tolerance
-
-                let mu = Rounding.mulUp forChecker (Rounding.sqrtUp certificate.Upper)
+                let mu =
+                    LoopGram.normUp context norms (LoopOperator.create loop found.Factors scale) tolerance
 
                 {
                     Lipschitz = lipschitzOf scale mu omega

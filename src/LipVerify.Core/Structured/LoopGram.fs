@@ -165,3 +165,12 @@ let certify (context: Context) norms (operator: LoopOperator) tolerance : Lanczo
         (gram context norms carried operator)
         tolerance
         ((1.0 - forMeasures) * failure * (1.0 - 1e-9))
+
+/// A checker that has its own rounding cannot show norms that are as good as attained.
+let private forChecker = 1.0 + 1e-9
+
+/// `certify` as a bound on `‖K‖` that a checker with draws and rounding of its own can show, too.
+let normUp (context: Context) norms (operator: LoopOperator) tolerance =
+    (certify context norms operator tolerance).Upper
+    |> Rounding.sqrtUp
+    |> Rounding.mulUp forChecker

@@ -14,6 +14,13 @@ let rec private mapsOf stages =
         | ReluStage _
         | MaxPoolingStage _ -> [])
 
+/// `√(‖A‖₁‖A‖_∞)`.
+let private absolute (engine: IEngine) map =
+    let struct (columns, rows) =
+        MaskedMap.absoluteNorms engine (MaskedMap.mergeScales (MaskedMap.whole map))
+
+    Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
+
 /// Norms of all maps of stages, which may together fail with the probability of the context.
 let ofStages (context: Context) (stages: Stage list) : LoopRounding.MapNormTable =
     let maps = mapsOf stages
@@ -32,23 +39,17 @@ let ofStages (context: Context) (stages: Stage list) : LoopRounding.MapNormTable
 
     maps
     |> List.iteri (fun index map ->
-        let struct (columns, rows) =
-            MaskedMap.absoluteNorms context.Engine (MaskedMap.mergeScales (MaskedMap.whole map))
-
         table[map] <-
             {
                 Norm = (Spectral.coarseNorm (Context.forComputation index context) map).Value
-                Absolute = Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
+                Absolute = absolute context.Engine map
             })
 
     fun map -> table[map]
 
 /// Norms of a table, and of one map beside by its entries alone.
 let withMap (engine: IEngine) (map: LinearMap) (norms: LoopRounding.MapNormTable) : LoopRounding.MapNormTable =
-    let struct (columns, rows) =
-        MaskedMap.absoluteNorms engine (MaskedMap.mergeScales (MaskedMap.whole map))
-
-    let absolute = Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
+    let absolute = absolute engine map
 
     fun other ->
         if obj.ReferenceEquals(map, other) then

@@ -6,19 +6,13 @@ open LipVerify.Compute
 /// The search for reaches that can be proved (METHODS sections 14b and 14c). Nothing here is proved but what `ReachProof` says.
 module internal LoopReach =
 
-    /// Estimates of the reaches for a loop and factors whose channels alone have the norm `kappa`.
-    let private estimate (context: Context) plan operator (radius: float) kappa probing =
-        let columns = LoopOperator.columns operator
-
+    /// Estimates of the reaches, by so many Gaussian vectors, for a loop and factors whose channels alone have the norm `kappa`.
+    let private estimate (context: Context) plan operator (radius: float) kappa vectors =
         let key = Gaussian.keyOf (context.Seed ^^^ 0x0E57)
 
-        let vectors =
-            match probing with
-            | UnitVectors -> 1.0
-            | GaussianVectors count -> float count
-
-        ReachProof.squares context plan operator probing (ReachProof.drawWith key columns)
-        |> Reaches.scaled (radius / sqrt ((1.0 - kappa * kappa) * vectors))
+        ReachProof.drawWith key (LoopOperator.columns operator)
+        |> ReachProof.squares context plan operator (GaussianVectors vectors)
+        |> Reaches.scaled (radius / sqrt ((1.0 - kappa * kappa) * float vectors))
 
     /// What rounding may add to a reach at each place, generously.
     let private floors context norms (plan: LoopPlan) (operator: LoopOperator) (radius: float) =
@@ -62,8 +56,9 @@ module internal LoopReach =
     /// Bounds on the sum of the probabilities that `find` fails with, for the `failure` of a single certificate.
     let parts = 2 * tries
 
-    /// `find` with rows measured as `probing` says.
+    /// `find` with an effort, and rows measured as `probing` says.
     let findWith
+        (effort: SearchEffort)
         (probing: Loop -> Probing)
         (context: Context)
         norms
@@ -73,8 +68,7 @@ module internal LoopReach =
         (radius: float)
         failure
         : ProvedReach option =
-        let effort = SearchEffort.forPlan plan
-        let factors = ReachFactors(context, plan, effort, definition, outputs, radius)
+        let factors = ReachFactors(context, plan, effort, outputs, radius)
 
         let struct (still, _) = LoopSlopes.loop definition plan (LoopSlopes.still plan)
 
@@ -90,7 +84,7 @@ module internal LoopReach =
             | GaussianVectors _ -> noise effort.Vectors
 
         let asked operator kappa =
-            estimate context plan operator radius kappa (GaussianVectors effort.Vectors)
+            estimate context plan operator radius kappa effort.Vectors
             |> Reaches.widened factor floors
 
         let run = Reaches.longestRun plan
@@ -119,16 +113,19 @@ module internal LoopReach =
 
             go run reaches
 
-        let rec search round weak (reaches: PlaceReach[]) =
-            let struct (loop, claims, found) =
-                factors.Weigh((if round = 1 then effort.FirstSteps else effort.Steps), reaches)
+        let isTooMuch (loop: Loop) =
+            loop.Channels > mostChannels || Context.isOver context
 
+        let rec search round weak (reaches: PlaceReach[]) =
+            let struct (loop, claims) = LoopSlopes.loop definition plan reaches
             context.Report $"reaches, round {round}: {loop.Channels} slopes that are not known"
 
-            if round > mostRounds || loop.Channels > mostChannels || Context.isOver context then
+            if round > mostRounds || isTooMuch loop then
                 None
             else
-                let kappa = factors.Kappa(loop, found.Factors)
+                let steps = if round = 1 then effort.FirstSteps else effort.Steps
+                let found = factors.Weigh(steps, loop, reaches)
+                let kappa = factors.Kappa(loop, found)
 
                 if not (kappa < 1.0) then
                     // Factors of new channels may need more steps.
@@ -137,7 +134,7 @@ module internal LoopReach =
                     else
                         search round (weak + 1) reaches
                 else
-                    let next = asked (LoopOperator.create loop found.Factors 0.0) kappa
+                    let next = asked (LoopOperator.create loop found 0.0) kappa
                     let many = ReachProof.broken claims next
 
                     if many = 0 then
@@ -152,43 +149,60 @@ module internal LoopReach =
                         else
                             search (round + 1) weak wider
 
+        /// `steps` for the factors; none where those that are known serve, unless channels are new.
         let rec proveFrom attempt steps (reaches: PlaceReach[]) =
-            let struct (loop, claims, found) = factors.Weigh(steps, reaches)
+            let struct (loop, claims) = LoopSlopes.loop definition plan reaches
 
-            if attempt > tries || loop.Channels > mostChannels || Context.isOver context then
+            if attempt > tries || isTooMuch loop then
                 None
             else
                 context.Report $"proving the reaches of {loop.Channels} slopes that are not known, attempt {attempt}"
-                let own = Context.forComputation (100 * attempt) context
-                let probing = probing loop
-                let kappa = factors.Kappa(loop, found.Factors)
 
-                match ReachProof.prove own norms probing plan loop claims found.Factors kappa radius failure with
+                let steps =
+                    match steps with
+                    | Some steps -> steps
+                    | None when factors.KnowsAll loop -> 0
+                    | None -> effort.Steps
+
+                let found = factors.Weigh(steps, loop, reaches)
+                let kappa = factors.Kappa(loop, found)
+                let probing = probing loop
+                let own = Context.forComputation (100 * attempt) context
+
+                match ReachProof.prove own norms probing plan loop claims found kappa radius failure with
                 | Held answer -> Some answer
-                | TooWeak -> proveFrom (attempt + 1) effort.FirstSteps reaches
+                | TooWeak -> proveFrom (attempt + 1) (Some effort.FirstSteps) reaches
                 | Exceeded found ->
                     let settling =
                         match probing with
                         | UnitVectors -> 1.05
                         | GaussianVectors count -> noise count
 
-                    let wider =
-                        Reaches.widened settling floors found |> Reaches.larger reaches |> opened loop
-
-                    let struct (next, _) = LoopSlopes.loop definition plan wider
                     // Where a proof was near, other factors would break other claims.
-                    proveFrom (attempt + 1) (if factors.KnowsAll next then 0 else effort.Steps) wider
+                    Reaches.widened settling floors found
+                    |> Reaches.larger reaches
+                    |> opened loop
+                    |> proveFrom (attempt + 1) None
 
         asked linearOperator 0.0
         |> Reaches.widened growth floors
         |> opened linear
         |> search 1 0
-        |> Option.bind (proveFrom 1 (if effort.IsByPlace then 0 else effort.Steps))
+        |> Option.bind (proveFrom 1 (if effort.IsByPlace then None else Some effort.Steps))
 
     /// Reaches that hold over the ball, with the loop that rests on them; none where they grow without end, or the time is over. `outputs` says how
     /// far outputs may move that are to move by less than 1; empty where they do not matter.
     let find (context: Context) norms definition (plan: LoopPlan) outputs radius failure : ProvedReach option =
-        findWith (ReachProof.probing plan) context norms definition plan outputs radius failure
+        findWith
+            (SearchEffort.forPlan plan)
+            (ReachProof.probing plan)
+            context
+            norms
+            definition
+            plan
+            outputs
+            radius
+            failure
 
     /// The loop over all inputs, where every slope is possible and nothing is proved of reaches; its factors are natural ones for
     /// increments along inputs of length 1.
@@ -205,17 +219,13 @@ module internal LoopReach =
         let middle = LoopOperator.create (LinearLoop.withoutChannels loop) [||] 0.0
 
         let reaches =
-            estimate context plan middle 1.0 0.0 (GaussianVectors (SearchEffort.forPlan plan).Vectors)
+            estimate context plan middle 1.0 0.0 (SearchEffort.forPlan plan).Vectors
 
         {
             Loop = loop
             Claims = [||]
             Reaches = unbounded
-            Factors =
-                Array.map2
-                    (fun width reach -> max (2.0 * width * reach) 1e-200)
-                    (loop.Bends |> Array.collect _.Width)
-                    (Reaches.ofChannels loop reaches)
+            Factors = Reaches.naturalFactors loop 1.0 reaches
             Kappa = Double.PositiveInfinity
             Residual = Double.PositiveInfinity
         }

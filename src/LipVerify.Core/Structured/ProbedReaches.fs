@@ -22,7 +22,16 @@ module internal ProbedReaches =
         let struct (plan, norms) =
             LoopPlan.ofNetwork context shared.FailureProbability network input
 
-        LoopReach.findWith (probing plan) context norms Nominal plan [||] radius.Value shared.FailureProbability
+        LoopReach.findWith
+            (SearchEffort.forPlan plan)
+            (probing plan)
+            context
+            norms
+            Nominal
+            plan
+            [||]
+            radius.Value
+            shared.FailureProbability
         |> Option.map (fun proved ->
             {
                 Stages =

@@ -101,9 +101,6 @@ module internal ReachProof =
     /// Looseness of the norm of the channels alone that will do.
     let private coarse = 0.01
 
-    /// A checker that has its own rounding cannot show norms that are as good as attained.
-    let private forChecker = 1.0 + 1e-9
-
     /// Proves the claims over the ball, or gives the reaches that exceed them. `estimate` of the norm of the channels alone tells beforehand whether
     /// it is worth proving. `failure` may be used up by that norm and, the same again, by the probes.
     let prove
@@ -213,8 +210,6 @@ module internal ReachProof =
         match against estimate with
         | Held _ when loop.Channels = 0 -> against 0.0
         | Held _ ->
-            (LoopGram.certify (Context.forComputation 1 context) norms operator coarse).Upper
-            |> Rounding.sqrtUp
-            |> Rounding.mulUp forChecker
+            LoopGram.normUp (Context.forComputation 1 context) norms operator coarse
             |> against
         | failed -> failed

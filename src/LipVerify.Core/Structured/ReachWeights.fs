@@ -31,13 +31,6 @@ let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: Plac
 
     context.Engine.AddScaled(1.0, HostStorage terms, 0, x, 0, x.Length)
 
-/// Factors, and an estimate of the norm `κ` of the channels alone.
-[<NoEquality; NoComparison>]
-type FoundReach = { Factors: float[]; Kappa: float }
-
-/// Where there are no channels.
-let nothing: FoundReach = { Factors = [||]; Kappa = 0.0 }
-
 /// Factors that let `Σ w_i‖row_i‖²/(1 − κ²)` be as small as possible over the increments before the bends, the differences of pairs, and the
 /// outputs, for the roots of weights `w`. The energy that the rows take in joins that of the top directions of the channels. Factors stay within
 /// 10⁴ of `natural` ones either way: those of channels that lead nowhere would grow and grow.
@@ -51,7 +44,7 @@ let search
     (natural: float[])
     (start: float[])
     steps
-    : FoundReach =
+    : float[] =
     let signs = effort.Signs
 
     let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
@@ -88,14 +81,9 @@ let search
 
         HostStorage y
 
-    let rec go step (factors: float[]) (best: FoundReach option) bestObjective =
+    let rec go step (factors: float[]) (best: float[]) bestObjective =
         if step > steps || Context.isOver context then
-            best
-            |> Option.defaultValue
-                {
-                    Factors = factors
-                    Kappa = Double.PositiveInfinity
-                }
+            if Double.IsFinite bestObjective then best else factors
         else
             let operator = LoopOperator.create loop factors 0.0
             let triplets = block.Step operator
@@ -142,13 +130,9 @@ let search
                     behind.Values[j] <- behind.Values[j] / (factor * factor)
                     Math.Clamp(a * factor, 1e-4 * natural[j], 1e4 * natural[j]))
 
-            go
-                (step + 1)
-                next
-                (if isBetter then
-                     Some { Factors = factors; Kappa = kappa }
-                 else
-                     best)
-                (if isBetter then objective else bestObjective)
+            if isBetter then
+                go (step + 1) next factors objective
+            else
+                go (step + 1) next best bestObjective
 
-    go 1 start None Double.PositiveInfinity
+    go 1 start start Double.PositiveInfinity

@@ -34,6 +34,13 @@ let ofChannels (loop: Loop) (reaches: PlaceReach[]) =
         reaches
     |> Array.concat
 
+/// Factors with which residuals of the largest size have a length of the order of the radius, one a channel.
+let naturalFactors (loop: Loop) (radius: float) (reaches: PlaceReach[]) =
+    Array.map2
+        (fun width reach -> max (2.0 * width * reach / radius) 1e-200)
+        (loop.Bends |> Array.collect _.Width)
+        (ofChannels loop reaches)
+
 /// The root of how much the reach `t` of something matters whose nominal value is `value`: most where it is about to be open, less and less
 /// towards a kink, where every slope is possible anyway, and far from it.
 let importance (value: float) t =

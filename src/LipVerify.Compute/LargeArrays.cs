@@ -13,14 +13,32 @@ public static unsafe partial class LargeArrays
 
     private const int UseHugePages = 14;
 
+    /// <summary>Bytes that large arrays may take beside those that are in use, at least, before those that are not are collected.</summary>
+    private const long LeastSlack = 256 << 20;
+
+    /// <summary>Bytes that were handed out since the last collection, and how many may be.</summary>
+    private static long s_handedOut, s_slack = LeastSlack;
+
     /// <summary>An array of zeros.</summary>
     public static T[] Allocate<T>(int length) where T : unmanaged
     {
-        var array = new T[length];
         long bytes = (long)length * sizeof(T);
+        if (bytes >= LeastBytes) MakeRoom(bytes);
+        var array = new T[length];
         if (bytes >= LeastBytes && OperatingSystem.IsLinux())
             fixed (T* start = array) AskForHugePages((nint)start, (nint)bytes);
         return array;
+    }
+
+    /// <summary>
+    /// Left to itself, the collector lets large arrays pile up to several times what is in use. They are few, so collecting them is cheap.
+    /// </summary>
+    private static void MakeRoom(long bytes)
+    {
+        if (Interlocked.Add(ref s_handedOut, bytes) < Volatile.Read(ref s_slack)) return;
+        Interlocked.Exchange(ref s_handedOut, bytes);
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Forced, blocking: true, compacting: false);
+        Volatile.Write(ref s_slack, Math.Max(LeastSlack, GC.GetTotalMemory(forceFullCollection: false) / 4));
     }
 
     /// <summary>Advice that the system may not know or not follow; then its usual pages serve.</summary>

@@ -23,6 +23,22 @@ type Certificate =
         Applications: int
     }
 
+/// What a bound is for.
+type Purpose =
+    {
+        /// A bound that is no larger is worth no further vectors.
+        Enough: float
+        /// An eigenvalue that is larger makes every bound useless.
+        Useful: float
+    }
+
+/// The less the bound is, the better.
+let asLowAsPossible =
+    {
+        Enough = 0.0
+        Useful = Double.PositiveInfinity
+    }
+
 /// Steps after which the bound is taken as it is.
 let private maxSteps = 1000
 
@@ -101,8 +117,8 @@ let private leastProved (lanczos: Lanczos) tau ritz ceiling =
     else
         ceiling
 
-/// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness.
-let private attempt (context: Context) (gram: GramOperator) looseness count failure =
+/// What `count` random vectors prove of `λ1(G)`, aiming at a relative looseness; cut short once it is above what is of use.
+let private attempt (context: Context) (gram: GramOperator) useful looseness count failure =
     let draws =
         Gaussian.drawWith (gram.Key context.Seed) 0 (Checked.(*) count gram.Length)
 
@@ -123,7 +139,8 @@ let private attempt (context: Context) (gram: GramOperator) looseness count fail
             let isSettled = ritz <= before * (1.0 + 0.1 * (looseness - 1.0))
 
             let isFinished =
-                isProved lanczos tau (ritz * looseness)
+                ritz > useful
+                || isProved lanczos tau (ritz * looseness)
                 || isSettled
                    && (match aim lanczos tau ritz looseness gram.Ceiling with
                        | Some target -> isProved lanczos tau target
@@ -152,24 +169,31 @@ let private better a b =
 /// for rounding.
 let private attempts = [ 2, 0.98; 4, 0.01; 8, 0.01 ]
 
-/// Bounds the largest eigenvalue of `G`, which is near 1, aiming at a relative looseness `tolerance` of its square root. A tolerance below what
-/// rounding or 1000 steps allow is not reached.
-let largestEigenvalue (context: Context) (gram: GramOperator) tolerance failure =
+/// Bounds the largest eigenvalue of `G`, which is near 1, aiming at a relative looseness `tolerance` of its square root, as far as its purpose asks
+/// for it. A tolerance below what rounding or 1000 steps allow is not reached.
+let largestEigenvalueFor purpose (context: Context) (gram: GramOperator) tolerance failure =
     // Rounding lets no bound come closer than the least looseness.
     let looseness =
         max (1.0 + 1e-12) ((1.0 + tolerance) * (1.0 + tolerance) * (1.0 - 1e-14))
 
+    let isDone certificate =
+        certificate.Upper <= max purpose.Enough (certificate.Attained * looseness)
+        || certificate.Attained > purpose.Useful
+
     let rec go index attempts =
         let context = Context.forComputation index context
         let count, share = List.head attempts
-        let certificate = attempt context gram looseness count (share * failure)
+
+        let certificate =
+            attempt context gram purpose.Useful looseness count (share * failure)
 
         match attempts with
-        | _ :: (_ :: _ as rest) when
-            certificate.Upper > certificate.Attained * looseness
-            && certificate.Applications < count * maxSteps
-            ->
+        | _ :: (_ :: _ as rest) when not (isDone certificate) && certificate.Applications < count * maxSteps ->
             better certificate (go (index + 1) rest)
         | _ -> certificate
 
     go 0 attempts
+
+/// `largestEigenvalueFor` a bound that is as low as possible.
+let largestEigenvalue context gram tolerance failure =
+    largestEigenvalueFor asLowAsPossible context gram tolerance failure

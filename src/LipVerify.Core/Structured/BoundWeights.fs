@@ -101,13 +101,16 @@ let search
             let power = min sharpest (smoothing + sharpening * float search.Asked.Length)
             before.Add(Triplets.energies power triplets.Sigma triplets.Right loop.Inputs loop.Channels)
             behind.Add(Triplets.energies power triplets.Sigma triplets.Left loop.Outputs loop.Channels)
-            let step = 0.25 / (1.0 + float search.Asked.Length / 15.0)
+            let isShared = effort.IsByPlace && search.Step <= together
 
-            let shared =
-                if effort.IsByPlace && search.Step <= together then
-                    sumByPlace loop
+            // What places have together is known better than what channels have alone.
+            let step =
+                if isShared then
+                    0.5
                 else
-                    id
+                    0.25 / (1.0 + float search.Asked.Length / 15.0)
+
+            let shared = if isShared then sumByPlace loop else id
 
             let into = before.Values |> Array.map (fun energy -> energy + floor) |> shared
             let out = behind.Values |> Array.map (fun energy -> energy + floor) |> shared

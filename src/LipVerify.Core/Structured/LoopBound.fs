@@ -44,6 +44,21 @@ let private lipschitzOf (scale: float) (mu: float) (omega: float) =
 
         Rounding.mulUp lipschitz (Rounding.sqrtUp (Rounding.addUp square excess))
 
+/// What the square of the norm is to be in the room of an index: above some value the bound is no less than the one that the next room may prove.
+/// In large networks a norm of 1 is worth no second attempt.
+let private purpose (effort: SearchEffort) index (omega: float) : LanczosCertificate.Purpose =
+    {
+        Enough = if effort.IsByPlace then 1.0 else 0.0
+        Useful =
+            if index + 1 = rooms.Length then
+                Double.PositiveInfinity
+            elif Double.IsFinite(omega * omega) then
+                let next = (1.0 + rooms[index + 1]) / (1.0 + rooms[index])
+                (next * next + omega * omega) / (1.0 + omega * omega)
+            else
+                1.0
+    }
+
 /// `‖Dδ‖ ≤ ω‖dx‖` for the factors of the bound, from those of the reaches.
 let private residual (proved: ProvedReach) (factors: float[]) =
     if factors.Length = 0 then
@@ -104,7 +119,12 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
                 let scale = 1.0 / (found.Lipschitz * (1.0 + room))
 
                 let mu =
-                    LoopGram.normUp context norms (LoopOperator.create loop found.Factors scale) tolerance
+                    LoopGram.normUpFor
+                        (purpose effort index omega)
+                        context
+                        norms
+                        (LoopOperator.create loop found.Factors scale)
+                        tolerance
 
                 {
                     Lipschitz = lipschitzOf scale mu omega

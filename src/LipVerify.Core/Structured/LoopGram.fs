@@ -155,22 +155,41 @@ let private gram
 /// The part of the failure probability for norms on the way.
 let private forMeasures = 0.1
 
-/// `‖K‖`, except with the failure probability of the context; `Attained` is what was found from below.
-let certify (context: Context) norms (operator: LoopOperator) tolerance : LanczosCertificate.Certificate =
+/// `‖K‖`, except with the failure probability of the context; `Attained` is what was found from below. The purpose is about squares of norms.
+let private certifyFor
+    purpose
+    (context: Context)
+    norms
+    (operator: LoopOperator)
+    tolerance
+    : LanczosCertificate.Certificate =
     let failure = context.Certification.FailureProbability
     let carried = measure context norms operator (forMeasures * failure)
 
-    LanczosCertificate.largestEigenvalue
+    LanczosCertificate.largestEigenvalueFor
+        purpose
         context
         (gram context norms carried operator)
         tolerance
         ((1.0 - forMeasures) * failure * (1.0 - 1e-9))
 
+/// `‖K‖`, except with the failure probability of the context; `Attained` is what was found from below.
+let certify context norms operator tolerance =
+    certifyFor LanczosCertificate.asLowAsPossible context norms operator tolerance
+
 /// A checker that has its own rounding cannot show norms that are as good as attained.
 let private forChecker = 1.0 + 1e-9
 
-/// `certify` as a bound on `‖K‖` that a checker with draws and rounding of its own can show, too.
-let normUp (context: Context) norms (operator: LoopOperator) tolerance =
-    (certify context norms operator tolerance).Upper
+/// `certify` as a bound on `‖K‖` that a checker with draws and rounding of its own can show, too, as far as its purpose asks for it.
+let normUpFor (purpose: LanczosCertificate.Purpose) (context: Context) norms (operator: LoopOperator) tolerance =
+    (certifyFor
+        { purpose with
+            Enough = purpose.Enough / (forChecker * forChecker)
+        }
+        context
+        norms
+        operator
+        tolerance)
+        .Upper
     |> Rounding.sqrtUp
     |> Rounding.mulUp forChecker

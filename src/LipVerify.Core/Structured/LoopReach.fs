@@ -35,12 +35,12 @@ module internal LoopReach =
             sqrt (float count / ChiSquare.lowerQuantile count (failure / float rows))
             * (1.0 + 2.0 / sqrt (float count))
 
-    /// Standard deviations by which the worst of very many rows may be measured too short.
+    /// Standard deviations by which the worst of very many rows may be measured too short by some vectors and too long by others.
     let private deviations = 4.5
 
-    /// By how much reaches that so many vectors measured are widened, so that other vectors find them no larger.
-    let private noise vectors =
-        1.0 + deviations / sqrt (2.0 * float vectors)
+    /// By how much reaches that some vectors measured are widened, so that others find them no larger.
+    let private noise (measured: int) (proving: int) =
+        1.0 + deviations * sqrt (0.5 / float measured + 0.5 / float proving)
 
     let private mostRounds = 16
 
@@ -81,7 +81,7 @@ module internal LoopReach =
         let growth =
             match probing linear with
             | UnitVectors -> 1.01
-            | GaussianVectors _ -> noise effort.Vectors
+            | GaussianVectors count -> noise effort.Vectors count
 
         let asked operator kappa =
             estimate context plan operator radius kappa effort.Vectors
@@ -137,17 +137,14 @@ module internal LoopReach =
                     let next = asked (LoopOperator.create loop found 0.0) kappa
                     let many = ReachProof.broken claims next
 
-                    if many = 0 then
-                        Some(Reaches.larger reaches next)
-                    else
-                        let wider =
-                            Reaches.widened growth floors next |> Reaches.larger reaches |> opened loop
+                    let wider =
+                        Reaches.widened growth floors next |> Reaches.larger reaches |> opened loop
 
-                        // A few are settled in the course of the proof.
-                        if round > 2 && 50 * many < loop.Channels then
-                            Some wider
-                        else
-                            search (round + 1) weak wider
+                    // A few are settled in the course of the proof.
+                    if many = 0 || round > 2 && 50 * many < loop.Channels then
+                        Some wider
+                    else
+                        search (round + 1) weak wider
 
         /// `steps` for the factors; none where those that are known serve, unless channels are new.
         let rec proveFrom attempt steps (reaches: PlaceReach[]) =
@@ -176,7 +173,7 @@ module internal LoopReach =
                     let settling =
                         match probing with
                         | UnitVectors -> 1.05
-                        | GaussianVectors count -> noise count
+                        | GaussianVectors count -> noise count count
 
                     // Where a proof was near, other factors would break other claims.
                     Reaches.widened settling floors found

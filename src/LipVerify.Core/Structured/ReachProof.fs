@@ -42,7 +42,7 @@ module internal ReachProof =
     /// Operations that the probes of one proof may take: some five seconds.
     let private affordable = 1e12
 
-    let private fewest, most = 400, 2000
+    let private fewest, most = 200, 2000
 
     /// The probes that are affordable for a proof.
     let probing (plan: LoopPlan) (loop: Loop) =
@@ -98,7 +98,7 @@ module internal ReachProof =
         |> Array.sumBy (fun reach -> reach.Entries.Length + reach.Pairs.Length)
         |> max 1
 
-    /// Looseness of the norm of the channels alone that will do.
+    /// Looseness of the norm of the channels alone that will do, or of reaches for it.
     let private coarse = 0.01
 
     /// Proves the claims over the ball, or gives the reaches that exceed them. `estimate` of the norm of the channels alone tells beforehand whether
@@ -207,9 +207,21 @@ module internal ReachProof =
                             Residual = residual
                         }
 
+        /// The squares of norms that will do: with the largest of them the claims hold, and no reach is much longer.
+        let purpose () : LanczosCertificate.Purpose =
+            let square = 1.0 - (1.0 - estimate * estimate) / ((1.0 + coarse) * (1.0 + coarse))
+
+            {
+                Enough =
+                    match against (sqrt square) with
+                    | Held _ -> square
+                    | _ -> 0.0
+                Useful = 1.0
+            }
+
         match against estimate with
         | Held _ when loop.Channels = 0 -> against 0.0
         | Held _ ->
-            LoopGram.normUp (Context.forComputation 1 context) norms operator coarse
+            LoopGram.normUpFor (purpose ()) (Context.forComputation 1 context) norms operator coarse
             |> against
         | failed -> failed

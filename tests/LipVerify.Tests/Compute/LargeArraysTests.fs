@@ -27,3 +27,17 @@ type LargeArraysTests() =
         Assert.That(bytes |> Array.forall (fun value -> value = 0uy))
         Array.fill bytes 0 bytes.Length 255uy
         Assert.That(bytes |> Array.forall (fun value -> value = 255uy))
+
+    [<Test>]
+    member _.``arrays that nobody holds any more do not pile up``() =
+        let held = LargeArrays.Allocate<float>(1 <<< 23)
+        let mutable most = 0L
+
+        for _ in 1..200 do
+            let values = LargeArrays.Allocate<float>(1 <<< 22) // 32 MB
+            values[0] <- 1.0
+            most <- max most (GC.GetTotalMemory false)
+
+        let leftOver = most - GC.GetTotalMemory true
+        Assert.That(leftOver, Is.LessThan(600L <<< 20), "bytes beside those in use")
+        Assert.That(held.Length, Is.EqualTo(1 <<< 23))

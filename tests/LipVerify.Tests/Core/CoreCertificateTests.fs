@@ -168,6 +168,47 @@ let ``a tolerance beyond reach gets as close as rounding lets it`` () =
                 $"{rows} × {columns}, {side}"
             )
 
+[<Test>]
+let ``a bound that is of no use takes fewer applications, and still holds`` () =
+    for name, spectrum in spectra 300 do
+        let m = diagonal (Array.init 300 spectrum)
+        let gram = Gram.operator context m (Gram.cheapestSide m) 1.0
+
+        let find enough useful =
+            LanczosCertificate.largestEigenvalueFor { Enough = enough; Useful = useful } context gram 1e-4 1e-9
+
+        let all = find 0.0 Double.PositiveInfinity
+        let useless = find 0.0 0.3
+        Assert.That(useless.Upper, Is.GreaterThanOrEqualTo 1.0, name)
+        Assert.That(useless.Attained, Is.GreaterThan(0.3).And.LessThanOrEqualTo(1.0 + 1e-9), name)
+        Assert.That((find 0.0 1.5 = all), name)
+
+        if name = "semicircle, no gap" then
+            Assert.That(useless.Applications, Is.LessThan(all.Applications / 4), name)
+
+[<Test>]
+let ``a bound that is good enough is worth no second attempt`` () =
+    // Rounding leaves no room for the tolerance asked for.
+    let weights = Gaussian.draw 9 1 (3500 * 20) |> Array.map (fun w -> w / 3500.0)
+
+    let gram =
+        Gram.operator context (MaskedMap.whole (dense 3500 20 weights)) Gram.Rows 1.0
+
+    let find enough =
+        LanczosCertificate.largestEigenvalueFor
+            {
+                Enough = enough
+                Useful = Double.PositiveInfinity
+            }
+            (withSeed 1)
+            gram
+            1e-16
+            1e-9
+
+    let all, enough = find 0.0, find 1.0
+    Assert.That(enough.Applications, Is.LessThan all.Applications)
+    Assert.That(enough.Upper, Is.InRange(all.Attained, 1.0))
+
 /// With the failure probability `δ`, at most this many of `count` trials may fail: the mean and five standard deviations.
 let private mayFail failure count =
     let mean = failure * float count

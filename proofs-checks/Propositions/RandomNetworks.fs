@@ -253,3 +253,22 @@ let linearMapCase seed =
 /// A map over a restricted ball with a bias for the pre-activations.
 let biasOf (case: MapCase) =
     biasAt (Draw(case.Seed + 1)) case.Map (Tensor.values case.Ball.Center)
+
+/// Thirty dense layers with shortcuts around every two of them, and an input.
+let residualChain (draw: Draw) =
+    let layer gain outputs inputs =
+        let weights =
+            draw.Gaussians(outputs * inputs)
+            |> Array.map (fun w -> gain * w / sqrt (float inputs))
+
+        Step("dense", Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.vector (draw.Gaussians outputs)))
+
+    let relu = Step("relu", Relu)
+
+    let block _ =
+        [ Sum [ Series [ layer 1.4 12 12; relu; layer 0.4 12 12 ]; Series [] ]; relu ]
+
+    let blocks =
+        layer 1.4 12 6 :: relu :: List.collect block [ 1..14 ] @ [ layer 1.0 3 12 ]
+
+    struct (build [ 6 ] blocks, Tensor.vector (draw.Gaussians 6))

@@ -178,23 +178,6 @@ let ``Structured: one linear map is its norm, and a point is Algorithm 1's`` () 
             Assert.That(value, Is.GreaterThanOrEqualTo 4.0)
             Assert.That(value, Is.EqualTo(4.0).Within 0.1)
 
-/// Thirty dense layers with shortcuts around every two of them, and an input.
-let private residualChain (draw: Draw) =
-    let layer gain outputs inputs =
-        let weights =
-            draw.Gaussians(outputs * inputs)
-            |> Array.map (fun w -> gain * w / sqrt (float inputs))
-
-        Step("dense", Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.vector (draw.Gaussians outputs)))
-
-    let block _ =
-        [ Sum [ Series [ layer 1.4 12 12; relu; layer 0.4 12 12 ]; Series [] ]; relu ]
-
-    let blocks =
-        layer 1.4 12 6 :: relu :: List.collect block [ 1..14 ] @ [ layer 1.0 3 12 ]
-
-    struct (build [ 6 ] blocks, Tensor.vector (draw.Gaussians 6))
-
 [<Test>]
 let ``Structured: behind thirty layers with shortcuts the bound is near what is attained`` () =
     for seed in 1..4 do

@@ -14,24 +14,30 @@ type internal ReachFactors(context: Context, plan: LoopPlan, effort: SearchEffor
         Reaches.channelNames loop
         |> Array.map (fun (struct (place, _, _) as name) -> if effort.IsByPlace then struct (place, -1, -1) else name)
 
-    /// What factors are known in parts of. A factor a costs a²R behind the channel and S·width²/a² before it, which is least for a root of the
-    /// width.
-    let profile natural =
-        natural
-        |> Array.map (fun natural -> if effort.IsByPlace then sqrt natural else 1.0)
+    /// How the factors of a place differ from one another. A factor a costs a²R behind the channel and S·width²/a² before it, which is least for a
+    /// root of the width. Wider reaches alone change no factor.
+    let profile (loop: Loop) (natural: float[]) =
+        if effort.IsByPlace then
+            loop.Bends
+            |> Array.collect (fun bend ->
+                let natural = Array.sub natural bend.First (Bend.channels bend)
+                let mean = exp (Array.sumBy log natural / float (max 1 natural.Length))
+                natural |> Array.map (fun natural -> sqrt (natural / mean)))
+        else
+            natural |> Array.map (fun _ -> 1.0)
 
     let start (loop: Loop) (natural: float[]) (profile: float[]) =
         (names loop, natural, profile)
         |||> Array.map3 (fun name natural profile ->
             match known.TryGetValue name with
             | true, factor -> factor * profile
-            | _ when effort.IsByPlace -> profile
+            | _ when effort.IsByPlace -> sqrt natural
             | _ -> natural)
 
     /// Factors to start with, for a loop that rests on reaches.
     member _.Start(loop: Loop, reaches: PlaceReach[]) : float[] =
         let natural = Reaches.naturalFactors loop radius reaches
-        start loop natural (profile natural)
+        start loop natural (profile loop natural)
 
     /// Factors for a loop that rests on reaches, after some more steps.
     member _.Weigh(steps: int, loop: Loop, reaches: PlaceReach[]) : float[] =
@@ -39,7 +45,7 @@ type internal ReachFactors(context: Context, plan: LoopPlan, effort: SearchEffor
             [||]
         else
             let natural = Reaches.naturalFactors loop radius reaches
-            let profile = profile natural
+            let profile = profile loop natural
             let start = start loop natural profile
 
             // All outputs together count as much as all channels.

@@ -98,7 +98,7 @@ module internal ReachProof =
         |> Array.sumBy (fun reach -> reach.Entries.Length + reach.Pairs.Length)
         |> max 1
 
-    /// Looseness of the norm of the channels alone that will do, or of reaches for it.
+    /// Looseness of the norm of the channels alone that will do, or of reaches for its sake.
     let private coarse = 0.01
 
     /// Proves the claims over the ball, or gives the reaches that exceed them. `estimate` of the norm of the channels alone tells beforehand whether
@@ -207,21 +207,27 @@ module internal ReachProof =
                             Residual = residual
                         }
 
-        /// The squares of norms that will do: with the largest of them the claims hold, and no reach is much longer.
-        let purpose () : LanczosCertificate.Purpose =
-            let square = 1.0 - (1.0 - estimate * estimate) / ((1.0 + coarse) * (1.0 + coarse))
+        /// A norm with which reaches are a little longer than with the estimate.
+        let relaxed =
+            sqrt (1.0 - (1.0 - estimate * estimate) / ((1.0 + coarse) * (1.0 + coarse)))
 
-            {
-                Enough =
-                    match against (sqrt square) with
-                    | Held _ -> square
-                    | _ -> 0.0
-                Useful = 1.0
-            }
-
-        match against estimate with
-        | Held _ when loop.Channels = 0 -> against 0.0
-        | Held _ ->
-            LoopGram.normUpFor (purpose ()) (Context.forComputation 1 context) norms operator coarse
+        let certified enough =
+            LoopGram.normUpFor
+                { Enough = enough; Useful = 1.0 }
+                (Context.forComputation 1 context)
+                norms
+                operator
+                coarse
             |> against
-        | failed -> failed
+
+        if loop.Channels = 0 then
+            against 0.0
+        else
+            match against (max estimate relaxed) with
+            | Held _ -> certified (relaxed * relaxed)
+            // Where rows are exact, a claim that is near to break stays as near.
+            | Exceeded _ when probing = UnitVectors ->
+                match against estimate with
+                | Held _ -> certified 0.0
+                | failed -> failed
+            | failed -> failed

@@ -77,6 +77,16 @@ let ``No change makes the checker accept less than a slope that is attained`` ()
     Assert.That(tried, Is.GreaterThan 3)
 
 [<Test>]
+let ``Certificates of thirty layers with shortcuts are accepted`` () =
+    for seed in 1..4 do
+        let struct (network, input) = RandomNetworks.residualChain (Generators.Draw seed)
+
+        for radius in [ 1e-6; 1e-3 ] do
+            match certificate Nominal network input (RandomNetworks.radius radius) with
+            | None -> Assert.Fail $"seed {seed}: the structured bound is not below Algorithm 1"
+            | Some(_, bytes) -> rejections network input bytes |> assertAccepted
+
+[<Test>]
 let ``The certificate of the sample network is the same each time, accepted, and rejected with less`` () =
     let network =
         ModelSource.load CliRun.onnx None

@@ -62,8 +62,9 @@ let ``RecurJac ended on its way is a bound, and not below what it ends at withou
             let found = find norm Uniform case (Some limit)
             assertHolds norm Uniform case found
 
-            // Behind the 2-norm stand two bounds on a norm, of which one may grow as entries are tightened.
-            if norm <> Euclidean then
+            // Behind the 2-norm stand two bounds on a norm, of which one may grow as entries are tightened; before there are entries the bound is
+            // a product of norms, which may be less than what entries lead to.
+            if norm <> Euclidean && not (found.Explanation.Contains "the time was over before") then
                 Assert.That(found.Bound.Value, Is.GreaterThanOrEqualTo(complete.Bound.Value * (1.0 - 1e-9)), case.Text)
 
     check 60 network property

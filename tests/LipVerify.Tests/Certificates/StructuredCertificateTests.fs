@@ -3,7 +3,6 @@ module LipVerify.Tests.StructuredCertificateTests
 
 open System
 open NUnit.Framework
-open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
 open LipVerify.Propositions

@@ -3,9 +3,6 @@ module LipVerify.Tests.StructuredCertificates
 
 open System
 open System.Text.Json.Nodes
-open NUnit.Framework
-open LipVerify.Checker
-open LipVerify.Compute
 open LipVerify.Core
 open LipVerify.Formats
 open LipVerify.Propositions

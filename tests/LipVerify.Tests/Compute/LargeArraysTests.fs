@@ -38,6 +38,7 @@ type LargeArraysTests() =
             values[0] <- 1.0
             most <- max most (GC.GetTotalMemory false)
 
+        // The slack of 256 MB, the array that passes it, and some for what else the process does.
         let leftOver = most - GC.GetTotalMemory true
-        Assert.That(leftOver, Is.LessThan(600L <<< 20), "bytes beside those in use")
+        Assert.That(leftOver, Is.LessThan(400L <<< 20), "bytes beside those in use")
         Assert.That(held.Length, Is.EqualTo(1 <<< 23))

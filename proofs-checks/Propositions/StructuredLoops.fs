@@ -10,22 +10,14 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 
 /// Norms of maps for the bounds on rounding.
-let norms: LoopRounding.MapNormTable =
-    let table = Dictionary<LinearMap, LoopRounding.MapNorms>(HashIdentity.Reference)
+let norms: StepNorms.MapNormTable =
+    let table = Dictionary<LinearMap, StepNorms.MapNorms>(HashIdentity.Reference)
 
     fun map ->
         match table.TryGetValue map with
         | true, found -> found
         | _ ->
-            let struct (columns, rows) =
-                MaskedMap.absoluteNorms engine (MaskedMap.mergeScales (MaskedMap.whole map))
-
-            let found: LoopRounding.MapNorms =
-                {
-                    Norm = (Spectral.coarseNorm context map).Value
-                    Absolute = Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
-                }
-
+            let found = StepNorms.ofMap engine map (Spectral.coarseNorm context map).Value
             table[map] <- found
             found
 

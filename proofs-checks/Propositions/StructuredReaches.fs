@@ -192,7 +192,7 @@ let ``Structured: all inputs keep to the slopes of the loop for all inputs`` () 
     check 60 network (fun case ->
         let plan = planOf case.Network (Tensor.create case.Network.InputShape 0.0)
 
-        let loop = (LoopReach.everywhere context plan).Loop
+        let loop = (LoopReach.everywhere context norms plan).Loop
         let draw = Draw(case.Seed + 4)
 
         let found =

@@ -59,13 +59,20 @@ let ``Structured: passes err by no more than their bounds`` () =
         let draw = Draw(case.Seed + 8)
         let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
 
-        let checkPass name pass exactly from target (bound: LoopRounding.LoopErrors -> float) points =
+        let checkPass name pass exactly from target (bound: LoopRounding.LoopErrors -> float) points measured =
             let batch = vectors draw from
 
             let errors =
                 LoopRounding.errors context norms LoopRounding.nothingCarried operator batch.Length
 
+            let passErrors =
+                LoopRounding.passErrors context norms LoopRounding.nothingCarried operator batch.Length
+
             let struct (results, seen) = computed pass target batch
+
+            let lengths i length point =
+                let here: float[] = seen[point]
+                Oracles.norm (row here (here.Length / batch.Length) i) / length * (1.0 + 1e-6)
 
             if Double.IsFinite(bound errors) then
                 finite <- finite + 1
@@ -78,9 +85,12 @@ let ``Structured: passes err by no more than their bounds`` () =
                 let allowed share =
                     share * length + max errors.Underflow 0.0 |> (*) (1.0 + 1e-12)
 
+                let own = measured passErrors (lengths i (max length 1e-300))
+
                 if Array.forall Double.IsFinite results[i] then
-                    difference results[i] expected.Result
-                    |> assertWithin $"{name} of {case.Text}" (allowed (bound errors))
+                    let distance = difference results[i] expected.Result
+                    assertWithin $"{name} of {case.Text}" (allowed (bound errors)) distance
+                    assertWithin $"{name}, measured, of {case.Text}" (allowed own) distance
 
                     assertWithin $"the norm of {case.Text}" (errors.Norm * length) expected.Result
 
@@ -103,6 +113,7 @@ let ``Structured: passes err by no more than their bounds`` () =
             rows
             (fun errors -> errors.Forward)
             (fun errors -> errors.Increments)
+            _.Forward
 
         checkPass
             "backward"
@@ -111,7 +122,8 @@ let ``Structured: passes err by no more than their bounds`` () =
             rows
             columns
             (fun errors -> errors.Backward)
-            (fun errors -> errors.Adjoints))
+            (fun errors -> errors.Adjoints)
+            _.Backward)
 
     // Bounds that say nothing are rare.
     Assert.That(finite, Is.GreaterThan 200)
@@ -234,3 +246,37 @@ let ``Structured: no norm of a loop is above what is certified`` () =
                     Is.GreaterThanOrEqualTo(norm * (1.0 - 1e-11)).Or.NaN,
                     $"{case.Text}: {certified:R} is below {norm:R}"
                 ))
+
+[<Test>]
+let ``Structured: sums of squares of probes err by no more than what their lengths on the way allow`` () =
+    check 60 network (fun case ->
+        let loop = randomLoop case
+        let operator = loop.Operator
+        let columns = LoopOperator.columns operator
+        let draw = Draw(case.Seed + 10)
+        let count, batch = draw.Int(1, 7), draw.Int(1, 4)
+        let probes = Array.init count (fun _ -> draw.Gaussians columns)
+
+        let squares =
+            LoopProbes.squares context loop.Plan operator batch count (fun first count ->
+                Array.concat probes[first .. first + count - 1])
+
+        let errors = LoopProbes.errors context norms operator squares
+        let expected = probes |> Array.map (pushExactly operator)
+
+        squares.Entries
+        |> Array.iteri (fun place entries ->
+            let rows = expected |> Array.map (fun pass -> pass.Seen[BeforeBend place])
+
+            entries
+            |> Array.iteri (fun i sum ->
+                if Double.IsFinite sum then
+                    let truth = rows |> Array.map (fun row -> Dyadic.toFloat row[i]) |> Oracles.norm
+
+                    let allowed = errors place + 1e-14 * truth + 1e-160
+
+                    Assert.That(
+                        sqrt sum,
+                        Is.EqualTo(truth).Within(allowed),
+                        $"place {place}, entry {i} of {case.Text}"
+                    ))))

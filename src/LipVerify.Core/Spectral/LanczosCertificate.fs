@@ -26,6 +26,8 @@ type Certificate =
 /// What a bound is for.
 type Purpose =
     {
+        /// Random vectors of the first attempt.
+        Vectors: int
         /// A bound that is no larger is worth no further vectors.
         Enough: float
         /// An eigenvalue that is larger makes every bound useless.
@@ -35,6 +37,7 @@ type Purpose =
 /// The less the bound is, the better.
 let asLowAsPossible =
     {
+        Vectors = 2
         Enough = 0.0
         Useful = Double.PositiveInfinity
     }
@@ -165,9 +168,13 @@ let private better a b =
         Applications = a.Applications + b.Applications
     }
 
-/// Vectors of the attempts and their shares of the failure probability: two take the fewest applications, more leave more room
-/// for rounding.
-let private attempts = [ 2, 0.98; 4, 0.01; 8, 0.01 ]
+/// Vectors of the attempts, from those of the first on, and their shares of the failure probability: two take the fewest applications, more
+/// leave more room for rounding.
+let private attempts first =
+    let later = [ 4; 8 ] |> List.filter (fun count -> count > first)
+
+    (first, 1.0 - 0.01 * float later.Length)
+    :: (later |> List.map (fun count -> count, 0.01))
 
 /// Bounds the largest eigenvalue of `G`, which is near 1, aiming at a relative looseness `tolerance` of its square root, as far as its purpose asks
 /// for it. A tolerance below what rounding or 1000 steps allow is not reached.
@@ -192,7 +199,7 @@ let largestEigenvalueFor purpose (context: Context) (gram: GramOperator) toleran
             better certificate (go (index + 1) rest)
         | _ -> certificate
 
-    go 0 attempts
+    go 0 (attempts purpose.Vectors)
 
 /// `largestEigenvalueFor` a bound that is as low as possible.
 let largestEigenvalue context gram tolerance failure =

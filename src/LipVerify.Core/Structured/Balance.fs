@@ -37,7 +37,7 @@ let sumByPlace (loop: Loop) (values: float[]) =
 let smoothing = 12.0
 
 /// An estimate of `‖K‖`, mostly from below.
-let norm (context: Context) (effort: SearchEffort) (operator: LoopOperator) steps =
-    let block = RitzBlock(context, LoopOperator.rows operator, effort.Directions)
+let norm (context: Context) directions (operator: LoopOperator) steps =
+    let block = RitzBlock(context, LoopOperator.rows operator, directions)
 
     Seq.init steps (fun _ -> (block.Step operator).Sigma[0]) |> Seq.last

@@ -37,6 +37,53 @@ let private needed (context: Context) (effort: SearchEffort) (loop: Loop) target
             |> Seq.max,
             block)
 
+/// Steps of the estimates for `centred`.
+let private centring = 6
+
+/// Factors that all move together, so that the channels are reached from the inputs as strongly as the outputs from the channels: `‖v‖ ≤ c‖dx‖`
+/// and `‖df‖/L ≤ b‖u‖`, of which `a` times the factors make `c/a` and `ab`.
+let private centred (context: Context) (loop: Loop) (start: Found) =
+    let operator = LoopOperator.create loop start.Factors (1.0 / start.Lipschitz)
+    let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
+
+    /// The first vector goes from channels to outputs, the second from inputs to channels.
+    let clearX (x: float[]) =
+        Array.fill x 0 loop.Inputs 0.0
+        Array.fill x (columns + loop.Inputs) loop.Channels 0.0
+
+    let clearY (y: float[]) =
+        Array.fill y loop.Outputs loop.Channels 0.0
+        Array.fill y rows loop.Outputs 0.0
+
+    let length (values: float[]) first count =
+        Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(values, first, count))
+
+    let x, y =
+        HostStorage(Array.zeroCreate (2 * columns)), HostStorage(Gaussian.draw (context.Seed ^^^ 0xBA1A) 0 (2 * rows))
+
+    let gain i =
+        length y.Values (i * rows) rows / length x.Values (i * columns) columns
+
+    for _ in 1..centring do
+        clearY y.Values
+
+        for i in 0..1 do
+            context.Engine.Scale(1.0 / length y.Values (i * rows) rows, y, i * rows, rows)
+
+        LoopOperator.pull context operator LoopOperator.unseen 2 y x
+        clearX x.Values
+        LoopOperator.push context operator LoopOperator.unseen 2 x y
+        clearY y.Values
+
+    let factor = sqrt (gain 1 / gain 0)
+
+    if Double.IsFinite factor && factor > 0.0 then
+        { start with
+            Factors = start.Factors |> Array.map (fun a -> a * factor)
+        }
+    else
+        start
+
 /// A step asks for little where its directions are not the top ones yet: the most of so many steps counts.
 let private settled = 4
 
@@ -57,7 +104,10 @@ let private continuations = 3
 type private BoundSearch =
     {
         At: Found
+        /// The last factors that did almost as well as any: their directions are known best.
         Best: Found
+        /// The least constant so far.
+        Least: float
         /// What the last steps asked for, the last first, since channels alone are small enough.
         Asked: float list
         Step: int
@@ -141,23 +191,25 @@ let search
                 else
                     asked |> List.take settled |> List.max
 
-            let isBetter = cautious < search.Best.Lipschitz
-
-            if isBetter then
+            if cautious < search.Least then
                 report cautious
+
+            let least = min cautious search.Least
+            let isGood = cautious < Double.PositiveInfinity && cautious * target <= least
 
             go
                 block
                 {
                     At = { Factors = factors; Lipschitz = next }
                     Best =
-                        if isBetter then
+                        if isGood then
                             {
                                 Factors = at.Factors
                                 Lipschitz = cautious
                             }
                         else
                             search.Best
+                    Least = least
                     Asked = asked
                     Step = search.Step + 1
                 }
@@ -173,6 +225,7 @@ let search
                         { at with
                             Lipschitz = Double.PositiveInfinity
                         }
+                    Least = Double.PositiveInfinity
                     Asked = []
                     Step = 1
                 }
@@ -204,4 +257,5 @@ let search
                 settle (tries - 1) block best least
 
     let block = RitzBlock(context, loop.Outputs + loop.Channels, effort.Directions)
+    let start = centred context loop start
     settle continuations block start None

@@ -27,7 +27,7 @@ let operator (plan: LoopPlan) =
 
 /// An estimate of its norm.
 let norm (context: Context) (plan: LoopPlan) =
-    Balance.norm context (SearchEffort.forPlan plan) (operator plan) 10
+    Balance.norm context 2 (operator plan) 8
 
 /// How far outputs move over a ball, as linear functions of the inputs near the nominal one.
 let outputs (context: Context) (plan: LoopPlan) (radius: float) =

@@ -19,13 +19,19 @@ type LoopProof =
 
 /// Certificates of the loop's norm for one bound, each for a constant that is larger by so much than the one that was sought: directions that the
 /// search did not see may ask for more.
-let private rooms = [| 0.0; 0.02; 0.3 |]
+let private rooms (effort: SearchEffort) =
+    if effort.IsByPlace then
+        [| 0.01; 0.03; 0.3 |]
+    else
+        [| 0.0; 0.02; 0.3 |]
 
-let private proofs = rooms.Length
+let private proofs = 3
 
-/// Looseness aimed at where none is asked for.
-let private defaultTolerance (plan: LoopPlan) =
-    if plan.Inputs > 100_000 then 5e-3 else 2e-3
+/// Looseness aimed at where none is asked for. A search for very many factors leaves more open than a certificate.
+let private defaultTolerance (loop: Loop) =
+    if loop.Channels > 10_000 then 2e-2
+    elif loop.Inputs > 100_000 then 5e-3
+    else 2e-3
 
 /// How far factors may move from those of the reaches; over all inputs there is no such start.
 let private spread = 1e4
@@ -46,8 +52,9 @@ let private lipschitzOf (scale: float) (mu: float) (omega: float) =
 
 /// What the square of the norm is to be in the room of an index: above some value the bound is no less than the one that the next room may prove.
 /// In large networks a norm of 1 is worth no second attempt.
-let private purpose (effort: SearchEffort) index (omega: float) : LanczosCertificate.Purpose =
+let private purpose (effort: SearchEffort) (rooms: float[]) index (omega: float) : LanczosCertificate.Purpose =
     {
+        Vectors = effort.CertificateVectors
         Enough = if effort.IsByPlace then 1.0 else 0.0
         Useful =
             if index + 1 = rooms.Length then
@@ -77,11 +84,12 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
 
     let tolerance =
         context.Certification.Tolerance
-        |> Option.defaultWith (fun () -> defaultTolerance plan)
+        |> Option.defaultWith (fun () -> defaultTolerance loop)
 
     let found =
         if loop.Channels = 0 then
-            let norm = Balance.norm context effort (LoopOperator.create loop [||] 1.0) 30
+            let norm =
+                Balance.norm context effort.Directions (LoopOperator.create loop [||] 1.0) 30
 
             ({ Factors = [||]; Lipschitz = norm }: BoundWeights.Found)
         else
@@ -112,6 +120,7 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
             }
 
         let omega = residual proved found.Factors
+        let rooms = rooms effort
 
         /// The bound that is proved with this much room for the certificate's looseness.
         let prove index room =
@@ -120,7 +129,7 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
 
                 let mu =
                     LoopGram.normUpFor
-                        (purpose effort index omega)
+                        (purpose effort rooms index omega)
                         context
                         norms
                         (LoopOperator.create loop found.Factors scale)
@@ -133,7 +142,8 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
                     Norm = mu
                 })
 
-        /// The least of what further and further rooms prove; the first with a norm below 1 is the last.
+        /// The least of what further and further rooms prove; the first with a norm below 1 is the last, and in large networks one that is no worse
+        /// than the next room would be.
         let rec least index (best: LoopProof option) =
             if index = proofs then
                 best
@@ -146,7 +156,12 @@ let bound (context: Context) norms plan (proved: ProvedReach) lipschitz failure 
                         | Some before when before.Lipschitz <= proof.Lipschitz -> before
                         | _ -> proof
 
-                    if proof.Norm <= 1.0 then
+                    let isEnough =
+                        effort.IsByPlace
+                        && index + 1 < proofs
+                        && proof.Lipschitz <= found.Lipschitz * (1.0 + rooms[index + 1])
+
+                    if proof.Norm <= 1.0 || isEnough then
                         Some best
                     else
                         least (index + 1) (Some best)

@@ -49,6 +49,21 @@ let key (operator: LoopOperator) (seed: int) : byte[] =
 let private norm (engine: IEngine) (x: Storage) length i =
     sqrt (engine.Dot(x, i * length, x, i * length, length))
 
+/// Lengths of the computed vectors of a batch at each point of a pass, one a vector; `visit` notes them.
+[<Sealed>]
+type private PassLengths(engine: IEngine, count: int) =
+    let noted = Collections.Generic.Dictionary<LoopPoint, float[]>()
+
+    member _.Visit point (x: Storage) =
+        noted[point] <- Array.init count (norm engine x (x.Length / count))
+
+    /// For vector `i` in parts of the length it began with; computed norms err by little.
+    member _.Of i (start: float) point =
+        if start > 0.0 then
+            noted[point][i] / start * (1.0 + 1e-6)
+        else
+            Double.PositiveInfinity
+
 /// Vectors that norms on the way are measured with, and how many of them pass at a time.
 let private measured, together = 32, 8
 
@@ -124,21 +139,24 @@ let private gram
     let rows, columns = LoopOperator.rows operator, LoopOperator.columns operator
 
     let opened count =
-        let errors = LoopRounding.errors context norms (carried count) operator count
+        let carried = carried count
+        let errors = LoopRounding.errors context norms carried operator count
+        let own = LoopRounding.passErrors context norms carried operator count
         let between = engine.Allocate(Checked.(*) count columns)
 
         fun x y ->
-            LoopOperator.pull context operator LoopOperator.unseen count x between
-            LoopOperator.push context operator LoopOperator.unseen count between y
+            let back, forth = PassLengths(engine, count), PassLengths(engine, count)
+            LoopOperator.pull context operator back.Visit count x between
+            LoopOperator.push context operator forth.Visit count between y
 
             // K (Kᵀq + e) + e′: the top eigenvector sees K e as √λ1 times something no longer than e. A computed unit vector is
             // longer than 1 by little, and computed norms err by little.
             Array.init count (fun i ->
+                let start, middle = norm engine x rows i, norm engine between columns i
+
                 {
-                    Plain =
-                        (errors.Forward * norm engine between columns i + errors.Underflow)
-                        * (1.0 + 1e-6)
-                    PerRoot = errors.Backward * (1.0 + 1e-6)
+                    Plain = (own.Forward(forth.Of i middle) * middle + errors.Underflow) * (1.0 + 1e-6)
+                    PerRoot = own.Backward(back.Of i start) * (1.0 + 1e-6)
                     Size = norm engine y rows i * (1.0 + 1e-6)
                 })
 

@@ -1,6 +1,7 @@
 /// Norms of the maps of a network, for bounds on rounding.
 module internal LipVerify.Core.LoopNorms
 
+open System
 open System.Collections.Generic
 open LipVerify.Compute
 
@@ -14,15 +15,8 @@ let rec private mapsOf stages =
         | ReluStage _
         | MaxPoolingStage _ -> [])
 
-/// `√(‖A‖₁‖A‖_∞)`.
-let private absolute (engine: IEngine) map =
-    let struct (columns, rows) =
-        MaskedMap.absoluteNorms engine (MaskedMap.mergeScales (MaskedMap.whole map))
-
-    Rounding.mulUp (Rounding.sqrtUp columns) (Rounding.sqrtUp rows)
-
 /// Norms of all maps of stages, which may together fail with the probability of the context.
-let ofStages (context: Context) (stages: Stage list) : LoopRounding.MapNormTable =
+let ofStages (context: Context) (stages: Stage list) : StepNorms.MapNormTable =
     let maps = mapsOf stages
 
     let context =
@@ -35,24 +29,18 @@ let ofStages (context: Context) (stages: Stage list) : LoopRounding.MapNormTable
                     }
             }
 
-    let table = Dictionary<LinearMap, LoopRounding.MapNorms>(HashIdentity.Reference)
+    let table = Dictionary<LinearMap, StepNorms.MapNorms>(HashIdentity.Reference)
 
     maps
     |> List.iteri (fun index map ->
         table[map] <-
-            {
-                Norm = (Spectral.coarseNorm (Context.forComputation index context) map).Value
-                Absolute = absolute context.Engine map
-            })
+            StepNorms.ofMap context.Engine map (Spectral.coarseNorm (Context.forComputation index context) map).Value)
 
     fun map -> table[map]
 
 /// Norms of a table, and of one map beside by its entries alone.
-let withMap (engine: IEngine) (map: LinearMap) (norms: LoopRounding.MapNormTable) : LoopRounding.MapNormTable =
-    let absolute = absolute engine map
+let withMap (engine: IEngine) (map: LinearMap) (norms: StepNorms.MapNormTable) : StepNorms.MapNormTable =
+    let own = StepNorms.ofMap engine map Double.PositiveInfinity
+    let own = { own with Norm = own.Absolute }
 
-    fun other ->
-        if obj.ReferenceEquals(map, other) then
-            { Norm = absolute; Absolute = absolute }
-        else
-            norms other
+    fun other -> if obj.ReferenceEquals(map, other) then own else norms other

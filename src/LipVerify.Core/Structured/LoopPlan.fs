@@ -291,7 +291,7 @@ module internal LoopPlan =
         failure
         (network: Network)
         (input: Tensor)
-        : struct (LoopPlan * LoopRounding.MapNormTable) =
+        : struct (LoopPlan * StepNorms.MapNormTable) =
         let stages = Stage.ofNetwork network
 
         let norms =

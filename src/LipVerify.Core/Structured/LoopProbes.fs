@@ -2,6 +2,7 @@
 module internal LipVerify.Core.LoopProbes
 
 open System
+open System.Collections.Generic
 open System.Numerics.Tensors
 open System.Threading.Tasks
 open LipVerify.Compute
@@ -10,7 +11,16 @@ open LipVerify.Compute
 /// pair of a round.
 [<NoEquality; NoComparison>]
 type RowSquares =
-    { Entries: float[][]; Pairs: float[][] }
+    {
+        Entries: float[][]
+        Pairs: float[][]
+        /// Vectors pushed, and those that went at a time: all but the last ones.
+        Vectors: int
+        Batch: int
+        /// The sum of squares of everything pushed, and of what came to each point.
+        Pushed: float
+        Passed: IReadOnlyDictionary<LoopPoint, float>
+    }
 
 let private pairsOf (place: Place) : struct (int[] * int[]) =
     match place with
@@ -43,10 +53,16 @@ let squares
     : RowSquares =
     let pairs = plan.Places |> Array.map pairsOf
 
+    let passed = Dictionary<LoopPoint, float>()
+
     let sums =
         {
             Entries = plan.Places |> Array.map (fun place -> Array.zeroCreate (sizeOf place))
             Pairs = pairs |> Array.map (fun struct (plus, _) -> Array.zeroCreate plus.Length)
+            Vectors = vectors
+            Batch = min batch vectors
+            Pushed = 0.0
+            Passed = passed
         }
 
     let visitBend count place (x: Storage) =
@@ -70,21 +86,53 @@ let squares
                     let y = x[b * n + plus[k]] - x[b * n + minus[k]]
                     differences[k] <- differences[k] + y * y)
 
-    let visit count point x =
+    let visit count point (x: Storage) =
+        let square = context.Engine.Dot(x, 0, x, 0, x.Length)
+
+        passed[point] <-
+            square
+            + (match passed.TryGetValue point with
+               | true, sum -> sum
+               | _ -> 0.0)
+
         match point with
         | BeforeBend place -> visitBend count place x
         | BeforeMap _ -> ()
 
     let rows = LoopOperator.rows operator
+    let mutable pushed = 0.0
     let mutable first = 0
 
     while first < vectors do
         let count = min batch (vectors - first)
-        let y = context.Engine.Allocate(count * rows)
-        LoopOperator.push context operator (visit count) count (HostStorage(fill first count)) y
+        let x, y = HostStorage(fill first count), context.Engine.Allocate(count * rows)
+        pushed <- pushed + context.Engine.Dot(x, 0, x, 0, x.Length)
+        LoopOperator.push context operator (visit count) count x y
         first <- first + count
 
-    sums
+    { sums with Pushed = pushed }
+
+/// Bounds on the root of the sum of squares of what rounding adds to an entry at each place, over all vectors. The errors of a pass are a
+/// norm of the lengths on its way, so that those of all passes are no more than that of their lengths together.
+let errors (context: Context) norms (operator: LoopOperator) (squares: RowSquares) : int -> float =
+    let total = sqrt squares.Pushed * (1.0 + 1e-6)
+
+    let lengths point =
+        if squares.Pushed > 0.0 then
+            sqrt (squares.Passed[point] / squares.Pushed) * (1.0 + 1e-6)
+        else
+            0.0
+
+    // The last batch may be smaller, and then summed in another order.
+    let errors =
+        [ squares.Batch; squares.Vectors % squares.Batch ]
+        |> List.filter (fun size -> size > 0)
+        |> List.map (fun size ->
+            (LoopRounding.passErrors context norms LoopRounding.nothingCarried operator size).Increments lengths)
+
+    fun place ->
+        total
+        * (errors |> List.map (fun errors -> errors (BeforeBend place)) |> List.reduce max)
 
 /// Vectors to push at a time: their largest tensor takes no more than 128 MB.
 let batchFor (plan: LoopPlan) (operator: LoopOperator) =

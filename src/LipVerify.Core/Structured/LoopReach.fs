@@ -7,25 +7,17 @@ open LipVerify.Compute
 module internal LoopReach =
 
     /// Estimates of the reaches, by so many Gaussian vectors, for a loop and factors whose channels alone have the norm `kappa`.
-    let private estimate (context: Context) plan operator (radius: float) kappa vectors =
+    let private estimate (context: Context) norms plan operator (radius: float) kappa vectors =
         let key = Gaussian.keyOf (context.Seed ^^^ 0x0E57)
 
-        ReachProof.drawWith key (LoopOperator.columns operator)
-        |> ReachProof.squares context plan operator (GaussianVectors vectors)
-        |> Reaches.scaled (radius / sqrt ((1.0 - kappa * kappa) * float vectors))
+        let squares =
+            ReachProof.drawWith key (LoopOperator.columns operator)
+            |> ReachProof.squares context plan operator (GaussianVectors vectors)
 
-    /// What rounding may add to a reach at each place, generously.
-    let private floors context norms (plan: LoopPlan) (operator: LoopOperator) (radius: float) =
-        let errors =
-            LoopRounding.errors context norms LoopRounding.nothingCarried operator (LoopProbes.batchFor plan operator)
-
-        let vectors = float (LoopOperator.columns operator)
-
-        plan.Places
-        |> Array.mapi (fun place _ ->
-            8.0
-            * radius
-            * (sqrt vectors * errors.Increments(BeforeBend place) + Double.Epsilon))
+        Reaches.scaled
+            (radius / sqrt ((1.0 - kappa * kappa) * float vectors))
+            (LoopProbes.errors context norms operator squares)
+            squares
 
     /// How much larger than estimated what Gaussian vectors prove may turn out to be.
     let private allowance probing failure rows =
@@ -74,7 +66,6 @@ module internal LoopReach =
 
         let linear = LinearLoop.withoutChannels still
         let linearOperator = LoopOperator.create linear [||] 0.0
-        let floors = floors context norms plan linearOperator radius
         let factor = allowance (probing linear) failure (ReachProof.measured plan)
 
         /// What reaches are widened by from one round to the next, since the channels that they open make them larger.
@@ -84,8 +75,8 @@ module internal LoopReach =
             | GaussianVectors count -> noise effort.Vectors count
 
         let asked operator kappa =
-            estimate context plan operator radius kappa effort.Vectors
-            |> Reaches.widened factor floors
+            estimate context norms plan operator radius kappa effort.Vectors
+            |> Reaches.widened factor
 
         let run = Reaches.longestRun plan
 
@@ -137,8 +128,7 @@ module internal LoopReach =
                     let next = asked (LoopOperator.create loop found 0.0) kappa
                     let many = ReachProof.broken claims next
 
-                    let wider =
-                        Reaches.widened growth floors next |> Reaches.larger reaches |> opened loop
+                    let wider = Reaches.widened growth next |> Reaches.larger reaches |> opened loop
 
                     // A few are settled in the course of the proof.
                     if many = 0 || round > 2 && 50 * many < loop.Channels then
@@ -176,13 +166,13 @@ module internal LoopReach =
                         | GaussianVectors count -> noise count count
 
                     // Where a proof was near, other factors would break other claims.
-                    Reaches.widened settling floors found
+                    Reaches.widened settling found
                     |> Reaches.larger reaches
                     |> opened loop
                     |> proveFrom (attempt + 1) None
 
         asked linearOperator 0.0
-        |> Reaches.widened growth floors
+        |> Reaches.widened growth
         |> opened linear
         |> search 1 0
         |> Option.bind (proveFrom 1 (if effort.IsByPlace then None else Some effort.Steps))
@@ -203,7 +193,7 @@ module internal LoopReach =
 
     /// The loop over all inputs, where every slope is possible and nothing is proved of reaches; its factors are natural ones for
     /// increments along inputs of length 1.
-    let everywhere (context: Context) (plan: LoopPlan) : ProvedReach =
+    let everywhere (context: Context) norms (plan: LoopPlan) : ProvedReach =
         let unbounded =
             LoopSlopes.still plan
             |> Array.map (fun reach ->
@@ -216,7 +206,7 @@ module internal LoopReach =
         let middle = LoopOperator.create (LinearLoop.withoutChannels loop) [||] 0.0
 
         let reaches =
-            estimate context plan middle 1.0 0.0 (SearchEffort.forPlan plan).Vectors
+            estimate context norms plan middle 1.0 0.0 (SearchEffort.forPlan plan).Vectors
 
         {
             Loop = loop

@@ -7,16 +7,7 @@ module internal LipVerify.Core.LoopRounding
 
 open System
 open LipVerify.Compute
-
-/// What is known of one linear map.
-[<Struct>]
-type MapNorms =
-    {
-        /// `‖A‖`.
-        Norm: float
-        /// `√(‖A‖₁‖A‖_∞) ≥ ‖|A|‖`.
-        Absolute: float
-    }
+open LipVerify.Core.StepNorms
 
 /// Errors of passes with inputs of length at most 1.
 [<NoEquality; NoComparison>]
@@ -35,9 +26,6 @@ type LoopErrors =
         /// The same on the way back.
         Adjoints: LoopPoint -> float
     }
-
-/// Upper bounds on norms of maps, by what they are made of.
-type MapNormTable = LinearMap -> MapNorms
 
 /// Norms of what lies before each point and behind it, where more is known than products of norms.
 [<NoEquality; NoComparison>]
@@ -61,101 +49,18 @@ let private slack = 1.0 + 1e-9
 
 let private length a b = sqrt (a * a + b * b)
 
-/// The most channels that add to one output, and the most differences that one entry is in.
-let private overlaps size (positions: int[] list) =
-    let counts = Array.zeroCreate<int> size
-
-    for list in positions do
-        for i in list do
-            counts[i] <- counts[i] + 1
-
-    if size = 0 then 0 else Array.max counts
-
-/// A bend's parts: `B` and `|B|`, from `u` to `y`, from `x` to `v`, and the roundings on the way.
-[<Struct>]
-type private BendNorms =
-    {
-        Base: float
-        Residuals: float
-        Differences: float
-        Roundings: int
-    }
-
-let private largest (tensor: Tensor) =
-    let struct (_, largest) = Tensor.sizes tensor
-    largest
-
-let private bendNorms (bend: Bend) (gains: Gains) =
-    let into = overlaps bend.Outputs [ bend.Into ]
-
-    let followed =
-        match bend.Leaders with
-        | None -> 1
-        | Some leaders -> overlaps bend.Inputs [ leaders ]
-
-    let means =
-        if bend.Mean.Length = 0 then
-            0.0
-        else
-            bend.Mean |> Array.map abs |> Array.max
-
-    let inDifferences = overlaps bend.Inputs [ bend.Plus; bend.Minus ]
-
-    // Rows of the differences have one or two entries of size 1.
-    let differences =
-        sqrt (float inDifferences * (if bend.Minus.Length > 0 then 2.0 else 1.0))
-
-    {
-        Base =
-            largest bend.Slopes * sqrt (float followed)
-            + means * differences * sqrt (float into)
-        Residuals = largest gains.In * sqrt (float into)
-        Differences = largest gains.Out * differences
-        // On the way back an entry takes what all outputs that follow it and all its differences hand back.
-        Roundings = 2 * into + followed + inDifferences + 8
-    }
-
-/// A step's point, where it has one.
-let private pointOf step =
-    match step with
-    | Mapped(layer, _) -> Some(BeforeMap layer)
-    | Bent bend -> Some(BeforeBend bend)
-    | Added _ -> None
-
-let rec private largestEntry map =
-    match map with
-    | Dense dense -> largest dense.Weights
-    | Convolution convolution -> largest convolution.Weights
-    | AveragePooling _ -> 1.0
-    | Diagonal scale -> largest scale
-    | Scaled(scale, map) -> largest scale * largestEntry map
-    | Rounded(_, map) -> largestEntry map
-
-let private terms map =
-    float (LinearMap.termsInRow map + LinearMap.termsInColumn map + 2)
-
-/// What may multiply the underflow of a product inside a map: row factors on the way forward, the scaled map on the way back.
-let rec private amplification map =
-    match map with
-    | Dense _
-    | Convolution _
-    | AveragePooling _
-    | Diagonal _ -> 1.0
-    | Scaled(scale, map) -> max 1.0 (largest scale) * amplification map + terms map * largestEntry map
-    | Rounded(_, map) -> amplification map
-
 /// Errors for a batch of this size; `share` is 1, or 0 for underflow alone.
 let private errorsOf
     share
     (context: Context)
     (norms: MapNormTable)
-    (carried: Carried)
+    (bends: BendNorms[])
     (operator: LoopOperator)
     batch
+    (carried: Carried)
     : LoopErrors =
     let engine = context.Engine
     let gamma k = share * Rounding.gamma k
-    let bends = Array.map2 bendNorms operator.Loop.Bends operator.Gains
     let increments = Collections.Generic.Dictionary<LoopPoint, float>()
     let adjoints = Collections.Generic.Dictionary<LoopPoint, float>()
 
@@ -165,13 +70,6 @@ let private errorsOf
 
     let backward map =
         gamma (LinearMap.adjointDepth engine map batch + 2) * (norms map).Absolute
-
-    let underflow map =
-        Math.Sqrt(float (LinearMap.outputs map) + float (LinearMap.inputs map))
-        * terms map
-        * 8.0
-        * Double.Epsilon
-        * amplification map
 
     let known (carried: LoopPoint -> float) step (product: float) =
         match pointOf step with
@@ -183,7 +81,7 @@ let private errorsOf
         let h = known carried.Heads step h
 
         match step with
-        | Mapped(_, map) -> ((norms map).Norm + forward map) * h + underflow map
+        | Mapped(_, map) -> ((norms map).Norm + forward map) * h + (norms map).Underflow
         | Bent bend ->
             length (bends[bend].Base * h) bends[bend].Residuals
             * (1.0 + Rounding.gamma (bends[bend].Roundings + 8))
@@ -194,7 +92,7 @@ let private errorsOf
     /// The norm of a step and of what follows it, of norm `t`.
     let rec tail step t =
         match step with
-        | Mapped(_, map) -> ((norms map).Norm + backward map) * t + underflow map
+        | Mapped(_, map) -> ((norms map).Norm + backward map) * t + (norms map).Underflow
         | Bent bend ->
             length (bends[bend].Base * t) bends[bend].Differences
             * (1.0 + Rounding.gamma (bends[bend].Roundings + 8))
@@ -207,7 +105,8 @@ let private errorsOf
     /// the channels.
     let own h t step =
         match step with
-        | Mapped(_, map) -> struct (forward map * h + underflow map, backward map * t + underflow map, 0.0, 0.0)
+        | Mapped(_, map) ->
+            struct (forward map * h + (norms map).Underflow, backward map * t + (norms map).Underflow, 0.0, 0.0)
         | Bent bend ->
             let n = bends[bend]
             let gamma = gamma n.Roundings
@@ -318,8 +217,33 @@ let private errorsOf
         Adjoints = fun point -> adjoints[point]
     }
 
+let private bendsOf (operator: LoopOperator) =
+    Array.map2 StepNorms.ofBend operator.Loop.Bends operator.Gains
+
 /// Errors for a batch of this size.
 let errors context norms carried operator batch : LoopErrors =
-    { errorsOf 1.0 context norms carried operator batch with
-        Underflow = (errorsOf 0.0 context norms carried operator batch).Forward
+    let bends = bendsOf operator
+
+    { errorsOf 1.0 context norms bends operator batch carried with
+        Underflow = (errorsOf 0.0 context norms bends operator batch carried).Forward
+    }
+
+/// Errors of a pass, forward and back, whose computed vectors are no longer at each point than given, for an input or output of length 1.
+[<NoEquality; NoComparison>]
+type PassErrors =
+    {
+        Forward: (LoopPoint -> float) -> float
+        Backward: (LoopPoint -> float) -> float
+        /// Of the increments at each point.
+        Increments: (LoopPoint -> float) -> LoopPoint -> float
+    }
+
+/// Errors of passes over a batch of this size whose vectors are measured on the way; underflow is among them.
+let passErrors context norms (carried: Carried) operator batch : PassErrors =
+    let errorsOf = errorsOf 1.0 context norms (bendsOf operator) operator batch
+
+    {
+        Forward = fun lengths -> (errorsOf { carried with Heads = lengths }).Forward
+        Backward = fun lengths -> (errorsOf { carried with Tails = lengths }).Backward
+        Increments = fun lengths -> (errorsOf { carried with Heads = lengths }).Increments
     }

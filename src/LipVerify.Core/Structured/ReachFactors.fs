@@ -74,4 +74,4 @@ type internal ReachFactors(context: Context, plan: LoopPlan, effort: SearchEffor
             0.0
         else
             1.01
-            * Balance.norm context effort (LoopOperator.create loop factors 0.0) effort.NormSteps
+            * Balance.norm context effort.Directions (LoopOperator.create loop factors 0.0) effort.NormSteps

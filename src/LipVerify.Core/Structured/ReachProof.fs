@@ -116,6 +116,7 @@ module internal ReachProof =
         failure
         : ReachAttempt =
         let operator = LoopOperator.create loop factors 0.0
+        let effort = SearchEffort.forPlan plan
 
         let context =
             { context with
@@ -127,34 +128,17 @@ module internal ReachProof =
 
         let columns = LoopOperator.columns operator
         let key = LoopGram.key operator (Context.forComputation 2 context).Seed
-        let lengths = ref 0.0
+        let sums = squares context plan operator probing (drawWith key columns)
 
-        let draw first count =
-            let vectors = drawWith key columns first count
-            let length = Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan vectors)
-            lengths.Value <- lengths.Value + length * length
-            vectors
-
-        let sums = squares context plan operator probing draw
-
-        let struct (divisor, vectors, pushed) =
+        let divisor =
             match probing with
-            | UnitVectors -> struct (1.0, columns, float columns)
-            | GaussianVectors count ->
-                struct (ChiSquare.lowerQuantile count (failure / float (measured plan)),
-                        count,
-                        lengths.Value * (1.0 + 1e-9))
+            | UnitVectors -> 1.0
+            | GaussianVectors count -> ChiSquare.lowerQuantile count (failure / float (measured plan))
 
-        let batch = min vectors (LoopProbes.batchFor plan operator)
-
-        // The last batch may be smaller, and then summed in another order.
-        let errors =
-            [ batch; vectors % batch ]
-            |> List.filter (fun size -> size > 0)
-            |> List.map (LoopRounding.errors context norms LoopRounding.nothingCarried operator)
+        let errors = LoopProbes.errors context norms operator sums
 
         // Sums of squares, their roots, and the products below.
-        let inflation = 1.0 + 4.0 * Rounding.gamma (vectors + 64)
+        let inflation = 1.0 + 4.0 * Rounding.gamma (sums.Vectors + 64)
 
         /// The length of `(s dx, Dδ)` for `‖dx‖ ≤ radius`, where `‖E‖ ≤ kappa`, in parts of `s`; and what `‖Dδ‖` is in parts of `‖dx‖`.
         let lengthFor kappa =
@@ -165,15 +149,10 @@ module internal ReachProof =
 
         let reachesFor rho : PlaceReach[] =
             let bound place =
-                let error =
-                    2.0
-                    * sqrt pushed
-                    * (errors
-                       |> List.map (fun errors -> errors.Increments(BeforeBend place))
-                       |> List.reduce max)
-
+                // Differences of pairs have the errors of two entries.
+                let error = 2.0 * errors place
                 // No square underflows by more than the least double.
-                let underflow = float vectors * Double.Epsilon
+                let underflow = float sums.Vectors * Double.Epsilon
 
                 fun sum ->
                     (sqrt ((sum + underflow) * inflation) + error * 1.000001 + Double.Epsilon)
@@ -211,23 +190,33 @@ module internal ReachProof =
         let relaxed =
             sqrt (1.0 - (1.0 - estimate * estimate) / ((1.0 + coarse) * (1.0 + coarse)))
 
-        let certified enough =
+        let certified enough tolerance =
             LoopGram.normUpFor
-                { Enough = enough; Useful = 1.0 }
+                {
+                    Vectors = effort.CertificateVectors
+                    Enough = enough
+                    Useful = 1.0
+                }
                 (Context.forComputation 1 context)
                 norms
                 operator
-                coarse
+                tolerance
             |> against
 
         if loop.Channels = 0 then
             against 0.0
         else
             match against (max estimate relaxed) with
-            | Held _ -> certified (relaxed * relaxed)
+            | Held _ ->
+                certified
+                    (relaxed * relaxed)
+                    (if effort.IsByPlace then
+                         Math.Clamp(0.9 * (relaxed / estimate - 1.0), coarse, 0.1)
+                     else
+                         coarse)
             // Where rows are exact, a claim that is near to break stays as near.
             | Exceeded _ when probing = UnitVectors ->
                 match against estimate with
-                | Held _ -> certified 0.0
+                | Held _ -> certified 0.0 coarse
                 | failed -> failed
             | failed -> failed

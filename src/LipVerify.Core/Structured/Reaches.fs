@@ -5,16 +5,20 @@ open System
 open System.Collections.Generic
 open LipVerify.Compute
 
-/// Roots of sums of squares, times a factor.
-let scaled (factor: float) (squares: LoopProbes.RowSquares) =
-    Array.map2
-        (fun entries pairs ->
-            {
-                Entries = entries |> Array.map (fun sum -> factor * sqrt sum)
-                Pairs = pairs |> Array.map (fun sum -> factor * sqrt sum)
-            })
-        squares.Entries
-        squares.Pairs
+/// Roots of sums of squares, with what rounding may add to them at each place, times a factor.
+let scaled (factor: float) (errors: int -> float) (squares: LoopProbes.RowSquares) =
+    let underflow = float squares.Vectors * System.Double.Epsilon
+
+    Array.init squares.Entries.Length (fun place ->
+        let error = 2.0 * errors place
+
+        let scale (sums: float[]) =
+            sums |> Array.map (fun sum -> factor * (sqrt (sum + underflow) + error))
+
+        {
+            Entries = scale squares.Entries[place]
+            Pairs = scale squares.Pairs[place]
+        })
 
 /// What a channel is called whatever others there are.
 let channelNames (loop: Loop) =
@@ -70,19 +74,17 @@ let importances (plan: LoopPlan) (reaches: PlaceReach[]) : PlaceReach[] =
         plan.Places
         reaches
 
-/// Reaches widened by a factor, and by what rounding may add at each place.
-let widened factor (floors: float[]) (reaches: PlaceReach[]) =
-    let widen floor (values: float[]) =
-        values |> Array.map (fun value -> factor * value + floor)
+/// Reaches widened by a factor.
+let widened factor (reaches: PlaceReach[]) =
+    let widen (values: float[]) =
+        values |> Array.map (fun value -> factor * value)
 
-    Array.map2
-        (fun floor reach ->
-            {
-                Entries = widen floor reach.Entries
-                Pairs = widen floor reach.Pairs
-            })
-        floors
-        reaches
+    reaches
+    |> Array.map (fun reach ->
+        {
+            Entries = widen reach.Entries
+            Pairs = widen reach.Pairs
+        })
 
 /// The larger ones.
 let larger (a: PlaceReach[]) (b: PlaceReach[]) =

@@ -23,6 +23,8 @@ type internal SearchEffort =
         Idle: int
         /// What directions that were not tracked may ask for, in parts of what was found; for more the search goes on with them.
         Surprise: float
+        /// Vectors that a certificate begins with: rounding in deep networks leaves no room for few.
+        CertificateVectors: int
     }
 
 module internal SearchEffort =
@@ -58,6 +60,7 @@ module internal SearchEffort =
                 BoundSteps = 250
                 Idle = 25
                 Surprise = 1.03
+                CertificateVectors = 2
             }
         elif operations <= most then
             {
@@ -71,6 +74,7 @@ module internal SearchEffort =
                 BoundSteps = 80
                 Idle = 10
                 Surprise = 1.1
+                CertificateVectors = 4
             }
         else
             {
@@ -84,4 +88,5 @@ module internal SearchEffort =
                 BoundSteps = 40
                 Idle = 10
                 Surprise = 1.1
+                CertificateVectors = 8
             }

@@ -135,7 +135,7 @@ module Structured =
                 let struct (plan, norms) =
                     LoopPlan.ofNetwork context shared.Certification.FailureProbability network origin
 
-                struct (plan, norms, LoopReach.everywhere context plan))
+                struct (plan, norms, LoopReach.everywhere context norms plan))
 
         match prepared with
         | None -> struct (noneAbove product "the product of layers" context 0 None true "the time was over", None)

@@ -175,7 +175,14 @@ let ``a bound that is of no use takes fewer applications, and still holds`` () =
         let gram = Gram.operator context m (Gram.cheapestSide m) 1.0
 
         let find useful =
-            LanczosCertificate.largestEigenvalueFor { Enough = 0.0; Useful = useful } context gram 1e-4 1e-9
+            LanczosCertificate.largestEigenvalueFor
+                { LanczosCertificate.asLowAsPossible with
+                    Useful = useful
+                }
+                context
+                gram
+                1e-4
+                1e-9
 
         let all, useless = find Double.PositiveInfinity, find 0.3
         Assert.That(useless.Upper, Is.GreaterThanOrEqualTo 1.0, name)
@@ -193,20 +200,24 @@ let ``a bound that is good enough is worth no second attempt`` () =
     let gram =
         Gram.operator context (MaskedMap.whole (dense 3500 20 weights)) Gram.Rows 1.0
 
-    let find enough =
+    let find vectors enough =
         LanczosCertificate.largestEigenvalueFor
-            {
+            { LanczosCertificate.asLowAsPossible with
+                Vectors = vectors
                 Enough = enough
-                Useful = Double.PositiveInfinity
             }
             (withSeed 1)
             gram
             1e-16
             1e-9
 
-    let all, enough = find 0.0, find 1.0
+    let all, enough, many = find 2 0.0, find 2 1.0, find 8 0.0
     Assert.That(enough.Applications, Is.LessThan all.Applications)
     Assert.That(enough.Upper, Is.InRange(all.Attained, 1.0))
+    // One attempt is the last.
+    Assert.That(many.Applications, Is.LessThan all.Applications)
+    Assert.That(many.Applications % 8, Is.Zero)
+    Assert.That(many.Upper, Is.InRange(all.Attained, 1.0))
 
 /// With the failure probability `δ`, at most this many of `count` trials may fail: the mean and five standard deviations.
 let private mayFail failure count =

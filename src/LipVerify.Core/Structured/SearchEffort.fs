@@ -88,5 +88,5 @@ module internal SearchEffort =
                 BoundSteps = 40
                 Idle = 10
                 Surprise = 1.1
-                CertificateVectors = 8
+                CertificateVectors = 4
             }

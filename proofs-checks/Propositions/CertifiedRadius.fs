@@ -1,12 +1,16 @@
 /// Certified radii: the search on Proposition 6.
 module LipVerify.Propositions.CertifiedRadius
 
-open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Radii
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
-open LipVerify.Propositions.Oracles
 open LipVerify.Propositions.Proposition6
 open NUnit.Framework
 

@@ -3,8 +3,16 @@
 module LipVerify.Propositions.ChainLipSdp
 
 open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.Solver
+open LipVerify.Core.Bounds.Multipliers.DeepChains
+open LipVerify.Core.Bounds.Structured
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -3,7 +3,12 @@ module LipVerify.Propositions.Enclosures
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
@@ -12,7 +17,7 @@ open NUnit.Framework
 let private kinds = [ Ball; Interval; Crown ]
 
 let private enclose kind (case: NetworkCase) =
-    LipVerify.Core.Enclosures.ofNetwork context kind case.Network case.Input case.Radius
+    LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context kind case.Network case.Input case.Radius
 
 /// The inputs of each stage that bends at one point, and the outputs, with rounding enclosed.
 let internal valuesAt (network: Network) (x: float[]) =
@@ -215,7 +220,7 @@ let ``Enclosures: those of one affine map are attained`` () =
 
         for kind in kinds do
             let output =
-                (LipVerify.Core.Enclosures.ofNetwork
+                (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork
                     context
                     kind
                     network
@@ -251,7 +256,8 @@ let ``Enclosures: linear functions see that branches cancel, intervals do not`` 
             ]
 
     let width kind =
-        (LipVerify.Core.Enclosures.ofNetwork context kind network (Tensor.create [ n ] 0.0) (radius 1.0)).Output
+        (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context kind network (Tensor.create [ n ] 0.0) (radius 1.0))
+            .Output
         |> Enclosure.widths
         |> Tensor.values
         |> Array.head

@@ -3,7 +3,11 @@
 module LipVerify.Propositions.ExactEnds
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Exact.Euclidean
+open LipVerify.Core.Bounds.Exact.Maximum
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open NUnit.Framework

@@ -3,7 +3,13 @@ module LipVerify.Propositions.ExactMaximum
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Exact.Euclidean
+open LipVerify.Core.Bounds.Exact.Maximum
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -1,7 +1,14 @@
 /// Enumeration of the nominal constant (METHODS section 11): against other oracles, and as the oracle of bounds.
 module LipVerify.Propositions.ExactPairs
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

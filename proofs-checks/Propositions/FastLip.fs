@@ -1,7 +1,11 @@
 /// Elementwise Jacobian bounds (METHODS section 10, FastLip) against sampled and traced slopes, in all norms.
 module LipVerify.Propositions.FastLip
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Jacobian
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

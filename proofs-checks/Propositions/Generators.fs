@@ -6,7 +6,8 @@ open System
 open FsCheck
 open FsCheck.FSharp
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// The engine under test: `LIPVERIFY_TEST_ENGINE`, else the best one here.
 let engine: IEngine =

@@ -2,8 +2,15 @@
 module LipVerify.Propositions.LipSdp
 
 open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -3,7 +3,16 @@ module LipVerify.Propositions.LocalLipSdp
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Radii
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -2,8 +2,13 @@
 module LipVerify.Propositions.Margins
 
 open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Radii
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
@@ -19,7 +24,7 @@ let ``Margins: those at points of the ball are not below their bounds`` () =
             Network.evaluate context case.Network case.Input |> Tensor.values |> classOf
 
         let bounds =
-            LipVerify.Core.Margins.lowerBounds context case.Network case.Input case.Radius label
+            LipVerify.Core.Enclosures.Margins.lowerBounds context case.Network case.Input case.Radius label
 
         let points =
             Array.append (candidates (Draw case.Seed) case.Network center distance) (attacks case distance)
@@ -57,7 +62,7 @@ let ``Margins: on a linear network they are attained`` () =
         let label = draw.Int(0, classes - 1)
 
         let bounds =
-            LipVerify.Core.Margins.lowerBounds context network (Tensor.vector x) (radius distance) label
+            LipVerify.Core.Enclosures.Margins.lowerBounds context network (Tensor.vector x) (radius distance) label
 
         for j in 0 .. classes - 1 do
             let difference = Array.map2 (-) weights[label] weights[j]

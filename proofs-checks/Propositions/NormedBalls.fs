@@ -1,8 +1,10 @@
 /// Points of balls in any of the norms, and slopes measured in them.
 module LipVerify.Propositions.NormedBalls
 
-open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
 

@@ -1,8 +1,13 @@
 /// Lower bounds in each norm (METHODS section 8) against exact constants and certified upper bounds.
 module LipVerify.Propositions.NormedLowerBounds
 
-open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Exact.Euclidean
+open LipVerify.Core.Bounds.Exact.Maximum
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

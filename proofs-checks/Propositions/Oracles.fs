@@ -4,7 +4,10 @@ module LipVerify.Propositions.Oracles
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 

@@ -2,7 +2,16 @@
 module LipVerify.Propositions.ProbedEnclosures
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Reaches
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Enclosures
@@ -12,7 +21,7 @@ open LipVerify.Propositions.StructuredReaches
 open NUnit.Framework
 
 let private enclose context (case: NetworkCase) =
-    LipVerify.Core.Enclosures.ofNetwork context Probes case.Network case.Input case.Radius
+    LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context Probes case.Network case.Input case.Radius
 
 /// The nominal values of a stage with deviations in both directions.
 let private around (nominal: EnclosedTensor) (reach: Tensor) =
@@ -111,7 +120,7 @@ let ``Probes: enclosures hold at all radii, within intervals, and say where they
         let result = enclose context case
 
         let intervals =
-            LipVerify.Core.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
+            LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
 
         assertWithin "probes in intervals" intervals result
 
@@ -208,7 +217,7 @@ let ``Probes: without time, in a point, and where reaches grow without end, inte
         }
 
     let intervals (case: NetworkCase) =
-        LipVerify.Core.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
+        LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context Interval case.Network case.Input case.Radius
 
     for case, reason in
         [
@@ -304,7 +313,7 @@ let ``Probes: behind several layers reaches are well below intervals`` () =
         let struct (network, input) = generalChain (Draw seed) [ 10; 20; 20; 20; 3 ]
 
         let width kind =
-            LipVerify.Core.Enclosures.ofNetwork context kind network input (radius 0.01)
+            LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context kind network input (radius 0.01)
             |> lastWidth
 
         Assert.That(width Probes, Is.LessThan(0.7 * width Interval), $"seed {seed}")

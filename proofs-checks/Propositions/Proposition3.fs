@@ -1,6 +1,11 @@
 module LipVerify.Propositions.Proposition3
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

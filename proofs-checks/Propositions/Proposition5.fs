@@ -1,7 +1,7 @@
 module LipVerify.Propositions.Proposition5
 
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Bounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
 open NUnit.Framework

@@ -1,9 +1,11 @@
 /// Random networks and maps with their inputs, ugly ones among them.
 module LipVerify.Propositions.RandomNetworks
 
-open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Generators
 
 /// Blocks so far, the shape after them, and their value at the nominal input.

@@ -4,7 +4,11 @@ module LipVerify.Propositions.RecurJacTimeLimit
 open System
 open System.Diagnostics
 open System.Threading
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Jacobian
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.NormedBalls

@@ -2,7 +2,7 @@
 module LipVerify.Propositions.Relaxations
 
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
 open NUnit.Framework
 

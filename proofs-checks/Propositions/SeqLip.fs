@@ -1,9 +1,12 @@
 /// SeqLip (METHODS section 12) on random networks: against sampled slopes, ascents and enumerated constants.
 module LipVerify.Propositions.SeqLip
 
-open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -2,8 +2,13 @@
 module LipVerify.Propositions.Structured
 
 open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Structured
+open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

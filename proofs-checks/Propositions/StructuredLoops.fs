@@ -5,7 +5,12 @@ open System
 open System.Collections.Generic
 open System.Numerics
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Loops.Operator
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 

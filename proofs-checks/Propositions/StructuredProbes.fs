@@ -4,7 +4,12 @@ module LipVerify.Propositions.StructuredProbes
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
+open LipVerify.Core.Loops.Reaches
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.StructuredLoops

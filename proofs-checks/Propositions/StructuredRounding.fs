@@ -4,7 +4,10 @@ module LipVerify.Propositions.StructuredRounding
 open System
 open System.Collections.Generic
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Loops.Operator
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.StructuredLoops

@@ -4,7 +4,20 @@ module LipVerify.Propositions.TimeLimits
 
 open System
 open System.Diagnostics
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Exact.Euclidean
+open LipVerify.Core.Bounds.Exact.Maximum
+open LipVerify.Core.Radii
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -1,7 +1,10 @@
 module LipVerify.Propositions.ZeroPropagation
 
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

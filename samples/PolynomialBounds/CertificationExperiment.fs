@@ -5,7 +5,10 @@ open System
 open System.Diagnostics
 open System.IO
 open LipVerify.Cli
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Solvers
 open LipVerify.Samples.PolynomialBounds.Classifier
 

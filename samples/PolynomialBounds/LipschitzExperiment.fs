@@ -4,7 +4,8 @@ module LipVerify.Samples.PolynomialBounds.LipschitzExperiment
 open System.Diagnostics
 open System.IO
 open LipVerify.Cli
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Solvers
 
 /// Inputs and hidden units.

@@ -3,7 +3,7 @@
 
 open System.IO
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Samples.PolynomialBounds
 open LipVerify.Solvers
 

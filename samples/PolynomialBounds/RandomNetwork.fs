@@ -2,7 +2,8 @@
 module LipVerify.Samples.PolynomialBounds.RandomNetwork
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// A number with the standard normal distribution.
 let gaussian (random: Random) =

@@ -4,7 +4,10 @@
 open System
 open System.IO
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Formats
 
 let samples = Path.Combine(AppContext.BaseDirectory, "mnist")

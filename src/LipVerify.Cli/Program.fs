@@ -212,10 +212,10 @@ let private failureOf argv (failure: exn) =
     | :? OperationCanceledException ->
         Interruption.tell ()
         Interruption.exitCode
-    | :? LipVerify.Core.Spectral.NotCertifiableException as failure ->
+    | :? LipVerify.Core.Spectral.Spectral.NotCertifiableException as failure ->
         fail Exit.badInput $"--rigor certified is out of reach: {failure.Message}"
     | :? OutOfMemoryException -> fail Exit.badInput "there is not enough memory for this network"
-    | :? LipVerify.Core.ContradictionException as failure ->
+    | :? LipVerify.Core.Numbers.ContradictionException as failure ->
         fail Exit.internalError $"internal error, please report it: {failure.Message}"
     | failure -> fail Exit.internalError $"internal error, please report it: {failure}"
 

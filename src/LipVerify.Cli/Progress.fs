@@ -5,7 +5,7 @@ module LipVerify.Cli.Progress
 open System
 open System.Diagnostics
 open System.Threading
-open LipVerify.Core
+open LipVerify.Core.Numbers
 
 /// Work that ends sooner than this prints no progress.
 let private patience = TimeSpan.FromSeconds 1.0

@@ -3,7 +3,8 @@ namespace LipVerify.Cli
 open System
 open System.IO
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// Ways in which a command ends early, each with one line for the user.

@@ -3,7 +3,10 @@ namespace LipVerify.Cli
 open System
 open System.Globalization
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 open LipVerify.Formats
 
 /// The inherited options, checked.

@@ -2,7 +2,7 @@ namespace LipVerify.Formats
 
 open System
 open System.Collections.Generic
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// The named tensors of a trained model, all of them finite.
 [<ReferenceEquality>]

@@ -5,8 +5,7 @@ open System
 open System.Runtime.InteropServices
 open System.Threading
 open Microsoft.FSharp.NativeInterop
-open LipVerify.Core
-
+open LipVerify.Core.Bounds.Polynomials
 #nowarn "9" // pointers into the library's own memory
 
 [<Literal>]

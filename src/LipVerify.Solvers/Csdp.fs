@@ -6,7 +6,7 @@ open System.ComponentModel
 open System.Diagnostics
 open System.IO
 open System.Threading
-open LipVerify.Core
+open LipVerify.Core.Bounds.Polynomials
 
 [<Literal>]
 let private Program = "csdp"

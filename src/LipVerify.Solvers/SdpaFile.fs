@@ -4,7 +4,7 @@ module LipVerify.Solvers.SdpaFile
 open System
 open System.Globalization
 open System.IO
-open LipVerify.Core
+open LipVerify.Core.Bounds.Polynomials
 
 let private number (value: float) =
     value.ToString("R", CultureInfo.InvariantCulture)

@@ -14,7 +14,7 @@ public sealed record AdversarialExample(
     double[] Input, double Distance, Rigor Rigor, int Label, int OriginalLabel, Attack Attack)
 {
     /// <summary>The class and the distance in ten digits, rounded upward, with what it promises.</summary>
-    public override string ToString() => $"class {Label} at distance ≤ {Core.Figure.upwardTo(10, Distance)} ({Rigor})";
+    public override string ToString() => $"class {Label} at distance ≤ {Core.Numbers.Figure.upwardTo(10, Distance)} ({Rigor})";
 
     /// <summary>The adversarial example that an attack finds closest to an input in the 2-norm.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
@@ -38,27 +38,27 @@ public sealed record AdversarialExample(
     {
         ArgumentNullException.ThrowIfNull(network);
         var search = CoreAttack(attack);
-        if (Core.ShapeModule.size(network.Value.OutputShape) < 2)
+        if (Core.Computation.ShapeModule.size(network.Value.OutputShape) < 2)
             throw new ArgumentException("the network has a single output, so there is no other class", nameof(network));
         var nominal = network.CheckedInput(input, nameof(input));
         var permitted = box?.Around(nominal, nameof(box));
         var context = (options ?? new BoundOptions()).CreateContext(progress, cancellationToken);
-        var effort = Core.AttackEffortModule.fitting(network.Value);
-        var found = Core.Attacks.run(context, search, network.Value, nominal, permitted!, effort);
+        var effort = Core.Attacks.AttackEffortModule.fitting(network.Value);
+        var found = Core.Attacks.Attacks.run(context, search, network.Value, nominal, permitted!, effort);
         return found is null ? null : From(found.Value, attack);
     }
 
-    private static AdversarialExample From(Core.AdversarialExample example, Attack attack) => new(
-        [.. Core.TensorModule.values(example.Input)], example.Distance, Rigor.From(example.Rigor), example.Label,
+    private static AdversarialExample From(Core.Attacks.AdversarialExample example, Attack attack) => new(
+        [.. Core.Computation.TensorModule.values(example.Input)], example.Distance, Rigor.From(example.Rigor), example.Label,
         example.OriginalLabel, attack);
 
-    private static Core.Attack CoreAttack(Attack attack) => attack switch
+    private static Core.Attacks.Attack CoreAttack(Attack attack) => attack switch
     {
-        Attack.FastGradientSign => Core.Attack.FastGradientSign,
-        Attack.IteratedFastGradientSign => Core.Attack.IteratedFastGradientSign,
-        Attack.GradientAscent => Core.Attack.GradientAscent,
-        Attack.ProjectedDescent => Core.Attack.ProjectedDescent,
-        Attack.CarliniWagner => Core.Attack.CarliniWagner,
+        Attack.FastGradientSign => Core.Attacks.Attack.FastGradientSign,
+        Attack.IteratedFastGradientSign => Core.Attacks.Attack.IteratedFastGradientSign,
+        Attack.GradientAscent => Core.Attacks.Attack.GradientAscent,
+        Attack.ProjectedDescent => Core.Attacks.Attack.ProjectedDescent,
+        Attack.CarliniWagner => Core.Attacks.Attack.CarliniWagner,
         _ => throw new ArgumentOutOfRangeException(nameof(attack), attack, "the attack must be a member of the enumeration"),
     };
 }

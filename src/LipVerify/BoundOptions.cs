@@ -65,24 +65,24 @@ public sealed record BoundOptions
     /// <summary>Insists on certificates without random draws; false by default.</summary>
     public bool Deterministic { get; init; }
 
-    internal Core.Definition CoreDefinition =>
-        Definition == Definition.Uniform ? Core.Definition.Uniform : Core.Definition.Nominal;
+    internal Core.Numbers.Definition CoreDefinition =>
+        Definition == Definition.Uniform ? Core.Numbers.Definition.Uniform : Core.Numbers.Definition.Nominal;
 
-    internal Core.EnclosureKind CoreEnclosure => Enclosure switch
+    internal Core.Enclosures.EnclosureKind CoreEnclosure => Enclosure switch
     {
-        Enclosure.Crown => Core.EnclosureKind.Crown,
-        Enclosure.Probes => Core.EnclosureKind.Probes,
-        Enclosure.Interval => Core.EnclosureKind.Interval,
-        _ => Core.EnclosureKind.Ball,
+        Enclosure.Crown => Core.Enclosures.EnclosureKind.Crown,
+        Enclosure.Probes => Core.Enclosures.EnclosureKind.Probes,
+        Enclosure.Interval => Core.Enclosures.EnclosureKind.Interval,
+        _ => Core.Enclosures.EnclosureKind.Ball,
     };
 
-    internal Core.Context CreateContext(IProgress<string>? progress, CancellationToken cancellation)
+    internal Core.Computation.Context CreateContext(IProgress<string>? progress, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        return Core.ContextModule.configure(CreateEngine(), Seed, Certification, cancellation, progress ?? Silence.Instance);
+        return Core.Computation.ContextModule.configure(CreateEngine(), Seed, Certification, cancellation, progress ?? Silence.Instance);
     }
 
-    private Core.Certification Certification =>
+    private Core.Computation.Certification Certification =>
         new(FailureProbability, Tolerance is { } tolerance ? FSharpOption<double>.Some(tolerance) : null!, Deterministic);
 
     private IEngine CreateEngine()

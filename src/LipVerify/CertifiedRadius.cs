@@ -15,7 +15,7 @@ public sealed record CertifiedRadius(
 {
     /// <summary>The class and the radius in ten digits, rounded downward, with what it promises.</summary>
     public override string ToString() => Label is { } label
-        ? $"class {label} within radius {Core.Figure.downwardTo(10, Radius)} ({Rigor})"
+        ? $"class {label} within radius {Core.Numbers.Figure.downwardTo(10, Radius)} ({Rigor})"
         : "class undecided, radius 0";
 
     /// <summary>Searches for the largest radius that local Lipschitz bounds (<see cref="LipschitzBound.Local"/>) certify.</summary>
@@ -39,7 +39,7 @@ public sealed record CertifiedRadius(
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
         return From(
-            () => Core.CertifiedRadiusModule.analytic(context, options.CoreDefinition, network.Value, nominal), nameof(network));
+            () => Core.Radii.CertifiedRadiusModule.analytic(context, options.CoreDefinition, network.Value, nominal), nameof(network));
     }
 
     /// <summary>The radius that the global Lipschitz bound (<see cref="LipschitzBound.Global"/>) certifies.</summary>
@@ -62,7 +62,7 @@ public sealed record CertifiedRadius(
         options ??= new BoundOptions();
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
+        return From(() => Core.Radii.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
     }
 
     /// <summary>
@@ -92,10 +92,10 @@ public sealed record CertifiedRadius(
         return From(
             () =>
             {
-                var found = Core.StructuredRadius.certify(context, options.CoreDefinition, network.Value, nominal);
+                var found = Core.Radii.StructuredRadius.certify(context, options.CoreDefinition, network.Value, nominal);
                 return found.IsOk
-                    ? FSharpResult<Core.CertifiedRadius, string>.NewOk(found.ResultValue.Item1)
-                    : FSharpResult<Core.CertifiedRadius, string>.NewError(found.ErrorValue);
+                    ? FSharpResult<Core.Radii.CertifiedRadius, string>.NewOk(found.ResultValue.Item1)
+                    : FSharpResult<Core.Radii.CertifiedRadius, string>.NewError(found.ErrorValue);
             },
             nameof(network));
     }
@@ -120,7 +120,7 @@ public sealed record CertifiedRadius(
         options ??= new BoundOptions();
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.MarginRadius.crown(context, network.Value, nominal), nameof(network));
+        return From(() => Core.Radii.MarginRadius.crown(context, network.Value, nominal), nameof(network));
     }
 
     /// <summary>Searches for the largest radius that local LipSDP on the margins certifies; never below that of <see cref="Crown"/>.</summary>
@@ -145,11 +145,11 @@ public sealed record CertifiedRadius(
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
         FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
-        return From(() => Core.LocalLipSdpRadius.certify(context, network.Value, nominal, limit!), nameof(network));
+        return From(() => Core.Radii.LocalLipSdpRadius.certify(context, network.Value, nominal, limit!), nameof(network));
     }
 
     /// <summary>The only failure of Core is a network with a single output.</summary>
-    private static CertifiedRadius From(Func<FSharpResult<Core.CertifiedRadius, string>> compute, string parameter)
+    private static CertifiedRadius From(Func<FSharpResult<Core.Radii.CertifiedRadius, string>> compute, string parameter)
     {
         var result = Checked.Certifiable(compute);
         if (result.IsError) throw new ArgumentException(result.ErrorValue, parameter);

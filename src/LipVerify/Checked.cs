@@ -5,17 +5,17 @@ namespace LipVerify;
 /// <summary>Arguments and failures between .NET and Core.</summary>
 internal static class Checked
 {
-    public static Core.Radius Radius(double radius, string parameter)
+    public static Core.Networks.Radius Radius(double radius, string parameter)
     {
-        var result = Core.RadiusModule.create(radius);
+        var result = Core.Networks.RadiusModule.create(radius);
         return result.IsOk ? result.ResultValue : throw new ArgumentOutOfRangeException(parameter, radius, result.ErrorValue);
     }
 
-    public static Core.Norm Norm(Norm norm, string parameter) => norm switch
+    public static Core.Numbers.Norm Norm(Norm norm, string parameter) => norm switch
     {
-        LipVerify.Norm.Euclidean => Core.Norm.Euclidean,
-        LipVerify.Norm.Maximum => Core.Norm.Maximum,
-        LipVerify.Norm.Taxicab => Core.Norm.Taxicab,
+        LipVerify.Norm.Euclidean => Core.Numbers.Norm.Euclidean,
+        LipVerify.Norm.Maximum => Core.Numbers.Norm.Maximum,
+        LipVerify.Norm.Taxicab => Core.Numbers.Norm.Taxicab,
         _ => throw new ArgumentOutOfRangeException(parameter, norm, "The norm is Euclidean, Maximum or Taxicab."),
     };
 
@@ -27,19 +27,19 @@ internal static class Checked
         {
             return compute();
         }
-        catch (Core.Spectral.NotCertifiableException cause)
+        catch (Core.Spectral.Spectral.NotCertifiableException cause)
         {
             throw new NotCertifiableException(cause);
         }
-        catch (Core.ContradictionException cause)
+        catch (Core.Numbers.ContradictionException cause)
         {
             throw new ContradictoryBoundsException(cause);
         }
     }
 
     /// <summary>The context for what has to end after a limit; without one as it is.</summary>
-    public static Core.Context Within(this Core.Context context, TimeSpan? limit) =>
-        Core.ContextModule.within(limit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!, context);
+    public static Core.Computation.Context Within(this Core.Computation.Context context, TimeSpan? limit) =>
+        Core.Computation.ContextModule.within(limit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!, context);
 
     public static T? ToNullable<T>(this FSharpOption<T>? value) where T : struct => value is null ? null : value.Value;
 }

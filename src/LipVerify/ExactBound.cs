@@ -14,5 +14,5 @@ public sealed record ExactBound(
     LipschitzBound Upper, double Lower, Rigor LowerRigor, double Gap, int Regions, string Explanation)
 {
     /// <summary>Both ends in ten digits, rounded outward, with what they promise.</summary>
-    public override string ToString() => $"{Upper}, ≥ {Core.Figure.downwardTo(10, Lower)} ({LowerRigor})";
+    public override string ToString() => $"{Upper}, ≥ {Core.Numbers.Figure.downwardTo(10, Lower)} ({LowerRigor})";
 }

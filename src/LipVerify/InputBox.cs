@@ -1,4 +1,6 @@
-using LipVerify.Core;
+using LipVerify.Core.Computation;
+using LipVerify.Core.Networks;
+using LipVerify.Core.Attacks;
 using Microsoft.FSharp.Core;
 
 namespace LipVerify;

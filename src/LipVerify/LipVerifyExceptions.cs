@@ -32,12 +32,12 @@ public sealed class EngineUnavailableException : LipVerifyException
 /// </summary>
 public sealed class NotCertifiableException : LipVerifyException
 {
-    internal NotCertifiableException(Core.Spectral.NotCertifiableException cause) : base(cause.Message, cause) { }
+    internal NotCertifiableException(Core.Spectral.Spectral.NotCertifiableException cause) : base(cause.Message, cause) { }
 }
 
 /// <summary>Two bounds on one quantity contradict each other: a fault of this library, or the rare case that random certificates
 /// allow for. The message names both.</summary>
 public sealed class ContradictoryBoundsException : LipVerifyException
 {
-    internal ContradictoryBoundsException(Core.ContradictionException cause) : base(cause.Message, cause) { }
+    internal ContradictoryBoundsException(Core.Numbers.ContradictionException cause) : base(cause.Message, cause) { }
 }

@@ -16,7 +16,7 @@ public sealed record LayerBound(
     int Index, string Name, string Kind, double Lipschitz, Rigor Rigor, double? RadiusIn, double? RadiusOut, int Active, int Size)
 {
     /// <summary>Its name and the bound in six digits, rounded upward, with what it promises.</summary>
-    public override string ToString() => $"{Name}: {Rigor.Relation} {Core.Figure.upward(Lipschitz)} ({Rigor})";
+    public override string ToString() => $"{Name}: {Rigor.Relation} {Core.Numbers.Figure.upward(Lipschitz)} ({Rigor})";
 }
 
 /// <summary>An upper bound on a Lipschitz constant of a network, in the 2-norm unless another was asked for, and where it comes from.</summary>
@@ -29,7 +29,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public string? Explanation { get; init; }
 
     /// <summary>The bound in ten digits, rounded upward, with what it promises.</summary>
-    public override string ToString() => $"{Rigor.Relation} {Core.Figure.upwardTo(10, Value)} ({Rigor})";
+    public override string ToString() => $"{Rigor.Relation} {Core.Numbers.Figure.upwardTo(10, Value)} ({Rigor})";
 
     /// <summary>Bounds the local Lipschitz constant on a ball (Algorithm 1 of Avant and Morgansen).</summary>
     /// <param name="network">The network.</param>
@@ -52,7 +52,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Analytic.boundWith(
+        return From(() => Core.Bounds.Analytic.Analytic.boundWith(
             context, options.CoreEnclosure, options.CoreDefinition, network.Value, nominal, checkedRadius));
     }
 
@@ -85,7 +85,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         string explanation = "";
         var bound = From(() =>
         {
-            var found = Core.LocalLipSdp.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, limit!);
+            var found = Core.Bounds.Multipliers.LocalLipSdp.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, limit!);
             explanation = found.Explanation;
             return found.Result;
         });
@@ -117,7 +117,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         var checkedRadius = Checked.Radius(radius, nameof(radius));
         var nominal = network.CheckedInput(input, nameof(input));
         var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
-        return FromStructured(() => Core.Structured.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
+        return FromStructured(() => Core.Bounds.Structured.Structured.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
     }
 
     /// <summary>
@@ -139,7 +139,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         ArgumentNullException.ThrowIfNull(network);
         options ??= new BoundOptions();
         var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
-        return FromStructured(() => Core.Structured.@global(context, network.Value));
+        return FromStructured(() => Core.Bounds.Structured.Structured.@global(context, network.Value));
     }
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
@@ -155,7 +155,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     {
         ArgumentNullException.ThrowIfNull(network);
         options ??= new BoundOptions();
-        return From(() => Core.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
+        return From(() => Core.Bounds.Analytic.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
     }
 
     /// <summary>
@@ -179,8 +179,8 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         ArgumentNullException.ThrowIfNull(network);
         var coreMode = mode switch
         {
-            LipSdpMode.Neuron => Core.LipSdpMode.PerNeuron,
-            LipSdpMode.Layer => Core.LipSdpMode.PerLayer,
+            LipSdpMode.Neuron => Core.Bounds.Multipliers.LipSdpMode.PerNeuron,
+            LipSdpMode.Layer => Core.Bounds.Multipliers.LipSdpMode.PerLayer,
             _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "The mode is Neuron or Layer."),
         };
         options ??= new BoundOptions();
@@ -189,7 +189,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         string explanation = "";
         var bound = From(() =>
         {
-            var found = Core.LipSdp.bound(context, coreMode, network.Value, limit!);
+            var found = Core.Bounds.Multipliers.LipSdp.bound(context, coreMode, network.Value, limit!);
             explanation = found.Explanation;
             return found.Result;
         });
@@ -219,7 +219,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
         OfJacobians(
             (context, coreNorm, definition, nominal, checkedRadius) =>
-                Core.FastLip.bound(context, coreNorm, definition, network.Value, nominal, checkedRadius),
+                Core.Bounds.Jacobian.FastLip.bound(context, coreNorm, definition, network.Value, nominal, checkedRadius),
             bound => new(bound.Value, Rigor.From(bound.Rigor), []),
             network, input, radius, norm, options, progress, cancellationToken);
 
@@ -250,7 +250,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
         OfJacobians(
             (context, coreNorm, definition, nominal, checkedRadius) =>
-                Core.RecurJac.bound(
+                Core.Bounds.Jacobian.RecurJac.bound(
                     context, coreNorm, definition, network.Value, nominal, checkedRadius,
                     timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!),
             found => new(found.Bound.Value, Rigor.From(found.Bound.Rigor), []) { Explanation = found.Explanation },
@@ -290,14 +290,14 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         FSharpOption<TimeSpan> limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!;
         const double Goal = 1e-3;
         var found = Checked.Certifiable(() => norm == Norm.Euclidean
-            ? Core.ExactSearch.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit)
-            : Core.ExactMaximum.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit));
+            ? Core.Bounds.Exact.Euclidean.ExactSearch.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit)
+            : Core.Bounds.Exact.Maximum.ExactMaximum.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit));
         var upper = From(() => found.Result) with { Explanation = found.Explanation };
         return new(upper, found.Lower.Value, Rigor.From(found.Lower.Rigor), found.Gap, found.Regions, found.Explanation);
     }
 
     private delegate FSharpResult<T, string> JacobianMethod<T>(
-        Core.Context context, Core.Norm norm, Core.Definition definition, Core.Tensor input, Core.Radius radius);
+        Core.Computation.Context context, Core.Numbers.Norm norm, Core.Numbers.Definition definition, Core.Computation.Tensor input, Core.Networks.Radius radius);
 
     private static LipschitzBound OfJacobians<T>(
         JacobianMethod<T> method, Func<T, LipschitzBound> from, Network network, ReadOnlySpan<double> input, double radius, Norm norm,
@@ -315,7 +315,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
             : throw new ArgumentException(result.ErrorValue, nameof(network));
     }
 
-    private static LipschitzBound FromStructured(Func<Core.StructuredBound> compute)
+    private static LipschitzBound FromStructured(Func<Core.Bounds.Structured.StructuredBound> compute)
     {
         string explanation = "";
         var bound = From(() =>
@@ -327,13 +327,13 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         return bound with { Explanation = explanation };
     }
 
-    private static LipschitzBound From(Func<Core.NetworkBound> compute)
+    private static LipschitzBound From(Func<Core.Bounds.Analytic.NetworkBound> compute)
     {
         var bound = Checked.Certifiable(compute);
         return new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
     }
 
-    private static LayerBound From(Core.LayerBound layer) => new(
+    private static LayerBound From(Core.Bounds.Analytic.LayerBound layer) => new(
         layer.Index, layer.Name, layer.Kind, layer.Lipschitz.Value, Rigor.From(layer.Lipschitz.Rigor),
         layer.RadiusIn.ToNullable(), layer.RadiusOut.ToNullable(), layer.Active, layer.Size);
 }

@@ -9,7 +9,7 @@ namespace LipVerify;
 public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
 {
     /// <summary>The bound in ten digits, rounded downward, with what it promises.</summary>
-    public override string ToString() => $"≥ {Core.Figure.downwardTo(10, Value)} ({Rigor})";
+    public override string ToString() => $"≥ {Core.Numbers.Figure.downwardTo(10, Value)} ({Rigor})";
 
     /// <summary>
     /// The better of gradient ascent and of the Jacobian at the input, where the network is differentiable there. For the
@@ -49,7 +49,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, norm, options, progress, cancellationToken);
-        return From(Core.LowerBounds.best(
+        return From(Core.LowerBounds.LowerBounds.best(
             search.Context, search.Norm, search.Definition, network.Value, search.Ball, search.Effort));
     }
 
@@ -91,7 +91,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, norm, options, progress, cancellationToken);
-        return From(Core.LowerBounds.gradientAscent(
+        return From(Core.LowerBounds.LowerBounds.gradientAscent(
             search.Context, search.Norm, search.Definition, network.Value, search.Ball, search.Effort));
     }
 
@@ -136,7 +136,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var search = Search.Create(network, input, radius, norm, options, progress, cancellationToken);
-        return From(Core.LowerBounds.sampling(search.Context, search.Norm, search.Definition, network.Value, search.Ball, count));
+        return From(Core.LowerBounds.LowerBounds.sampling(search.Context, search.Norm, search.Definition, network.Value, search.Ball, count));
     }
 
     /// <summary>
@@ -178,18 +178,18 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
         var search = Search.Create(network, input, radius, norm, options, progress, cancellationToken);
-        var result = Core.NominalJacobian.lowerBound(search.Context, search.Norm, network.Value, search.Ball);
+        var result = Core.LowerBounds.NominalJacobian.lowerBound(search.Context, search.Norm, network.Value, search.Ball);
         return result.IsOk
             ? new(From(result.ResultValue), [])
             : new(null, [.. result.ErrorValue.Select(kink => new Kink(network.Layers[kink.Layer.Index], kink.Outputs))]);
     }
 
-    private static LowerBound From(Core.LowerBound bound) =>
+    private static LowerBound From(Core.LowerBounds.LowerBound bound) =>
         new(bound.Value, Rigor.From(bound.Rigor), LipVerify.Witness.Of(bound.Attainment));
 
     /// <summary>Arguments that have been checked.</summary>
     private readonly record struct Search(
-        Core.Context Context, Core.Norm Norm, Core.Definition Definition, Core.RestrictedBall Ball, Core.Effort Effort)
+        Core.Computation.Context Context, Core.Numbers.Norm Norm, Core.Numbers.Definition Definition, Core.Networks.RestrictedBall Ball, Core.LowerBounds.Effort Effort)
     {
         public static Search Create(
             Network network, ReadOnlySpan<double> input, double radius, Norm norm, BoundOptions? options,
@@ -199,9 +199,9 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
             var coreNorm = Checked.Norm(norm, nameof(norm));
             options ??= new BoundOptions();
             var checkedRadius = Checked.Radius(radius, nameof(radius));
-            var ball = Core.RestrictedBallModule.whole(network.CheckedInput(input, nameof(input)), checkedRadius);
+            var ball = Core.Networks.RestrictedBallModule.whole(network.CheckedInput(input, nameof(input)), checkedRadius);
             var context = options.CreateContext(progress, cancellation);
-            return new(context, coreNorm, options.CoreDefinition, ball, Core.EffortModule.fitting(network.Value));
+            return new(context, coreNorm, options.CoreDefinition, ball, Core.LowerBounds.EffortModule.fitting(network.Value));
         }
     }
 }

@@ -1,5 +1,6 @@
 using LipVerify.Compute;
-using LipVerify.Core;
+using LipVerify.Core.Computation;
+using LipVerify.Core.Networks;
 using LipVerify.Formats;
 using Microsoft.FSharp.Core;
 
@@ -18,7 +19,7 @@ public sealed record NetworkLayer(
 /// <summary>A ReLU network with shapes that fit and weights that are finite; immutable, and safe to use from several threads.</summary>
 public sealed class Network
 {
-    private Network(Core.Network value, IReadOnlyList<string> notices)
+    private Network(Core.Networks.Network value, IReadOnlyList<string> notices)
     {
         Value = value;
         InputShape = [.. value.InputShape];
@@ -27,7 +28,7 @@ public sealed class Network
         Layers = [.. NetworkModule.layers(value).Select(Describe)];
     }
 
-    internal Core.Network Value { get; }
+    internal Core.Networks.Network Value { get; }
 
     /// <summary>Extents of one input, without the batch.</summary>
     public IReadOnlyList<int> InputShape { get; }

@@ -21,16 +21,16 @@ public readonly record struct Rigor(RigorKind Kind, double FailureProbability)
 {
     /// <summary>The word for it, with the probability where there is one, rounded upward.</summary>
     public override string ToString() => Kind is RigorKind.Probabilistic
-        ? $"probabilistic, fails with a probability of at most {Core.Figure.probability(FailureProbability)}"
+        ? $"probabilistic, fails with a probability of at most {Core.Numbers.Figure.probability(FailureProbability)}"
         : Kind.ToString().ToLowerInvariant();
 
     /// <summary>How what is bounded lies to an upper bound: an estimate is none.</summary>
     internal string Relation => Kind is RigorKind.Estimate ? "≈" : "≤";
 
-    internal static Rigor From(Core.Rigor rigor) => rigor switch
+    internal static Rigor From(Core.Numbers.Rigor rigor) => rigor switch
     {
         { IsCertified: true } => new(RigorKind.Certified, 0),
-        Core.Rigor.Probabilistic p => new(RigorKind.Probabilistic, p.failure),
+        Core.Numbers.Rigor.Probabilistic p => new(RigorKind.Probabilistic, p.failure),
         { IsNumerical: true } => new(RigorKind.Numerical, 0),
         _ => new(RigorKind.Estimate, 0),
     };

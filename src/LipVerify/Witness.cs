@@ -1,4 +1,6 @@
-using LipVerify.Core;
+using LipVerify.Core.Computation;
+using LipVerify.Core.LowerBounds;
+using LipVerify.Core.Bounds.Analytic;
 
 namespace LipVerify;
 

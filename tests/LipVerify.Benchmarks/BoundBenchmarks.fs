@@ -2,7 +2,8 @@ namespace LipVerify.Benchmarks
 
 open BenchmarkDotNet.Attributes
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 open LipVerify.Cli
 
 /// Spectral norms of single operators.

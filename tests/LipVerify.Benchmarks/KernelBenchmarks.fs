@@ -2,8 +2,7 @@ namespace LipVerify.Benchmarks
 
 open BenchmarkDotNet.Attributes
 open LipVerify.Compute
-open LipVerify.Core
-open LipVerify.Cli
+open LipVerify.Core.Computation
 open LipVerify.Cli.Workloads
 
 /// Each operator of a family and its adjoint.

@@ -100,6 +100,7 @@ let ``the check sees the members that it checks`` () =
     Assert.That(face, Does.Contain "M:LipVerify.Compute.Engines.Create")
 
     let rounding =
-        Assembly.Load("LipVerify.Core").GetType("LipVerify.Core.Rounding") |> nonNull
+        Assembly.Load("LipVerify.Core").GetType("LipVerify.Core.Numbers.Rounding")
+        |> nonNull
 
-    Assert.That(publicFace rounding, Does.Contain "M:LipVerify.Core.Rounding.mulUp")
+    Assert.That(publicFace rounding, Does.Contain "M:LipVerify.Core.Numbers.Rounding.mulUp")

@@ -3,7 +3,12 @@
 module LipVerify.Tests.EveryMethodTests
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Cli
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks

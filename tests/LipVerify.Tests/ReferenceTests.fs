@@ -7,7 +7,16 @@ open System.IO
 open System.Text.Json
 open NUnit.Framework
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Attacks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Radii
 open LipVerify.Formats
 
 /// The figures agree to this relative accuracy and are never above the bound by more than rounding: they are converged to

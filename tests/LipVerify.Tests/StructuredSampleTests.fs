@@ -3,7 +3,12 @@ module LipVerify.Tests.StructuredSampleTests
 
 open System.IO
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Structured
 open LipVerify.Formats
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks

@@ -1,6 +1,6 @@
 namespace LipVerify.Cli
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Cli.Workloads
 
 /// Something to measure.

@@ -1,8 +1,10 @@
 namespace LipVerify.Cli
 
-open System
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
 open LipVerify.Cli.Workloads
 
 /// A kernel on one operator.

@@ -1,7 +1,9 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// What grows from one measurement to the next.
 type GrowthSeries =

@@ -4,7 +4,8 @@ open System
 open System.Diagnostics
 open System.Threading
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// How long a workload is repeated.
 type Effort =

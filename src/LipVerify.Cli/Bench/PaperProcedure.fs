@@ -7,7 +7,12 @@ module LipVerify.Cli.PaperProcedure
 
 open System.Diagnostics
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
 
 /// Steps of power iteration for each layer.
 let private steps = 100

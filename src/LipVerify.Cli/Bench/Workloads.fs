@@ -2,7 +2,12 @@
 module LipVerify.Cli.Workloads
 
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Formats
 
 /// A linear map with weights that are drawn when it is made.

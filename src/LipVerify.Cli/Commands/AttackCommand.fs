@@ -4,7 +4,10 @@ module LipVerify.Cli.AttackCommand
 open System
 open System.Diagnostics
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Attacks
 open LipVerify.Formats
 
 /// What `--output` asks for.

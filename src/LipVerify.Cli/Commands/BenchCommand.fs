@@ -3,7 +3,7 @@ module LipVerify.Cli.BenchCommand
 
 open System.Diagnostics
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Runs the workloads one after the other; each says where it is.
 let private measure (context: Context) (items: BenchItem list) =

@@ -5,7 +5,13 @@ open System
 open System.Diagnostics
 open System.Globalization
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Polynomials
+open LipVerify.Core.Certificates
 open LipVerify.Formats
 
 /// Where a method is to bound.

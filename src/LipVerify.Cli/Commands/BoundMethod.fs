@@ -1,7 +1,14 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Structured
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Polynomials
 
 /// What a method is asked for, besides where. The context says when it has to end.
 [<NoComparison; NoEquality>]

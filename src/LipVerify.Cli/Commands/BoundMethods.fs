@@ -2,7 +2,15 @@
 module LipVerify.Cli.BoundMethods
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Structured
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Exact.Euclidean
+open LipVerify.Core.Bounds.Exact.Maximum
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Solvers
 
 let private found result =

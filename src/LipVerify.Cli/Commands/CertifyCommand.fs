@@ -4,7 +4,14 @@ module LipVerify.Cli.CertifyCommand
 open System
 open System.Diagnostics
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Attacks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Radii
 open LipVerify.Formats
 
 /// What the certified radii of one network share.

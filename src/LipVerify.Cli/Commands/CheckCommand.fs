@@ -5,7 +5,7 @@ open System
 open System.Diagnostics
 open System.IO
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// The checker lies beside this program.

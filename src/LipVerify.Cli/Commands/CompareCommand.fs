@@ -4,7 +4,11 @@ module LipVerify.Cli.CompareCommand
 open System
 open System.Diagnostics
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 open LipVerify.Formats
 
 /// What a row may take where no time limit is given.
@@ -38,7 +42,7 @@ let private lowerTask (network: Network) (ball: RestrictedBall) (norm, definitio
             lower
             |> List.filter (fun row -> row.Norm = norm)
             |> List.choose (_.Outcome >> Result.toOption)
-            |> List.fold (fun best next -> if next.Value > best.Value then next else best) own
+            |> List.fold (fun (best: Bound) (next: Bound) -> if next.Value > best.Value then next else best) own
 
         Ok(struct (best, None, false))
 

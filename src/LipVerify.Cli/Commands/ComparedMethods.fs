@@ -1,7 +1,10 @@
 namespace LipVerify.Cli
 
-open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Polynomials
 
 /// A method whose upper bound `compare` sets beside others.
 [<NoComparison; NoEquality>]

@@ -3,7 +3,9 @@ module LipVerify.Cli.CurveCommand
 
 open System
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 open LipVerify.Formats
 
 /// The files that a curve is written to.

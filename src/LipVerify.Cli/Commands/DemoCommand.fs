@@ -4,7 +4,12 @@ module LipVerify.Cli.DemoCommand
 open System
 open System.IO
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Formats
 
 let private radii = [ 0.001; 0.003; 0.01; 0.03; 0.1; 0.3; 1.0; 3.0 ]

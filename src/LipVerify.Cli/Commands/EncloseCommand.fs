@@ -3,7 +3,10 @@ module LipVerify.Cli.EncloseCommand
 
 open System.Diagnostics
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
 
 /// Why the enclosures are not what they could be.
 let private explain context (result: NetworkEnclosure) =

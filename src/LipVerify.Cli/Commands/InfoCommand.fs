@@ -2,7 +2,8 @@
 module LipVerify.Cli.InfoCommand
 
 open Argu
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 let private json (model: string) (network: Network) =
     JsonText.document (fun writer ->

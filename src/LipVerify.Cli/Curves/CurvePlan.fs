@@ -2,7 +2,7 @@ namespace LipVerify.Cli
 
 open System
 open System.Globalization
-open LipVerify.Core
+open LipVerify.Core.Numbers
 
 /// What a curve may show against the radius.
 type CurveMethod =

@@ -3,7 +3,14 @@ module LipVerify.Cli.CurvePoints
 
 open System.Collections.Generic
 open System.Diagnostics
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Structured
+open LipVerify.Core.Bounds.Multipliers
 
 /// The network and the input of a curve.
 [<NoComparison; NoEquality>]

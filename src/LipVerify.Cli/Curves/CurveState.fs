@@ -4,11 +4,13 @@
 module LipVerify.Cli.CurveState
 
 open System
-open System.IO
 open System.Security.Cryptography
 open System.Text
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 open LipVerify.Formats
 
 /// What the values of a curve depend on, by name.

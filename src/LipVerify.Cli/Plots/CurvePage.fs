@@ -5,7 +5,7 @@ open System
 open System.IO
 open System.Text
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
 open LipVerify.Cli.SvgText
 
 /// What the page shows.

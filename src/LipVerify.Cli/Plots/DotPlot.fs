@@ -3,7 +3,7 @@
 module LipVerify.Cli.DotPlot
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
 open LipVerify.Cli.SvgText
 
 /// One value.

@@ -1,7 +1,8 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Attacks
 
 /// How one attack ended.
 [<NoComparison; NoEquality>]

@@ -1,7 +1,8 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Enclosures
 
 /// One input among several: its certified radius, or why there is none.
 [<NoComparison; NoEquality>]

@@ -2,7 +2,8 @@ namespace LipVerify.Cli
 
 open System
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Spectral
 
 /// What `lipverify bench` measured.
 [<NoComparison; NoEquality>]

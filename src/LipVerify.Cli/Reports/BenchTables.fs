@@ -1,7 +1,7 @@
 /// What `lipverify bench` measured, as tables for a reader.
 module LipVerify.Cli.BenchTables
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
 
 let private giga = 1e9
 let private mebi = 1048576.0

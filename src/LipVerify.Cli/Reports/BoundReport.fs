@@ -1,7 +1,9 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
 
 /// What a search attained below the bound that it proved.
 [<NoComparison; NoEquality>]

@@ -1,7 +1,10 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Attacks
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Radii
 
 /// A certified radius with what a reader needs to know about it.
 [<NoComparison; NoEquality>]

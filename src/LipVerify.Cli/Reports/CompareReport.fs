@@ -2,7 +2,7 @@ namespace LipVerify.Cli
 
 open System
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
 
 /// One method of a comparison.
 [<NoComparison; NoEquality>]
@@ -59,7 +59,7 @@ module CompareReport =
 
         values report.Lower (_.Outcome >> Result.toOption)
         @ values report.Upper _.LowerEnd
-        |> List.fold (fun best next -> if next.Value > best.Value then next else best) Bound.zero
+        |> List.fold (fun (best: Bound) (next: Bound) -> if next.Value > best.Value then next else best) Bound.zero
 
     /// The report with the ratios of its upper bounds to what all its rows attained, and without bounds that this contradicts.
     let withRatios (report: CompareReport) =

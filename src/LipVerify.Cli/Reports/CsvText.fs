@@ -1,7 +1,6 @@
 /// Comma-separated values as RFC 4180 has them.
 module LipVerify.Cli.CsvText
 
-open System
 
 let private special = [| ','; '"'; '\n'; '\r' |]
 

@@ -1,7 +1,8 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Enclosures
 
 /// Upper and lower bounds against the radius, with what a reader needs to know about them.
 [<NoComparison; NoEquality>]

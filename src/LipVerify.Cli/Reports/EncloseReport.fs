@@ -1,7 +1,10 @@
 namespace LipVerify.Cli
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 
 /// Enclosures of a network's values over a ball with what a reader needs to know about them.
 [<NoComparison; NoEquality>]

@@ -1,6 +1,6 @@
 namespace LipVerify.Cli
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
 
 /// Whether values lie above or below what they bound.
 type Side =

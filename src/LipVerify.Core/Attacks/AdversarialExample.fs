@@ -1,4 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Attacks
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 
 /// Searches for an input close to the nominal one that the network gives another class.
 type Attack =

@@ -1,6 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Attacks
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.LowerBounds
 
 /// What an attack is up against.
 [<ReferenceEquality>]

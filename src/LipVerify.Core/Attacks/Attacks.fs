@@ -1,5 +1,8 @@
 /// Upper bounds on the least adversarial perturbation (METHODS section 8).
-module LipVerify.Core.Attacks
+module LipVerify.Core.Attacks.Attacks
+
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// The adversarial example that an attack finds closest to `input` in the 2-norm, inside the box where one is given (it must contain the
 /// input). None is an ordinary outcome: the attack found nothing, which proves nothing.

@@ -1,7 +1,10 @@
 /// From an adversarial input to a closer one.
-module LipVerify.Core.BoundaryRefinement
+module LipVerify.Core.Attacks.BoundaryRefinement
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds
 
 /// Parts into which an interval of the segment is divided at a time.
 [<Literal>]

@@ -1,8 +1,10 @@
 /// The attack of Carlini & Wagner in the 2-norm: Adam on `‖δ‖² + c·max(f_c − f_j, 0)`, with a search over the penalty `c` for the
 /// least one that still leads to class `j`. Points are clipped to the box instead of being reparametrised.
-module LipVerify.Core.CarliniWagner
+module LipVerify.Core.Attacks.CarliniWagner
 
 open System
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds
 
 /// One class with the penalties known to be too small and large enough.
 [<Struct>]

@@ -1,7 +1,8 @@
 /// Gradient ascent on `f_j − f_c` for one class `j` after the other.
-module LipVerify.Core.ClassAscent
+module LipVerify.Core.Attacks.ClassAscent
 
-open System
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds
 
 /// How far all steps together may lead, relative to the linearised distance of the class.
 let private reaches = [| 15.0; 30.0; 7.5; 3.75 |]

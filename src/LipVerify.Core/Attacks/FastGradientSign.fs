@@ -1,7 +1,8 @@
 /// Steps along the signs of the gradient of the cross-entropy loss.
-module LipVerify.Core.FastGradientSign
+module LipVerify.Core.Attacks.FastGradientSign
 
 open System
+open LipVerify.Core.Computation
 
 /// −1, 0 or 1, entry by entry; 0 for what is no number.
 let private signs (gradient: float[]) =

@@ -1,8 +1,10 @@
 /// Projected descent in the 2-norm with decoupled direction and norm (DDN): the radius of the sphere shrinks while the point on it
 /// is adversarial and grows while it is not.
-module LipVerify.Core.ProjectedDescent
+module LipVerify.Core.Attacks.ProjectedDescent
 
 open System
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds
 
 /// Relative change of the radius in one step: a twentieth, and more where few steps must suffice.
 let private changeOf (effort: AttackEffort) = max 0.05 (4.0 / float effort.Steps)

@@ -1,9 +1,14 @@
 /// One combinator for each statement of Avant & Morgansen, *Analytical bounds on the local Lipschitz constants of
 /// ReLU networks*, under its name in METHODS section 2. All rounding of the formulas is upward.
-module LipVerify.Core.Propositions
+module LipVerify.Core.Bounds.Propositions
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
 
 /// Proposition 1: a bound over `outer` is a bound over every ball inside it.
 let superset (outer: RestrictedBall) (inner: RestrictedBall) (bound: Bound) =

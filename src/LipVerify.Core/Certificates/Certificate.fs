@@ -1,4 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Certificates
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 
 /// What a certificate states: a bound with the claim of every layer and its witness. The network and the input that it
 /// speaks of are bound to it by their hashes where it is written.

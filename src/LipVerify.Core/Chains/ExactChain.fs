@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Chains
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// Networks as chains of dense affine maps and ReLUs (METHODS section 11).
 module internal ExactChain =

@@ -1,5 +1,5 @@
 /// Norms of small matrices to the last digits: the spectral norm by Jacobi's method on the Gram matrix, and the largest row sum.
-module internal LipVerify.Core.ExactNorm
+module internal LipVerify.Core.Chains.ExactNorm
 
 open System
 

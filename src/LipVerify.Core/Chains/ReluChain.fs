@@ -1,7 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Chains
 
 open System
 open System.Collections.Generic
+open LipVerify.Core.Numbers
 
 /// `x ↦ W x + b` with its rows at hand, each in a unit of its own.
 [<ReferenceEquality>]

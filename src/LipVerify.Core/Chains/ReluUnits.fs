@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Chains
 
 open System
+open LipVerify.Core.Numbers
 
 /// Units for the neurons of a chain, powers of two in which its weights are near 1 (`ReluChain`).
 module internal ReluUnits =

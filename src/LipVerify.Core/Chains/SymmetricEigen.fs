@@ -1,5 +1,5 @@
 /// Eigenvalues and eigenvectors of small symmetric matrices, by Jacobi's method.
-module internal LipVerify.Core.SymmetricEigen
+module internal LipVerify.Core.Chains.SymmetricEigen
 
 open System
 

@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Computation
 
 open System
 open System.Runtime.InteropServices

@@ -1,12 +1,16 @@
 /// Linear functions of a stage's values, carried backward through the network to its input and bounded there (METHODS section 6).
 /// A row `Λ` with an offset `c` stands for: the value sought is at most `Λ δ + c` for the deviations `δ` of the values where
 /// the row is now. Rows are taken as exact numbers; what rounding takes from them is added to the offset.
-module internal LipVerify.Core.Backward
+module internal LipVerify.Core.Enclosures.Backward
 
 open System
 open System.Numerics
 open System.Threading.Tasks
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.LowerBounds
 
 /// One step from outputs back to inputs. `sizes` bound the deviations of its inputs: `|δ_j| ≤ sizes_j`.
 [<ReferenceEquality>]

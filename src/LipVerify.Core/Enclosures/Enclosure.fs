@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Enclosures
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// How enclosures are computed (METHODS section 6). Each kind of the first three is intersected with the ones before it.
 type EnclosureKind =

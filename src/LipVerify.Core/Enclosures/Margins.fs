@@ -1,8 +1,11 @@
 /// Lower bounds on the margins between a class and the others over a ball, from linear functions carried backward alone
 /// (METHODS section 6): no spectral norm is needed, and so no random vector.
-module LipVerify.Core.Margins
+module LipVerify.Core.Enclosures.Margins
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 let rec private stage (context: Context) (reach: Reach) stage =
     Context.check context

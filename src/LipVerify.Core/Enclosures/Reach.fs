@@ -1,7 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Enclosures
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// Values between two stages: nominal, and how far they can lie from that over a ball of inputs.
 [<ReferenceEquality>]

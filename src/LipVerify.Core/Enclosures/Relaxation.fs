@@ -1,10 +1,14 @@
 /// Linear lower and upper functions of what bends, in terms of deviations from the exact nominal values (METHODS section 6): for
 /// a deviation `δ` of the input with `−fall ≤ δ ≤ rise`, that of the output lies between `lowerSlope·δ − lowerDrop` and
 /// `upperSlope·δ + upperLift`. Drops and lifts are rounded upward, so that any computed slope is a sound one.
-module LipVerify.Core.Relaxation
+module LipVerify.Core.Enclosures.Relaxation
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 
 /// The two functions of each output: the input entry that each refers to, its slope in [0, 1], and its offset, non-negative.
 [<ReferenceEquality>]

@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Enclosures
 
 open System
+open LipVerify.Core.Numbers
 
 /// The slopes `λ` that are possible in `relu(y) − relu(y0) = λ·(y − y0)`: `0 ≤ Lower ≤ λ ≤ Upper ≤ 1`.
 [<Struct>]

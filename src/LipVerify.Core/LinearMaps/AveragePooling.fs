@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LinearMaps
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// Average pooling, a linear map with rows of equal entries `1/n_i`; its matrix is never formed.
 [<ReferenceEquality>]

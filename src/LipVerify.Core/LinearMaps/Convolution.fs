@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LinearMaps
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// A two-dimensional convolution without its bias.
 [<ReferenceEquality>]

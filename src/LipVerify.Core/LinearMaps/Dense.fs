@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LinearMaps
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// The map `x ↦ W x` of a fully connected layer, `W` with shape `outputs × inputs`.
 [<ReferenceEquality>]

@@ -1,7 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LinearMaps
 
-open System
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// A linear map between tensors: what the bounds need of a layer is what this module offers.
 /// Adding a kind of map means one file beside this one and one case in each function here.

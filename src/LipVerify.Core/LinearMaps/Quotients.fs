@@ -1,8 +1,9 @@
 /// Diagonal maps with factors that divide. Most quotients are equal to no double: such factors are rounded away from 0, and the
 /// map says so (`Rounded`), so that every bound on it is one on the map that was meant.
-module LipVerify.Core.Quotients
+module LipVerify.Core.LinearMaps.Quotients
 
 open System
+open LipVerify.Core.Computation
 
 /// Factors outside this range are refused: below, one rounding is no longer relative.
 let private least, largest = Math.ScaleB(1.0, -900), Math.ScaleB(1.0, 900)

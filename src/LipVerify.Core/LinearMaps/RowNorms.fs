@@ -1,9 +1,11 @@
 /// Norms and absolute sums of the rows and columns of a linear map, each from one application of a map with changed
 /// entries: `‖D a_i‖² = Σ_j a_ij² d_j` is the map with squared entries at `d` (METHODS section 3).
-module LipVerify.Core.RowNorms
+module LipVerify.Core.LinearMaps.RowNorms
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// Below this a sum of scaled squares may have lost terms to underflow.
 let private underflowGuard = Math.ScaleB(1.0, -900)

@@ -1,7 +1,10 @@
 /// Displacements drawn uniformly from a ball of any norm.
-module LipVerify.Core.BallSamples
+module LipVerify.Core.LowerBounds.BallSamples
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// A direction with density constant on the sphere of the norm, and a distance with density `r^(n−1)`.
 let private scaled (random: Random) norm (ball: RestrictedBall) (directions: float[]) =

@@ -1,4 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LowerBounds
+
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// How long to search for a large slope. The points evaluated are `Starts·Rounds·Steps`, twice that between pairs.
 type Effort =

@@ -2,10 +2,13 @@
 /// beside the nominal values instead of being a difference of outputs, so that it stays accurate however small it is against
 /// them: only where a ReLU or a pooling window is close to a kink does the rounding of a nominal value enter, and there by
 /// no more than the increment itself.
-module LipVerify.Core.IncrementEnclosure
+module LipVerify.Core.LowerBounds.IncrementEnclosure
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// A closed interval.
 [<Struct>]

@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LowerBounds
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// A network at a batch of points: its values there, and the products with its Jacobians, one Jacobian a row of the batch.
 /// At a kink the Jacobian is that of one adjacent piece: a ReLU at 0 is inactive, a tie in a pooling window goes to the first.

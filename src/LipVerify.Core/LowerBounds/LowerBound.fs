@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.LowerBounds
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// Where a slope is attained.
 [<ReferenceEquality>]

@@ -1,9 +1,12 @@
 /// Lower bounds on local Lipschitz constants over a restricted ball, in any of the norms: slopes that are attained there (METHODS section 8).
 /// Ball, inputs and outputs are measured in the same norm.
 /// They are certified, except on networks so deep and wide that enclosures are of no use: there they are numerical.
-module LipVerify.Core.LowerBounds
+module LipVerify.Core.LowerBounds.LowerBounds
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// Search looks at rounded outputs. Below this size a displacement is lost in them, and a search at this size stands in for
 /// the smaller ball: pieces meet at the centre of the ball, so that directions keep their slopes.

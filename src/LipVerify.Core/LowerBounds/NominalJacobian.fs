@@ -1,7 +1,11 @@
 /// The norm of the Jacobian at the nominal input, where the network is differentiable there.
-module LipVerify.Core.NominalJacobian
+module LipVerify.Core.LowerBounds.NominalJacobian
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// A layer at which the network bends at the nominal input, or may do so as far as rounding lets it be known.
 [<ReferenceEquality>]

@@ -1,8 +1,10 @@
 /// Vectors in any of the norms: sizes, nearest and with directed rounding, and the points of a ball nearest to a vector or furthest in a direction.
-module LipVerify.Core.NormedVectors
+module LipVerify.Core.LowerBounds.NormedVectors
 
 open System
 open System.Numerics
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// `‖v‖` up to rounding; 0 for the empty vector.
 let size norm (v: ReadOnlySpan<float>) =

@@ -1,8 +1,10 @@
 /// Many points of a network at once, in batches that fit into memory. Points are rows of one array.
-module LipVerify.Core.Points
+module LipVerify.Core.LowerBounds.Points
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// Values that one batch may keep alive: a quarter of a gigabyte.
 let private valuesAtOnce = 1 <<< 25

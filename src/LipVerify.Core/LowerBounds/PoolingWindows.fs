@@ -1,5 +1,5 @@
 /// The inputs that pooling windows cover.
-module internal LipVerify.Core.PoolingWindows
+module internal LipVerify.Core.LowerBounds.PoolingWindows
 
 open System
 open LipVerify.Compute

@@ -1,11 +1,13 @@
 /// Search for two inputs of a ball between which a network changes fast: gradient ascent on the logarithm of the slope from many
 /// starts side by side, and rounds in which the best of them are crossed and set out anew. A search promises nothing:
 /// what it finds is certified afterwards.
-module internal LipVerify.Core.SlopeAscent
+module internal LipVerify.Core.LowerBounds.SlopeAscent
 
 open System
 open System.Numerics.Tensors
-open LipVerify.Core.SlopeSearch
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds.SlopeSearch
 
 /// The random draws of one search.
 type private Draws(seed: int) =

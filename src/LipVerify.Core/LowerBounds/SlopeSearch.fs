@@ -1,8 +1,10 @@
 /// Pairs of inputs of a ball, or inputs against its centre, and the slopes of a network between them.
-module internal LipVerify.Core.SlopeSearch
+module internal LipVerify.Core.LowerBounds.SlopeSearch
 
 open System
 open System.Numerics.Tensors
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
 
 /// What is searched.
 [<ReferenceEquality>]

@@ -1,9 +1,10 @@
 /// Gradient ascent on the logarithm of the slope, of many members side by side.
-module internal LipVerify.Core.SlopeSteps
+module internal LipVerify.Core.LowerBounds.SlopeSteps
 
 open System
 open System.Numerics.Tensors
-open LipVerify.Core.SlopeSearch
+open LipVerify.Core.Numbers
+open LipVerify.Core.LowerBounds.SlopeSearch
 
 /// Share of the velocity that a step keeps.
 let private momentum = 0.7

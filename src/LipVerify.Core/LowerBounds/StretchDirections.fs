@@ -1,8 +1,11 @@
 /// Directions in which Jacobians stretch most.
-module internal LipVerify.Core.StretchDirections
+module internal LipVerify.Core.LowerBounds.StretchDirections
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 let private restricted (mask: float[]) (rows: float[]) =
     rows |> Array.mapi (fun i v -> v * mask[i % mask.Length])

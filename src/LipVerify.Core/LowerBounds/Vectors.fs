@@ -1,8 +1,9 @@
 /// Norms and distances of vectors, nearest and with directed rounding, safe from overflow and underflow of the squares.
-module LipVerify.Core.Vectors
+module LipVerify.Core.LowerBounds.Vectors
 
 open System
 open System.Numerics
+open LipVerify.Core.Numbers
 
 /// Inside this range no sum of squares leaves the range of doubles, nor loses digits below it.
 let private isOrdinary norm = norm > 1e-140 && norm < 1e140

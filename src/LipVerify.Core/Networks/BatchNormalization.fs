@@ -1,5 +1,8 @@
 /// Batch normalisation at inference as affine layers.
-module LipVerify.Core.BatchNormalization
+module LipVerify.Core.Networks.BatchNormalization
+
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// The parameters of one value a channel, spread over inputs of a shape.
 let private spread (shape: Shape) (parameter: Tensor) =

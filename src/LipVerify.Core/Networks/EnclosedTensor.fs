@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Networks
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Computed values and how far each may lie from the exact one: `|computed − exact| ≤ Error`, entry by entry.
 [<ReferenceEquality>]

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Networks
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// One layer: an immutable value. Adding a kind means one case here and its clause in the functions that match on it.
 [<ReferenceEquality>]

@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Networks
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// What a network is built from: named layers in series, and sums of branches that share their input.
 [<ReferenceEquality>]

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Networks
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// A perturbation radius, in the 2-norm where no other is named: non-negative and finite.
 [<Struct>]

@@ -1,4 +1,6 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Networks
+
+open LipVerify.Core.LinearMaps
 
 /// What Algorithm 1 takes as one step: layers fused the way the bounds need them.
 [<ReferenceEquality>]

@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Numbers
 
 open System
 

@@ -1,6 +1,6 @@
 /// Numbers as text for readers. A bound that is shown says no more than the bound: upper bounds are rounded upward, lower bounds and
 /// radii downward, whichever double the text would read back as. Values in files keep all their digits (`exact`).
-module LipVerify.Core.Figure
+module LipVerify.Core.Numbers.Figure
 
 open System
 open System.Globalization

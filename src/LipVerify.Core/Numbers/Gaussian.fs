@@ -1,5 +1,5 @@
 /// Reproducible standard normal draws.
-module LipVerify.Core.Gaussian
+module LipVerify.Core.Numbers.Gaussian
 
 open System
 open System.Buffers.Binary

@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Numbers
 
 /// The norm in which inputs and outputs are measured.
 type Norm =

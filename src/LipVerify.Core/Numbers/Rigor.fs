@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Numbers
 
 /// What a number promises (METHODS section 5), from the strongest promise to the weakest.
 type Rigor =

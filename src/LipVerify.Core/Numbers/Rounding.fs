@@ -1,6 +1,6 @@
 /// Directed rounding by one step, and the constants of floating-point error analysis (METHODS section 5).
 /// IEEE 754 operations round to nearest, so the neighbour above a result bounds the exact value from above.
-module LipVerify.Core.Rounding
+module LipVerify.Core.Numbers.Rounding
 
 open System
 

@@ -1,6 +1,14 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Radii
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
 
 /// The largest radius within which Proposition 6 was found to keep the class of an input.
 [<NoComparison>]

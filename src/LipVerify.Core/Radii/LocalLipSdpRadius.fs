@@ -1,9 +1,16 @@
 /// Certified radii from local LipSDP on margins (METHODS section 7): the class `c` holds where `f_c(x0) − f_j(x0) > ε·L_j` for the
 /// local Lipschitz constant `L_j` of `f_c − f_j`, for every other class `j`.
-module LipVerify.Core.LocalLipSdpRadius
+module LipVerify.Core.Radii.LocalLipSdpRadius
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
+open LipVerify.Core.Bounds.Multipliers
 
 /// `f_c − f_j` at the nominal input, rounded downward.
 let private gapTo (output: EnclosedTensor) label rival =

@@ -1,8 +1,13 @@
 /// Certified radii from bounds on margins: a class holds on a ball where each `f_c − f_j` stays above 0 there. No constant stands
 /// between, so that nothing is lost to directions in which other outputs move.
-module LipVerify.Core.MarginRadius
+module LipVerify.Core.Radii.MarginRadius
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
 
 /// A radius with the bound on the least margin over its ball.
 [<Struct>]

@@ -1,5 +1,11 @@
 /// Certified radii from the structured bound on margins (METHODS section 14b): the class holds where it loses less than its lead over every other.
-module LipVerify.Core.StructuredRadius
+module LipVerify.Core.Radii.StructuredRadius
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Structured
 
 /// The part of the time for the radius that Algorithm 1 certifies.
 let private forAnalytic = 0.2

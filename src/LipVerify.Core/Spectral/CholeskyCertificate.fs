@@ -1,10 +1,13 @@
 /// METHODS section 4a: a deterministic upper bound on a spectral norm from one floating-point Cholesky factorisation.
-module LipVerify.Core.CholeskyCertificate
+module LipVerify.Core.Spectral.CholeskyCertificate
 
 open System
 open System.Runtime.CompilerServices
 open System.Threading
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// An upper bound beside the best estimate from below, both of the largest eigenvalue.
 type Enclosure =

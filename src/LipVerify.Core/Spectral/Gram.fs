@@ -1,8 +1,11 @@
 /// The operators `MᵀM` and `M Mᵀ` of `M = R A D`.
-module LipVerify.Core.Gram
+module LipVerify.Core.Spectral.Gram
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Which product of the operator with its adjoint is meant.
 type Side =

@@ -1,7 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Spectral
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// How the Gram matrix of `M = R A D` over one side is laid out: which coordinates it has, and where its entries can differ from 0.
 [<ReferenceEquality>]

@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Spectral
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// How far the computed image of a unit vector `q` may lie from `G q`, and how long it is.
 [<Struct>]

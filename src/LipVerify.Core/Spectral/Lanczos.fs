@@ -1,7 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Spectral
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// The three-term recurrence of Lanczos for `G`, for several start vectors side by side and without reorthogonalisation:
 /// `G q_j = β_j q_{j+1} + α_j q_j + β_{j−1} q_{j−1}` up to rounding, of which `StepErrors` holds bounds. No `α_j` is negative.

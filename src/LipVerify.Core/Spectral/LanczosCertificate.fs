@@ -8,9 +8,11 @@
 ///
 /// Errors may be given in units of `√λ1`: `T` has no negative entry, so `λ·(λI − T)⁻¹e_1 = Σ_p (T/λ)^p e_1` falls with growing `λ`, and
 /// `√λ·(λI − T)⁻¹e_1` all the more.
-module LipVerify.Core.LanczosCertificate
+module LipVerify.Core.Spectral.LanczosCertificate
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// What was proved about the largest eigenvalue of `G`, and what it took.
 type Certificate =

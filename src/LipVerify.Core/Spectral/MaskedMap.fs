@@ -1,8 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Spectral
 
 open System
 open System.Threading.Tasks
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// The operator `M = R A D` of Theorem 2: a linear map between two non-negative diagonal factors.
 [<NoEquality; NoComparison>]

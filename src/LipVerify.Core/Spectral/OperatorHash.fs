@@ -1,10 +1,12 @@
 /// A digest of an operator, from which the draws that certify it are made: nobody can shape weights after draws that change
 /// with every bit of the weights.
-module internal LipVerify.Core.OperatorHash
+module internal LipVerify.Core.Spectral.OperatorHash
 
-open System
 open System.Security.Cryptography
 open System.Text
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Adds the values of a tensor, whose digest is computed once.
 let addValues (hash: IncrementalHash) (tensor: Tensor) = hash.AppendData(Tensor.digest tensor)

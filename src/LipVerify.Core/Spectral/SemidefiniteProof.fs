@@ -1,8 +1,10 @@
 /// Upper bounds on the largest eigenvalue of an explicit symmetric matrix, proved by floating-point Cholesky.
-module LipVerify.Core.SemidefiniteProof
+module LipVerify.Core.Spectral.SemidefiniteProof
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// A proven bound just above `ceiling` on the largest eigenvalue of a symmetric matrix `G` with diagonal entries that are not
 /// negative, if Cholesky proves it. `gram` holds the lower triangle of `G`; it may be

@@ -1,7 +1,10 @@
 /// Spectral norms of `R A D`: one entry point that chooses the method by size.
-module LipVerify.Core.Spectral
+module LipVerify.Core.Spectral.Spectral
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// How a spectral norm was obtained.
 type Method =

@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Spectral
 
 open System
+open LipVerify.Core.Numbers
 
 /// A growing symmetric tridiagonal matrix `T` with positive entries beside its diagonal, as Lanczos makes them. The last of these
 /// entries leads out of the matrix, to the row that is next.

@@ -3,7 +3,7 @@ namespace LipVerify.Formats
 open System
 open System.Globalization
 open System.Text
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// How many values there is use for, and why no more.
 type Capacity =

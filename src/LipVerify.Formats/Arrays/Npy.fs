@@ -4,7 +4,7 @@ open System
 open System.Buffers.Binary
 open System.Text
 open System.Text.RegularExpressions
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Reads and writes numpy arrays.
 module Npy =

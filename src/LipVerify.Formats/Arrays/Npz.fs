@@ -1,7 +1,7 @@
 namespace LipVerify.Formats
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Reads zip archives of numpy arrays, stored or compressed.
 module Npz =

@@ -4,7 +4,7 @@ open System
 open System.Buffers.Binary
 open System.IO
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Reads and writes safetensors: a JSON header that places tensors in one block of bytes.
 module Safetensors =

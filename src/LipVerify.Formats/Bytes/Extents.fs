@@ -1,7 +1,7 @@
 namespace LipVerify.Formats
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Shapes that a file declares, before anything is allocated for them.
 module internal Extents =

@@ -1,7 +1,7 @@
 namespace LipVerify.Formats
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Tensors that lie in a block of bytes in any order.
 module internal Strided =

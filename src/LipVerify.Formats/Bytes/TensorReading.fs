@@ -1,7 +1,7 @@
 namespace LipVerify.Formats
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// From stored bytes to tensors.
 module internal TensorReading =

@@ -7,7 +7,9 @@ open System.Runtime.InteropServices
 open System.Security.Cryptography
 open System.Text
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// Key of the canonical text in the metadata of a network file.
 let metadataKey = "lipverify/network/1"

@@ -4,7 +4,12 @@ module LipVerify.Formats.CertificateFile
 open System
 open System.IO
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Certificates
 
 let private options = JsonWriterOptions(Indented = true, NewLine = "\n")
 

@@ -4,7 +4,9 @@ module LipVerify.Formats.StructuredCertificate
 open System
 open System.IO
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Structured
 
 let private writeArray (writer: Utf8JsonWriter) (name: string) (items: 'a seq) (write: 'a -> unit) =
     writer.WriteStartArray name

@@ -1,6 +1,8 @@
 namespace LipVerify.Formats
 
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Compute
 
 /// A sequential architecture, to be filled with the tensors of a state dict.

@@ -5,7 +5,8 @@ open System
 open System.IO
 open System.Text.Json
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// Nesting that a description needs, with room to spare.
 let private options =

@@ -3,7 +3,8 @@ module LipVerify.Formats.InputSource
 
 open System
 open System.IO
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 let private random (shape: Shape) seed =
     Gaussian.draw seed 0 (Shape.size shape) |> Tensor.ofArray shape

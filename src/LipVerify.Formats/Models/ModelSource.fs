@@ -2,7 +2,8 @@ namespace LipVerify.Formats
 
 open System
 open System.Collections.Generic
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// A network and what was noticed while it was loaded.
 [<ReferenceEquality>]

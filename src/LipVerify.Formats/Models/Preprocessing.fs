@@ -1,6 +1,6 @@
 namespace LipVerify.Formats
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Normalisation of inputs, channel by channel: `(x − mean) / deviation`.
 type Preprocessing =

@@ -1,7 +1,9 @@
 /// Networks without a file: known architectures with seeded random weights.
 module LipVerify.Formats.Zoo
 
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// Weights from `N(0, 2/fan_in)` (He et al. 2015) and zero biases; each parameter draws from a stream of its own.
 let private heInitialisation seed : ParameterSource =

@@ -1,7 +1,9 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// Arithmetic: with constants, between constants, and between branches.

@@ -1,7 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// Attributes and constant inputs of a node, checked for their types and ranges.

@@ -1,7 +1,9 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// Building the network link by link.

@@ -1,7 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// Operators between constants, as every runtime computes them before it sees an input: in the element type, each result

@@ -1,7 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// Constants, and the computations on shapes that exporters leave in a graph: folded while it is read.

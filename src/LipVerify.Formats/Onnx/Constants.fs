@@ -2,7 +2,7 @@ namespace LipVerify.Formats.OnnxGraph
 
 open System
 open System.Buffers.Binary
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// A tensor whose values the file holds.

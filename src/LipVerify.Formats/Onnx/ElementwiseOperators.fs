@@ -1,6 +1,8 @@
 namespace LipVerify.Formats.OnnxGraph
 
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// Batch normalisation, Relu and the softmaxes.

@@ -2,7 +2,8 @@ namespace LipVerify.Formats.OnnxGraph
 
 open System
 open System.Collections.Generic
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// What a graph computes: the blocks from its input to its output.

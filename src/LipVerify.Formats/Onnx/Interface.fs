@@ -1,7 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open System.Collections.Generic
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// A problem at a place inside the model: a node, a tensor, or "" for the model.

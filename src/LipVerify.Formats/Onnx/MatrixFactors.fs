@@ -1,6 +1,6 @@
 namespace LipVerify.Formats.OnnxGraph
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// What MatMul and Gemm ask of their factors.

@@ -2,7 +2,7 @@ namespace LipVerify.Formats
 
 open System
 open System.Runtime.InteropServices
-open LipVerify.Core
+open LipVerify.Core.Networks
 open LipVerify.Formats.OnnxGraph
 
 /// A network read from an ONNX file.

@@ -1,6 +1,6 @@
 namespace LipVerify.Formats.OnnxGraph
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// Operators that leave values as they are, and those on shapes.

@@ -1,6 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// Zeros around the rows and columns of each channel.

@@ -1,7 +1,7 @@
 namespace LipVerify.Formats.OnnxGraph
 
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 /// Images and sequences, and the windows that slide over them. A sequence is an image of height 1.

@@ -4,7 +4,7 @@ open System
 open System.Buffers.Binary
 open System.IO
 open System.IO.Compression
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// A picture of 8 bits a channel.
 type Image =

@@ -4,7 +4,7 @@ open System
 open System.Buffers.Binary
 open System.Collections.Generic
 open System.Text
-open LipVerify.Core
+open LipVerify.Core.Computation
 
 /// Reads what `torch.save` writes, in its present form (a zip archive) and in the one before (a stream of pickles).
 /// No code of the file is run.

@@ -6,7 +6,11 @@ open System.IO
 open System.Text.Json.Nodes
 open NUnit.Framework
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Certificates
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns

@@ -5,11 +5,11 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Checker
-open LipVerify.Compute
 open LipVerify.Formats
-open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns
 
 let private inFolder (work: string -> unit) =

@@ -4,7 +4,11 @@ module LipVerify.Tests.CheckerRuns
 open System
 open System.Text.Json.Nodes
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Certificates
 open LipVerify.Checker
 open LipVerify.Formats
 open LipVerify.Propositions

@@ -5,7 +5,11 @@ open System
 open System.Text.Json.Nodes
 open NUnit.Framework
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Multipliers
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns

@@ -5,7 +5,9 @@ open System
 open System.Text.Json.Nodes
 open NUnit.Framework
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns

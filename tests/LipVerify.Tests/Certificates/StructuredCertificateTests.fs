@@ -3,7 +3,9 @@ module LipVerify.Tests.StructuredCertificateTests
 
 open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LowerBounds
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns

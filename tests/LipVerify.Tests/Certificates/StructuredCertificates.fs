@@ -1,9 +1,9 @@
 /// Certificates of structured bounds: how they are written, read by the checker, and changed.
 module LipVerify.Tests.StructuredCertificates
 
-open System
 open System.Text.Json.Nodes
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Structured
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.CheckerRuns

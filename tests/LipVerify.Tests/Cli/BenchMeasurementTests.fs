@@ -1,10 +1,13 @@
 /// What the benchmarks count and compute; nothing here depends on how long it takes.
 module LipVerify.Tests.BenchMeasurementTests
 
-open System
 open NUnit.Framework
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Cli
 open LipVerify.Tests.ComputeReference
 

@@ -4,7 +4,8 @@ module LipVerify.Tests.CliAttackTests
 open System
 open System.IO
 open System.Text.Json
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Attacks
 open LipVerify.Formats
 open NUnit.Framework
 open LipVerify.Tests.CliRun

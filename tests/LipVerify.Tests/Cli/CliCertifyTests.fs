@@ -6,7 +6,7 @@ open System.IO
 open System.IO.Compression
 open System.Text.Json
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.CliRun
 

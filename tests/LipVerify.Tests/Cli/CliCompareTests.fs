@@ -6,7 +6,8 @@ open System.IO
 open System.Text.Json
 open NUnit.Framework
 open LipVerify.Cli
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.CliRun

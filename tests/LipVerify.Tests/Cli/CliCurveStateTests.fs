@@ -6,7 +6,10 @@ open System
 open System.IO
 open NUnit.Framework
 open LipVerify.Cli
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 open LipVerify.Propositions
 open LipVerify.Tests.CliRun
 open LipVerify.Tests.CurveRuns

@@ -2,7 +2,6 @@
 module LipVerify.Tests.CliCurveTests
 
 open System
-open System.Diagnostics
 open System.IO
 open System.Text.Json
 open NUnit.Framework

@@ -7,7 +7,7 @@ open System.Text.RegularExpressions
 open Argu
 open NUnit.Framework
 open LipVerify.Cli
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.CliRun

@@ -5,7 +5,7 @@ open System
 open System.IO
 open System.Text.Json
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.CliRun
 

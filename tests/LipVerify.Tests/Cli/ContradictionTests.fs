@@ -4,8 +4,8 @@ module LipVerify.Tests.ContradictionTests
 open System
 open NUnit.Framework
 open LipVerify.Cli
-open LipVerify.Core
-open LipVerify.Propositions
+open LipVerify.Core.Numbers
+open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 

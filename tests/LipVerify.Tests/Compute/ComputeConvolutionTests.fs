@@ -1,7 +1,6 @@
 namespace LipVerify.Tests
 
 open System
-open FsCheck.FSharp
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
 open NUnit.Framework

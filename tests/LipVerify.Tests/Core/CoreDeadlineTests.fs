@@ -4,7 +4,7 @@ module LipVerify.Tests.CoreDeadlineTests
 open System
 open System.Threading
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
 
 let private hour = TimeSpan.FromHours 1.0

@@ -2,10 +2,12 @@
 module LipVerify.Tests.CoreEnclosureTests
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Tests.DyadicNumbers
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.Oracles
 open NUnit.Framework
 
 /// `W x + b` exactly.

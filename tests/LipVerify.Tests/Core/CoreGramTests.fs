@@ -3,9 +3,11 @@ module LipVerify.Tests.CoreGramTests
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.Oracles
 open LipVerify.Tests.CoreSpectralTests
 open NUnit.Framework
 

@@ -1,13 +1,12 @@
 /// The Lanczos recurrence and its tridiagonal matrices, against exact arithmetic and against an eigensolver.
 module LipVerify.Tests.CoreLanczosTests
 
-open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.Oracles
 open LipVerify.Tests.CoreSpectralTests
-open LipVerify.Tests.DyadicNumbers
 open NUnit.Framework
 
 let private tridiagonal (diagonal: float[]) (offDiagonal: float[]) =

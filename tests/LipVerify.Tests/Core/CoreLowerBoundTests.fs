@@ -3,7 +3,12 @@ module LipVerify.Tests.CoreLowerBoundTests
 
 open System
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles

@@ -2,7 +2,10 @@
 module LipVerify.Tests.CoreNormedLowerBoundTests
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.NormedBalls

@@ -1,7 +1,8 @@
 module LipVerify.Tests.CoreRoundingTests
 
 open System
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Generators
 open NUnit.Framework
 

@@ -1,8 +1,10 @@
 /// Exact arithmetic on the numbers that doubles are, and networks evaluated in it.
 module LipVerify.Tests.DyadicNumbers
 
-open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Oracles
 
 module Dyadic =

@@ -6,9 +6,9 @@ open System.IO
 open System.Numerics
 open System.Text.RegularExpressions
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
-open LipVerify.Tests.DyadicNumbers
 
 /// `digits·10^exponent`: what a decimal text says, without rounding.
 [<Struct>]

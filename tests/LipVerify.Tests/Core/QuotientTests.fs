@@ -3,10 +3,17 @@ module LipVerify.Tests.QuotientTests
 
 open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Multipliers
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
-open LipVerify.Tests.DyadicNumbers
 
 let private exact = Dyadic.ofFloat
 let private one = exact 1.0

@@ -3,7 +3,7 @@ module LipVerify.Tests.FormatsArrayTests
 open System
 open System.IO.Compression
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

@@ -3,7 +3,7 @@ module LipVerify.Tests.FormatsFilesTests
 open System
 open System.IO
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

@@ -5,7 +5,7 @@ open System
 open System.IO.Compression
 open System.Text
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 open LipVerify.Tests.FormatsWriters.PickleCode

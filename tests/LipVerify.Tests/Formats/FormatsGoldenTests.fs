@@ -1,10 +1,9 @@
 /// Files written by torch 2, numpy and Pillow, with what these libraries read from them.
 module LipVerify.Tests.FormatsGoldenTests
 
-open System
 open System.IO
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

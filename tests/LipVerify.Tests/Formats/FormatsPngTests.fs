@@ -3,7 +3,7 @@ module LipVerify.Tests.FormatsPngTests
 open System
 open System.Buffers.Binary
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

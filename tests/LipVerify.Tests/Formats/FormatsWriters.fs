@@ -7,7 +7,7 @@ open System.IO
 open System.IO.Compression
 open System.Text
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 
 let private littleEndian (count: int) (number: uint64) =

@@ -5,7 +5,10 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 open LipVerify.Formats
 open LipVerify.Propositions
 open LipVerify.Tests.FormatsWriters

@@ -4,7 +4,7 @@ module LipVerify.Tests.InputLimitTests
 open System
 open System.IO
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

@@ -6,7 +6,9 @@ open System.IO
 open NUnit.Framework
 open FsCheck.NUnit
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 let private context = Context.create (Engines.Create("managed", 1))

@@ -1,7 +1,7 @@
 /// Random constants of `DrawnGraph`: stored, or computed by nodes of their own.
 module LipVerify.Tests.DrawnConstants
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter
 

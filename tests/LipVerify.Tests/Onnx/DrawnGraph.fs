@@ -1,7 +1,6 @@
 namespace LipVerify.Tests
 
-open System
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter
 

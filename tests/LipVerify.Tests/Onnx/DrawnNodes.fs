@@ -1,7 +1,7 @@
 /// Random nodes of every operator that the reader knows, with their attributes, for `DrawnGraph`.
 module LipVerify.Tests.DrawnNodes
 
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.DrawnConstants

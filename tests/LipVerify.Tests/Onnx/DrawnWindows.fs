@@ -1,7 +1,6 @@
 /// Random windows of convolutions and pooling.
 module LipVerify.Tests.DrawnWindows
 
-open LipVerify.Core
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter
 

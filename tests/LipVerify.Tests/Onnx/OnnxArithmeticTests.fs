@@ -3,8 +3,7 @@ module LipVerify.Tests.OnnxArithmeticTests
 
 open System
 open NUnit.Framework
-open FsCheck.NUnit
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference
 

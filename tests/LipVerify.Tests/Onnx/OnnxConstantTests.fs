@@ -3,7 +3,10 @@ module LipVerify.Tests.OnnxConstantTests
 
 open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter
 

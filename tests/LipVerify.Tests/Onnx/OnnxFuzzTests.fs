@@ -4,7 +4,7 @@ module LipVerify.Tests.OnnxFuzzTests
 open System
 open System.Threading
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Networks
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
 

@@ -5,7 +5,8 @@ open System
 open System.IO
 open System.Text.Json
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
 

@@ -3,7 +3,6 @@ module LipVerify.Tests.OnnxIntegerTests
 
 open System
 open NUnit.Framework
-open LipVerify.Core
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
 

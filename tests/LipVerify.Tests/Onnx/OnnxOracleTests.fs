@@ -4,7 +4,9 @@ module LipVerify.Tests.OnnxOracleTests
 
 open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.OnnxWriter

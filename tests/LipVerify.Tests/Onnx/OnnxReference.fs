@@ -3,7 +3,7 @@
 module LipVerify.Tests.OnnxReference
 
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Networks
 open LipVerify.Tests.OnnxWriter
 
 let same (expected: float[]) (actual: float[]) =

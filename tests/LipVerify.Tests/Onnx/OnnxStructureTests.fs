@@ -3,8 +3,8 @@ module LipVerify.Tests.OnnxStructureTests
 
 open System
 open NUnit.Framework
-open FsCheck.NUnit
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference
 

@@ -4,7 +4,7 @@ module LipVerify.Tests.OnnxWindowTests
 open System
 open NUnit.Framework
 open FsCheck.NUnit
-open LipVerify.Core
+open LipVerify.Core.Computation
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference
 

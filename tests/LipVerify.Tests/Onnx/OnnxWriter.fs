@@ -5,7 +5,8 @@ open System
 open System.IO
 open Google.Protobuf
 open LipVerify.Compute
-open LipVerify.Core
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 open LipVerify.Formats
 
 /// A message from the functions that write its fields.

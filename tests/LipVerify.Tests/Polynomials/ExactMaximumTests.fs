@@ -2,7 +2,10 @@
 module LipVerify.Tests.ExactMaximumTests
 
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Exact.Maximum
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.PolynomialCases

@@ -1,9 +1,11 @@
 /// The lower bound on LipOpt-3 that dense networks are compared with.
 module LipVerify.Tests.KrivineFloorTests
 
-open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
 open LipVerify.Solvers
 open LipVerify.Tests.PolynomialCases

@@ -3,11 +3,18 @@ module LipVerify.Tests.LipSdpCsdpTests
 
 open System.Threading
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Solvers
-open LipVerify.Tests.PolynomialCases
 
 let private requireCsdp () =
     if not (Csdp.isInstalled ()) then

@@ -1,11 +1,11 @@
 /// Relaxed margins over balls against sampled ones and closed forms.
 module LipVerify.Tests.MarginRelaxationTests
 
-open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.RandomNetworks
 open LipVerify.Solvers
 open LipVerify.Tests.PolynomialCases
 

@@ -4,9 +4,10 @@ module LipVerify.Tests.PolynomialBoundTests
 open System
 open System.Threading
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.PolynomialCases
 
 let private norms = [ Maximum; Euclidean ]

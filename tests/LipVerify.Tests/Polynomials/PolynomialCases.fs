@@ -1,11 +1,12 @@
 /// Small networks with one output asked for, and what the polynomial bounds are compared to.
 module LipVerify.Tests.PolynomialCases
 
-open System
 open NUnit.Framework
-open LipVerify.Core
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Propositions.Generators
-open LipVerify.Propositions.RandomNetworks
 open LipVerify.Solvers
 
 /// Skips visibly where a solver is missing.

@@ -1,7 +1,13 @@
 /// A bound for all pairs of inputs, in any of the norms, that takes no longer than a few evaluations of the network: the product of norms of
 /// its layers that sums of magnitudes alone give (METHODS 4c). It is what methods fall back on where a time limit ends them before their first
 /// bound.
-module LipVerify.Core.AbsoluteNorms
+module LipVerify.Core.Bounds.Analytic.AbsoluteNorms
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
 
 /// The norm of a linear map from its largest sums of magnitudes over a column and over a row.
 let private ofMap (context: Context) norm map =

@@ -1,8 +1,15 @@
 /// Algorithm 1 of Avant & Morgansen: walk the stages from the restricted ball of inputs, take each one's local constant,
 /// and hand the ball of its outputs on. Nominal values are enclosed, so that their rounding is part of the bound.
-module LipVerify.Core.Analytic
+module LipVerify.Core.Bounds.Analytic.Analytic
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Loops.Reaches
 
 /// What the walk goes by.
 [<ReferenceEquality>]

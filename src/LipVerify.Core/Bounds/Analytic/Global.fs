@@ -1,5 +1,12 @@
 /// The global Lipschitz bound: the product of the layers' own constants (sums over branches), for any two inputs.
-module LipVerify.Core.Global
+module LipVerify.Core.Bounds.Analytic.Global
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
 
 /// A layer's line: without a ball, every output may differ from zero.
 let private reported (layer: PlacedLayer) kind lipschitz witness size =

@@ -1,5 +1,9 @@
 /// The part of one layer in the computation of a network's bound.
-module internal LipVerify.Core.LayerContext
+module internal LipVerify.Core.Bounds.Analytic.LayerContext
+
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
 
 /// Shares the failure probability out among the layers that have a spectral norm.
 let share (network: Network) context =

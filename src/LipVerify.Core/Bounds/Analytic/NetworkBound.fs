@@ -1,4 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Analytic
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
 
 /// How the constant of a layer is proved.
 type WitnessMethod =

@@ -1,6 +1,11 @@
 /// Local Lipschitz bounds from elementwise bounds on Jacobians (FastLip, Weng et al. 2018; here with slopes from enclosures
 /// over the ball, nominal or uniform), in the 2-norm, the maximum norm and the 1-norm.
-module LipVerify.Core.FastLip
+module LipVerify.Core.Bounds.Jacobian.FastLip
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Analytic
 
 /// Entries of the columns behind the widest stage that are kept at once, at most: 2 GB with their errors.
 let private mostEntries = 1L <<< 27

@@ -1,8 +1,9 @@
 /// What slopes, means and their adjoints make of rows (`JacobianRows`).
-module internal LipVerify.Core.JacobianBends
+module internal LipVerify.Core.Bounds.Jacobian.JacobianBends
 
 open System
-open LipVerify.Core.JacobianRows
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Jacobian.JacobianRows
 
 /// `a·b`, rounded upward; exact where a factor is 0 or 1.
 let private timesUp (a: float) (b: float) =

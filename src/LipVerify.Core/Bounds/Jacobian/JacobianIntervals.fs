@@ -1,9 +1,14 @@
 /// Elementwise bounds on the matrices `J` with `f(x) − f(x') = J (x − x')` for inputs of a ball: the forward products of FastLip
 /// (Weng et al. 2018), with slopes from enclosures over the ball.
-module LipVerify.Core.JacobianIntervals
+module LipVerify.Core.Bounds.Jacobian.JacobianIntervals
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
 
 /// Where the walk through the stages stands: the values there, and the columns of `J`, one an input coordinate.
 [<ReferenceEquality>]

@@ -1,7 +1,12 @@
 /// Norms of matrices `J` that are enclosed entry by entry, in the norms of inputs and outputs (METHODS section 10).
-module internal LipVerify.Core.JacobianNorms
+module internal LipVerify.Core.Bounds.Jacobian.JacobianNorms
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
 
 /// A matrix with one row a column of `J`: the norms that are sought are those of its transpose.
 let private matrix entry (columns: EnclosedTensor[]) =

@@ -1,9 +1,11 @@
 /// The way of rows (`JacobianRows`) through links to the outputs.
-module internal LipVerify.Core.JacobianPaths
+module internal LipVerify.Core.Bounds.Jacobian.JacobianPaths
 
 open System
-open LipVerify.Core.JacobianRows
-open LipVerify.Core.JacobianBends
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Jacobian.JacobianRows
+open LipVerify.Core.Bounds.Jacobian.JacobianBends
 
 let rec private through (context: Context) rows link =
     Context.check context

@@ -1,12 +1,16 @@
 /// The recursion of RecurJac (Zhang, Zhang & Hsieh 2019): bounds on the entries of a product of matrices, from the last factor to the
 /// first. Each place before a factor gets bounds on the derivatives of all outputs there from rows that are carried through the
 /// factors behind it, whose derivatives are known by then.
-module internal LipVerify.Core.JacobianRecursion
+module internal LipVerify.Core.Bounds.Jacobian.JacobianRecursion
 
 open System
 open LipVerify.Compute
-open LipVerify.Core.JacobianRows
-open LipVerify.Core.JacobianPaths
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Jacobian.JacobianRows
+open LipVerify.Core.Bounds.Jacobian.JacobianPaths
 
 /// What is known from a place on.
 [<ReferenceEquality>]

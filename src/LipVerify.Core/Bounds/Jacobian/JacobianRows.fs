@@ -3,11 +3,14 @@
 /// A row `w` with an offset `c` stands for a bound on an entry of the product: it is at most `Y w + c`, where `Y` is the row of the
 /// derivatives of one output at the place where the row is now. Rows are taken as exact numbers; what rounding takes from them is
 /// added to the offset.
-module internal LipVerify.Core.JacobianRows
+module internal LipVerify.Core.Bounds.Jacobian.JacobianRows
 
 open System
 open System.Threading.Tasks
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Bounds on the derivatives of all outputs at a place, entry by entry: `outputs × size`, row-major.
 [<ReferenceEquality>]

@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Jacobian
 
 open System
-open LipVerify.Core.JacobianRows
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.Jacobian.JacobianRows
 
 /// A bound by RecurJac, and how far the recursion went.
 [<NoComparison>]

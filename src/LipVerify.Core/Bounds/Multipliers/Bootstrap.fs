@@ -5,10 +5,14 @@
 /// `S(μ, s)` is `1 − ρ_i` with `ρ_i = μ M_i M_iᵀ + T_i diag(s) T_iᵀ + c_i S_vv⁻¹ c_iᵀ`, where `S_vv` and `c_i` are the blocks of `v` and of row
 /// `i` beside it. `ρ_i` is homogeneous in `(1/μ, 1/s)`, so that `γ_i² = ρ_i/μ` is what multipliers `s/ρ_i` prove of row `i`: one
 /// factorisation serves all rows, and several ratios of `μ` to `s` are tried.
-module internal LipVerify.Core.Bootstrap
+module internal LipVerify.Core.Bounds.Multipliers.Bootstrap
 
 open System
 open System.Numerics.Tensors
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// Rows whose proofs would take more operations than this are left as they are.
 let private mostOperations = 2e11

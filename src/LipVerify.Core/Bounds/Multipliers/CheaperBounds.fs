@@ -1,6 +1,13 @@
 /// Bounds of other methods that cost little beside a search for multipliers, which is not to end above them. None is taken that rests on
 /// random draws: a minimum with a certified bound adds nothing to what may fail.
-module internal LipVerify.Core.CheaperBounds
+module internal LipVerify.Core.Bounds.Multipliers.CheaperBounds
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds.SeqLip
+open LipVerify.Core.Bounds.Jacobian
 
 /// A method and what it certifies.
 type Named = { Method: string; Bound: Bound }

@@ -1,4 +1,14 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
+open LipVerify.Core.Bounds.Multipliers.DeepChains
 
 /// Which slopes share a multiplier in LipSDP. The mode with multipliers between neurons (LipSDP-Network) is left out: its
 /// bound does not hold (Pauli et al. 2021).

@@ -1,6 +1,15 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
+open LipVerify.Core.Bounds.Structured
 
 /// A bound by local LipSDP, and how it came about.
 [<NoComparison>]

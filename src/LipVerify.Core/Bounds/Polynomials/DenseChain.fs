@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Chains
 
 /// An affine map by the entries of its matrix.
 [<ReferenceEquality>]

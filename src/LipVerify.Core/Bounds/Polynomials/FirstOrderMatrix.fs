@@ -1,6 +1,8 @@
 /// Linear relations between the products of two of the quantities `1, z_1, z_2, …`, which a first-order moment matrix `M` has as its
 /// entries: row 0 belongs to the constant.
-module LipVerify.Core.FirstOrderMatrix
+module LipVerify.Core.Bounds.Polynomials.FirstOrderMatrix
+
+open LipVerify.Core.Numbers
 
 /// `value·M_ij` as an entry of `A`, where `⟨A, M⟩` counts twice what is off the diagonal.
 let entry block i j value =

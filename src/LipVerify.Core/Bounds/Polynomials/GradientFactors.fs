@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System
+open LipVerify.Core.Numbers
 
 /// The gradient of one output as a product, `2^Exponent·∏ A_iᵀ diag(u_i)·c`, in units in which the magnitudes of all paths from inputs to a
 /// neuron come to between 1 and 2, and those to the output as well. Paths through ReLUs that are off, or that no path reaches, are left out: their

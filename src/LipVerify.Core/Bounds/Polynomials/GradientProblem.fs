@@ -1,4 +1,6 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
+
+open LipVerify.Core.Numbers
 
 /// The largest dual norm of the gradient of one output, `max tᵀ ∏ A_iᵀ diag(u_i)·c` (METHODS section 9), as the maximum of a
 /// polynomial in bits and signs. In the maximum norm the dual norm is `‖g‖₁ = max tᵀg` over `t ∈ {−1, 1}ⁿ`. In the 2-norm it is

@@ -1,9 +1,11 @@
 /// LipOpt-k (Latorre, Rolland & Cevher 2020): Krivine's certificate of degree `k` that a polynomial `f` is at most `λ` on bits and
 /// signs, `λ − f = Σ c_p·p` with `c ≥ 0` and `p` products of at most `k` of the factors `u, 1 − u, (1 + t)/2, (1 − t)/2`.
-module LipVerify.Core.Krivine
+module LipVerify.Core.Bounds.Polynomials.Krivine
 
 open System
 open System.Collections.Generic
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// No program has more products.
 let mostProducts = 60_000

@@ -5,9 +5,12 @@
 /// a sign `t_j` with `1` or a `σ_i`, so that the polynomial is `f_0 + Σ w_e y_e` for the moments `y_e` of these pairs. Then
 /// `y_e = sign(w_e)/2`, with 0 for all pairs of two signs or of two of `1, σ_1, …`, is such a point: docs/methods.md, section 9,
 /// names the distributions. Hence `λ ≥ f_0 + ½ Σ |w_e|`.
-module LipVerify.Core.KrivineFloor
+module LipVerify.Core.Bounds.Polynomials.KrivineFloor
 
 open System.Collections.Generic
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// The terms as weights of pairs of a sign with `σ_i`, or with 1 (no slope); none for polynomials of another form.
 let private pairs (problem: GradientProblem) =

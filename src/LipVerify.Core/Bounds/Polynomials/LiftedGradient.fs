@@ -1,11 +1,12 @@
 /// Shor's relaxation and HR-2 for networks with several hidden layers. The gradient is a product of slopes there, so its factors get
 /// variables of their own: behind layer `l` stands `p_i`, and `s_i = u_i·p_i` is a new variable with `u_i·s_i = s_i` and `s_i² = s_i·p_i`.
 /// Everything is quadratic in `1, u, t, s, ξ` then (METHODS section 9).
-module LipVerify.Core.LiftedGradient
+module LipVerify.Core.Bounds.Polynomials.LiftedGradient
 
 open System
 open System.Collections.Generic
-open LipVerify.Core.FirstOrderMatrix
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Polynomials.FirstOrderMatrix
 
 /// A linear function of the rows of the matrix, by the coefficients that are not 0, with bounds on its values.
 [<ReferenceEquality>]

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
 
 /// A ReLU that is open over a ball: `s = relu(p)/scale` for the pre-activation `p = scale·(Offset + Row·ξ)`, `scale·[Low, High]` its interval and
 /// `scale` the larger of their sizes.

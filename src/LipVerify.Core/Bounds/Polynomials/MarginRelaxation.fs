@@ -1,9 +1,10 @@
 /// Upper bounds on how far an output can exceed another over a ball, by semidefinite relaxation (Raghunathan, Steinhardt & Liang
 /// 2018; HR-2: Chen, Lasserre, Magron & Pauwels 2020). Where all are below 0 the class is kept on the ball.
-module LipVerify.Core.MarginRelaxation
+module LipVerify.Core.Bounds.Polynomials.MarginRelaxation
 
 open System
-open LipVerify.Core.FirstOrderMatrix
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Polynomials.FirstOrderMatrix
 
 /// `value·(offset + row·ξ)·m` for the quantity `m` of a row of the matrix; coordinates `ξ` begin at row 1.
 let private affine value (unit: OpenUnit) m =

@@ -1,10 +1,11 @@
 /// Relaxations of the gradient problem by moments (METHODS section 9): the point is replaced by a matrix of products of its
 /// coordinates, of which only `⪰ 0` and linear relations are kept. Shor: Chen, Lasserre, Magron & Pauwels 2020, and d'Aspremont &
 /// Boyd; HR-2 and order 2: Chen et al.
-module LipVerify.Core.MomentRelaxation
+module LipVerify.Core.Bounds.Polynomials.MomentRelaxation
 
 open System.Collections.Generic
-open LipVerify.Core.FirstOrderMatrix
+open LipVerify.Core.Numbers
+open LipVerify.Core.Bounds.Polynomials.FirstOrderMatrix
 
 /// A problem whose variables are numbered in the first-order matrix: 0 is the constant, then bits and signs, then inputs.
 [<ReferenceEquality>]

@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System.Collections.Generic
 

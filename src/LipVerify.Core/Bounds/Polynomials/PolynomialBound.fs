@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Chains
 
 /// How the polynomial of a gradient is bounded.
 type PolynomialMethod =

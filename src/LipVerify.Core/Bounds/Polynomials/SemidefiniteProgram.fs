@@ -1,8 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System
 open System.Threading
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// One entry of a symmetric block matrix, in the upper triangle: `Row ≤ Column`.
 [<Struct>]

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Polynomials
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Networks
 
 /// The set over which the gradient of one output is maximised.
 type InputRegion =

@@ -1,10 +1,13 @@
 /// The largest singular values of a map that is too large to be written out, with their vectors: subspace iteration through the map
 /// and its adjoint. What they miss is not bounded.
-module internal LipVerify.Core.LeadingTriplets
+module internal LipVerify.Core.Bounds.SeqLip.LeadingTriplets
 
 open System
 open System.Numerics.Tensors
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Triplets at most, and the doubles that their vectors may take.
 let private most, private budget = 24, 1L <<< 26

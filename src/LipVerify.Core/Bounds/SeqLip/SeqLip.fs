@@ -1,6 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.SeqLip
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Bounds.Analytic
 
 /// How SeqLip takes the maximum over slopes between two maps.
 type SeqLipMaximum =

@@ -1,4 +1,12 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.SeqLip
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 /// A linear map of a chain: affine layers without a ReLU between them.
 [<ReferenceEquality>]

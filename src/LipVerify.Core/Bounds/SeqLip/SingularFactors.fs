@@ -1,8 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.SeqLip
 
 open System
 open System.Numerics.Tensors
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// How much of each singular value the left factor takes.
 type internal SingularSplit =

@@ -1,7 +1,10 @@
 /// `max ‖P(σ)‖` over `σ ∈ [0, 1]ⁿ`: a convex function has its maximum at a vertex, and these are enumerated.
-module internal LipVerify.Core.SlopeEnumeration
+module internal LipVerify.Core.Bounds.SeqLip.SlopeEnumeration
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Chains
 
 /// More ReLUs are not enumerated: the number of vertices doubles with each.
 let most = 16

@@ -1,8 +1,10 @@
 /// Slopes that make `‖P(σ)‖` large, found greedily: the norm is attained, but a larger one may exist.
-module internal LipVerify.Core.SlopeFlips
+module internal LipVerify.Core.Bounds.SeqLip.SlopeFlips
 
 open System
 open System.Numerics.Tensors
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// Slopes 0 and 1, and a unit `x` with `‖P(σ) x‖` near `‖P(σ)‖`.
 [<ReferenceEquality>]

@@ -1,7 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.SeqLip
 
-open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// `P(σ) = Σ_j σ_j a_j b_jᵀ`, one term a ReLU with slope `σ_j ∈ [0, 1]`: what stands between two maps in SeqLip.
 [<ReferenceEquality>]

@@ -1,7 +1,11 @@
 /// Certified bounds on `max ‖P(σ)‖` over `σ ∈ [0, 1]ⁿ` that need no enumeration.
-module internal LipVerify.Core.SlopeRelaxation
+module internal LipVerify.Core.Bounds.SeqLip.SlopeRelaxation
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// Wider layers get no multipliers, which would take minutes.
 let mostMultipliers = 1000

@@ -1,8 +1,13 @@
 /// The Lipschitz constant of a loop (METHODS sections 14a and 14c): factors are sought, and then the norm of one operator is proved.
-module internal LipVerify.Core.LoopBound
+module internal LipVerify.Core.Bounds.Structured.LoopBound
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
+open LipVerify.Core.Loops.Reaches
 
 /// A constant that is proved, and what proves it.
 [<NoEquality; NoComparison>]

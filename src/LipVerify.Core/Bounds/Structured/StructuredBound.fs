@@ -1,7 +1,15 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Structured
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
+open LipVerify.Core.Loops.Reaches
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers.DeepChains
 
 /// A bound by the linear fractional representation that is never formed, and how it came about.
 [<NoComparison>]

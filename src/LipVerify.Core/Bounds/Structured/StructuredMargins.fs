@@ -1,8 +1,14 @@
 /// Margins of a class by the structured bound (METHODS section 14b): how much of its lead over the other classes can be lost on a ball.
-module internal LipVerify.Core.StructuredMargins
+module internal LipVerify.Core.Bounds.Structured.StructuredMargins
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
+open LipVerify.Core.Loops.Reaches
 
 /// `f_c − f_j` at the nominal input for every other class `j`, rounded downward.
 let private leads (output: EnclosedTensor) label =

@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Structured
 
 open System
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Reaches
 
 /// What a structured bound states of one place where the network bends: a ReLU, or one round of a tournament that finds the maxima of pooling
 /// windows.

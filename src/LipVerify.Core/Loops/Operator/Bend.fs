@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Operator
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// One time that a network bends, over a set of inputs (METHODS section 14a): its increments are `dy = B dz + Σ δ_j e_into(j)` with a fixed
 /// linear `B` and residuals `|δ_j| ≤ Width_j |d_j|`, where `d_j` is one increment or the difference of two. Each residual has a channel.

@@ -1,5 +1,5 @@
 /// How small sums of squares of standard normal draws can be.
-module LipVerify.Core.ChiSquare
+module LipVerify.Core.Loops.Operator.ChiSquare
 
 open System
 

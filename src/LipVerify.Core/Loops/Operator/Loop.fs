@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Operator
 
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// A step of a network whose slopes are fixed.
 [<NoEquality; NoComparison>]

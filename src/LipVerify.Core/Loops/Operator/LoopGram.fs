@@ -1,10 +1,13 @@
 /// The norm of a loop operator, certified by random vectors (METHODS sections 4b and 14a).
-module internal LipVerify.Core.LoopGram
+module internal LipVerify.Core.Loops.Operator.LoopGram
 
 open System
 open System.Runtime.InteropServices
 open System.Security.Cryptography
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
 
 let private addIndices (hash: IncrementalHash) (indices: int[]) =
     OperatorHash.addText hash $"{indices.Length}"

@@ -1,9 +1,14 @@
 /// Norms of the maps of a network, for bounds on rounding.
-module internal LipVerify.Core.LoopNorms
+module internal LipVerify.Core.Loops.Operator.LoopNorms
 
 open System
 open System.Collections.Generic
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
 
 /// Maps of stages, in order.
 let rec private mapsOf stages =

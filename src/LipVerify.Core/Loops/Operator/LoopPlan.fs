@@ -1,8 +1,12 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Operator
 
 open System
 open System.Collections.Generic
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 
 /// A place where a network bends, with its nominal values.
 [<ReferenceEquality>]

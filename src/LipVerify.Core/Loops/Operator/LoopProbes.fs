@@ -1,11 +1,12 @@
 /// Row norms of everything before each bend, all at once, from vectors pushed through a loop operator (METHODS section 14b).
-module internal LipVerify.Core.LoopProbes
+module internal LipVerify.Core.Loops.Operator.LoopProbes
 
 open System
 open System.Collections.Generic
 open System.Numerics.Tensors
 open System.Threading.Tasks
 open LipVerify.Compute
+open LipVerify.Core.Computation
 
 /// Sums of squares of increments over the vectors pushed, for each place where the network bends: one an entry, and one for the difference of each
 /// pair of a round.

@@ -3,11 +3,13 @@
 /// A step `A` with `‖A‖ ≤ ν` computes `fl(A x) = A x + e`, `‖e‖ ≤ φ‖x‖`; so with `h` a bound on the computed vectors before it, for inputs of
 /// length 1, and `t` one on the norm of everything behind it, it adds at most `t·φ·h` to the error of the result. Backward the same holds with both
 /// sides exchanged. Norms, not absolute values, are carried through the network: entry by entry bounds would grow by another order a layer.
-module internal LipVerify.Core.LoopRounding
+module internal LipVerify.Core.Loops.Operator.LoopRounding
 
 open System
-open LipVerify.Compute
-open LipVerify.Core.StepNorms
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Loops.Operator.StepNorms
 
 /// Errors of passes with inputs of length at most 1.
 [<NoEquality; NoComparison>]

@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Operator
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 
 /// How far increments reach at a place.
 [<NoEquality; NoComparison>]

@@ -1,7 +1,11 @@
 /// What steps of a loop stretch vectors by, and what their rounding depends on.
-module internal LipVerify.Core.StepNorms
+module internal LipVerify.Core.Loops.Operator.StepNorms
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
 
 /// What is known of one linear map.
 [<Struct>]

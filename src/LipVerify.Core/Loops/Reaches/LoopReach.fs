@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Reaches
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
 
 /// The search for reaches that can be proved (METHODS sections 14b and 14c). Nothing here is proved but what `ReachProof` says.
 module internal LoopReach =
@@ -136,7 +139,7 @@ module internal LoopReach =
                     else
                         search (round + 1) weak wider
 
-        /// `steps` for the factors; none where those that are known serve, unless channels are new.
+        /// `steps` for the factors; none where those that are known serve, unless many channels are new.
         let rec proveFrom attempt steps (reaches: PlaceReach[]) =
             let struct (loop, claims) = LoopSlopes.loop definition plan reaches
 
@@ -148,7 +151,7 @@ module internal LoopReach =
                 let steps =
                     match steps with
                     | Some steps -> steps
-                    | None when factors.KnowsAll loop -> 0
+                    | None when factors.KnowsMost loop -> 0
                     | None -> effort.Steps
 
                 let found = factors.Weigh(steps, loop, reaches)

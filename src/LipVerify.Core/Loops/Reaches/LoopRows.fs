@@ -1,8 +1,11 @@
 /// How far outputs reach over a ball, by their rows themselves (METHODS section 14b): one pass backward for as many of them as fit.
-module internal LipVerify.Core.LoopRows
+module internal LipVerify.Core.Loops.Reaches.LoopRows
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// `‖(dx, u)‖ ≤ ε√(1 + Residual²)`, rounded upward.
 let private lengthOf (proved: ProvedReach) (radius: float) =

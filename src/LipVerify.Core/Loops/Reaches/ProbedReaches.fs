@@ -1,4 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Reaches
+
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
+open LipVerify.Core.Networks
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
 
 /// How far what bends in a network, and its outputs, may lie from their nominal values over a ball, as random vectors prove it (METHODS
 /// section 14).

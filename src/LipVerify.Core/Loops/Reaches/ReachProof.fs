@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Reaches
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights
 
 /// A loop whose slopes hold over a ball, because the reaches of its increments were proved (METHODS section 14b), and what else they tell.
 [<NoEquality; NoComparison>]

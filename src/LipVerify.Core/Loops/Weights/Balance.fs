@@ -1,8 +1,10 @@
 /// What the searches for the factors of channels share (METHODS section 14c): directions that a loop operator stretches most, and energies that are
 /// balanced.
-module internal LipVerify.Core.Balance
+module internal LipVerify.Core.Loops.Weights.Balance
 
 open System
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// Energies of channels, averaged over steps: those of one step are those of a few directions.
 [<Sealed>]

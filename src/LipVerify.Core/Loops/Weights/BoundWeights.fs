@@ -1,9 +1,12 @@
 /// The search for the factors of channels that prove a bound (METHODS section 14c). Nothing here is proved.
-module internal LipVerify.Core.BoundWeights
+module internal LipVerify.Core.Loops.Weights.BoundWeights
 
 open System
 open LipVerify.Compute
-open LipVerify.Core.Balance
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights.Balance
 
 /// The power by which directions near the top one are balanced together with it grows by so much a step up to so much, since what counts in the
 /// end is the top one alone.

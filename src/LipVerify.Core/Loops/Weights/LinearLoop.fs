@@ -1,7 +1,10 @@
 /// A network near its nominal input, as a loop without channels.
-module internal LipVerify.Core.LinearLoop
+module internal LipVerify.Core.Loops.Weights.LinearLoop
 
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// A loop that has lost its channels.
 let withoutChannels (loop: Loop) =

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Weights
 
 open System.Collections.Generic
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// The factors of channels in the course of a search for reaches within a radius: those that were found serve again in loops with more channels.
 /// `outputs` says how far outputs may move that are to move by less than 1; empty where they do not matter.
@@ -64,9 +66,10 @@ type internal ReachFactors(context: Context, plan: LoopPlan, effort: SearchEffor
             names loop |> Array.iteri (fun j name -> known[name] <- found[j] / profile[j])
             found
 
-    /// Whether factors were found for all channels of the loop.
-    member _.KnowsAll(loop: Loop) =
-        names loop |> Array.forall known.ContainsKey
+    /// Whether factors were found for the channels of the loop, all but a few.
+    member _.KnowsMost(loop: Loop) =
+        let unknown = names loop |> Array.filter (known.ContainsKey >> not) |> Array.length
+        50 * unknown <= loop.Channels
 
     /// An estimate of the norm of the channels alone.
     member _.Kappa(loop: Loop, factors: float[]) =

@@ -1,9 +1,12 @@
 /// The search for the factors of channels that prove reaches (METHODS section 14c). Nothing here is proved.
-module internal LipVerify.Core.ReachWeights
+module internal LipVerify.Core.Loops.Weights.ReachWeights
 
 open System
 open LipVerify.Compute
-open LipVerify.Core.Balance
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
+open LipVerify.Core.Loops.Weights.Balance
 
 /// Adds random signs, times the roots of weights, to what belongs to the increments before each bend and to the differences of pairs.
 let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: PlaceReach[]) place (x: Storage) =

@@ -1,9 +1,10 @@
 /// Reaches of all places of a plan, as a search handles them.
-module internal LipVerify.Core.Reaches
+module internal LipVerify.Core.Loops.Weights.Reaches
 
 open System
 open System.Collections.Generic
-open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// Roots of sums of squares, with what rounding may add to them at each place, times a factor.
 let scaled (factor: float) (errors: int -> float) (squares: LoopProbes.RowSquares) =

@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Weights
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Loops.Operator
 
 /// Approximate top singular triplets of a loop operator, the largest first: `K right_i ≈ sigma_i left_i`. Nothing is proved of them.
 [<NoEquality; NoComparison>]

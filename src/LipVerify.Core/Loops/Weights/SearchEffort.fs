@@ -1,4 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Loops.Weights
+
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Loops.Operator
 
 /// How much a search for factors does, by what one pass through the network takes. What is proved does not depend on it.
 [<NoEquality; NoComparison>]
@@ -85,7 +88,7 @@ module internal SearchEffort =
                 Steps = 4
                 NormSteps = 4
                 IsByPlace = true
-                BoundSteps = 40
+                BoundSteps = 25
                 Idle = 10
                 Surprise = 1.1
                 CertificateVectors = 4

@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Chains
 
 /// A choice of slopes for the ReLUs of the first layers, the half-spaces that it takes, and the affine map that the network is
 /// there, up to the pre-activations of the layer whose slopes are being chosen. Points of the ball are `x0 + ε s`, `‖s‖ ≤ 1`,
@@ -29,6 +31,7 @@ type internal ExactNode =
     }
 
 /// What is known of the pre-activations at the nominal input.
+[<RequireQualifiedAccess>]
 type internal Origin =
     /// As computed in doubles.
     | Rounded
@@ -84,11 +87,11 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
     /// The offsets of a step, with the sums of sizes behind them and without rounding, from those of the values before.
     let offsets (step: ReluStep) (values: float[]) (sizes: float[]) (exact: Dyadic[]) =
         match origin with
-        | Rounded ->
+        | Origin.Rounded ->
             struct (Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias,
                     Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias,
                     [||])
-        | Exactly ->
+        | Origin.Exactly ->
             let exact =
                 Array.map2
                     (fun row b -> Dyadic.add (Dyadic.combination row exact) (Dyadic.ofFloat b))
@@ -107,8 +110,8 @@ type internal ExactBranching(ball: ReluBall, norm: Norm, origin: Origin) =
             exact
 
         match origin with
-        | Rounded -> [||]
-        | Exactly ->
+        | Origin.Rounded -> [||]
+        | Origin.Exactly ->
             (Array.map Dyadic.ofFloat center, values)
             ||> Array.fold (fun values step -> apply values step |> Array.map Dyadic.rectify)
             |> fun values -> apply values last[0]

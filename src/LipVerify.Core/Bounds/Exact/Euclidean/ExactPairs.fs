@@ -1,6 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Chains
 
 /// The nominal local Lipschitz constant of a small ReLU network by enumeration: `max ‖f(x) − f(x0)‖ / ‖x − x0‖` over the pieces
 /// `P` on which `f(x) − f(x0) = J δ + c`, `δ = x − x0`.
@@ -252,7 +257,7 @@ module ExactPairs =
             ExactChain.ofNetwork context network
             |> Result.bind (ReluUnits.around (Tensor.values input) radius.Value)
             |> Result.bind (fun ball ->
-                let branching = ExactBranching(ball, Euclidean, Exactly)
+                let branching = ExactBranching(ball, Euclidean, Origin.Exactly)
 
                 let search =
                     {

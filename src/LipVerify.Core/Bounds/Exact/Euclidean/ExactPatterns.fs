@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Chains
 
 /// What is between the two ends of a constant that was sought exactly. Rounding is bounded where regions are told apart, but
 /// not enclosed throughout: both ends are numerical.
@@ -73,7 +77,7 @@ module ExactPatterns =
         ExactChain.ofNetwork context network
         |> Result.bind (ReluUnits.around center radius)
         |> Result.bind (fun ball ->
-            let branching = ExactBranching(ball, norm, Rounded)
+            let branching = ExactBranching(ball, norm, Origin.Rounded)
 
             let bracket =
                 branching.Leaves

@@ -1,6 +1,7 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
+open LipVerify.Core.Chains
 
 /// The points among which half-spaces are met.
 type internal Domain =

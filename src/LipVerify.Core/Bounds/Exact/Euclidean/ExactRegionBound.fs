@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
+open LipVerify.Core.Computation
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Multipliers.Representation
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// A bound on the norms of the Jacobians in a region.
 [<Struct>]

@@ -1,7 +1,15 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Euclidean
 
 open System
 open System.Collections.Generic
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Bounds.Multipliers
 
 /// What branch and bound found.
 [<NoComparison>]
@@ -195,7 +203,7 @@ module ExactSearch =
 
     /// Branch and bound for the uniform constant, from the bounds known at the start.
     let private branch context network (input: Tensor) (radius: Radius) isOver tolerance lower above (ball: ReluBall) =
-        let branching = ExactBranching(ball, Euclidean, Rounded)
+        let branching = ExactBranching(ball, Euclidean, Origin.Rounded)
 
         let search =
             {

@@ -1,9 +1,10 @@
 /// Where `‖A z + b‖` is largest on a sphere `‖z‖ = r`: the stationary points with `(μI − AᵀA) z = Aᵀb` that can be local maxima.
 /// There are at most two: one with `μ` above all eigenvalues, and one between the two largest (Martínez 1994, Local minimizers of
 /// quadratic functions on Euclidean balls and spheres).
-module internal LipVerify.Core.SphereMaximum
+module internal LipVerify.Core.Bounds.Exact.Euclidean.SphereMaximum
 
 open System
+open LipVerify.Core.Chains
 
 /// Halvings of an interval until its ends agree to the last digits.
 let private halvings = 120

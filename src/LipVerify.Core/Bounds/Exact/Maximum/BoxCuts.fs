@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Exact.Euclidean
 
 /// `offset + rates·z ≥ −error` for all `z` of the box `|z| ≤ 1` that matter; missing rates are 0.
 [<ReferenceEquality>]

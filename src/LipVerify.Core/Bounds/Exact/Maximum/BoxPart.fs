@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Chains
 
 /// A part of a box: what its half-spaces leave of the ReLUs' choices. Points are `x0 + ε s`, `|s| ≤ 1`.
 [<ReferenceEquality>]

@@ -1,6 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Chains
 
 /// What a network does at points `x0 + ε s`, `|s| ≤ 1`, of a box: Jacobians and slopes that are attained there, as lower ends.
 [<Sealed>]

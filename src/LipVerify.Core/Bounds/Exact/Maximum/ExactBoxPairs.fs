@@ -1,6 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Exact.Euclidean
 
 /// The nominal constant in the maximum norm of a small ReLU network by enumeration: `max ‖f(x) − f(x0)‖∞ / ‖x − x0‖∞` over the pieces on
 /// which `f(x) − f(x0) = J s + c`, `x = x0 + ε s`.
@@ -182,7 +186,7 @@ module internal ExactBoxPairs =
 
     /// The constant over the box around `center`, or why it was not found: the pieces must be few enough to visit before `isOver`.
     let nominal (context: Context) (ball: ReluBall) shape isOver : Result<ExactBracket, string> =
-        let branching = ExactBranching(ball, Maximum, Exactly)
+        let branching = ExactBranching(ball, Maximum, Origin.Exactly)
 
         let search =
             {

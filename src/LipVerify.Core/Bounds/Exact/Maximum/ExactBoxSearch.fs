@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
-open System
 open System.Collections.Generic
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Exact.Euclidean
 
 /// Branch and bound for the constant in the maximum norm (METHODS section 11): the largest `Σ_k |J_jk|` over the rows `j` and the
 /// activation patterns of a box. Each row is searched by itself; a part of the box is bounded by elementwise bounds on the row,

@@ -1,6 +1,13 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Chains
+open LipVerify.Core.Bounds.Jacobian
+open LipVerify.Core.Bounds.Exact.Euclidean
 
 /// The local Lipschitz constant in the maximum norm, `‖f(x) − f(x′)‖∞ ≤ L·‖x − x′‖∞` over the box `‖x − x0‖∞ ≤ ε`, from both sides
 /// (METHODS section 11).

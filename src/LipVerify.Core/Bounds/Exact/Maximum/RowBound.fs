@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Exact.Maximum
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Chains
 
 /// What is known of one row `J_j` of the Jacobians in a part of a box.
 [<ReferenceEquality>]

@@ -1,8 +1,9 @@
 /// Upper bounds on `max eᵀ M σ` over `|e_l| ≤ 1`, `|σ_k| ≤ 1`, by the dual of Grothendieck's relaxation: for any `p, q > 0` it is at most
 /// `√(Σ p Σ q)·‖diag(p)^−½ M diag(q)^−½‖₂`. With the sums of magnitudes as `p` and `q` that is never above `Σ |M|` (Schur's test).
-module internal LipVerify.Core.SignForm
+module internal LipVerify.Core.Bounds.Exact.Maximum.SignForm
 
 open System
+open LipVerify.Core.Chains
 
 /// Times that `p` and `q` are moved towards where the bound is lower.
 let private rounds = 3

@@ -1,11 +1,13 @@
 /// The least constant over the weights of all layers of a chain together. At the least one LipSDP's matrix is singular in several directions, so
 /// that the constant itself has kinks there: what is minimised is `τ ln L² − ln det(I − T)` for ever larger `τ` (Fiacco & McCormick 1968), by the
 /// limited memory quasi-Newton method (Nocedal 1980). Nothing here is trusted.
-module internal LipVerify.Core.ChainDescent
+module internal LipVerify.Core.Bounds.Multipliers.DeepChains.ChainDescent
 
 open System
 open System.Collections.Generic
 open System.Numerics.Tensors
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
 
 /// Steps that the method remembers.
 let private memory = 24

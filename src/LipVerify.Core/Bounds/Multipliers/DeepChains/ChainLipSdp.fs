@@ -1,6 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.DeepChains
 
-open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
 
 /// A bound of a chain by multipliers of all its layers together.
 [<NoComparison>]

@@ -5,10 +5,13 @@
 ///
 /// `λ = 1/a²` being the multipliers. If `T ⪯ I` then `L` is a bound. One Cholesky factorisation inside the envelope of `T` proves that, in time
 /// linear in the depth.
-module internal LipVerify.Core.ChainProof
+module internal LipVerify.Core.Bounds.Multipliers.DeepChains.ChainProof
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Spectral
 
 /// The most values of an envelope: 1 GB.
 let private largestEnvelope = 1L <<< 27

@@ -1,8 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.DeepChains
 
 open System
 open System.Numerics.Tensors
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// What the recursion through a chain gives at some weights `d = 1/λ` and some constant: the block Cholesky factorisation of `I − T`, where `T`
 /// couples neighbouring blocks (the inputs, the layers, the outputs) by `½ D^{−½} W D^{½}`.

@@ -3,11 +3,12 @@
 ///     A = W P Wᵀ,   P⁺ = D^½ S⁻¹ D^½   where   S = I − ¼ D^−½ A D^−½ ≻ 0,
 ///
 /// which is `X⁻¹` for `X = Λ − ¼ΛAΛ`. With `S = L Lᵀ`, `P⁺ = Y Yᵀ` for `Y = D^½ L⁻ᵀ`, so that the next `A` is `(W Y)(W Y)ᵀ`.
-module internal LipVerify.Core.ChainStep
+module internal LipVerify.Core.Bounds.Multipliers.DeepChains.ChainStep
 
 open System
 open System.Numerics.Tensors
 open LipVerify.Compute
+open LipVerify.Core.Bounds.Multipliers.Solver
 
 /// Rows of a block; products of this size run near the engine's peak.
 let private block = 192

@@ -1,7 +1,8 @@
 /// Units for the neurons of a chain, powers of two in which the recursion starts near 1 at each of them, whatever the depth; and the start.
-module internal LipVerify.Core.ChainUnits
+module internal LipVerify.Core.Bounds.Multipliers.DeepChains.ChainUnits
 
 open System
+open LipVerify.Core.Computation
 
 /// A chain in its units, and `d` of the start for each neuron.
 [<ReferenceEquality>]

@@ -1,7 +1,11 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.DeepChains
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Networks
 
 /// A linear map by its entries.
 [<ReferenceEquality>]

@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Representation
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// Changes `δy` of the entries of a tensor as linear functions of `z = (δx, w)`, with bounds on the rounding of their
 /// coefficients: `δy_i = Σ_r X_ri z_r`. One row a coordinate of `z`; coordinates behind the last row have coefficient 0.

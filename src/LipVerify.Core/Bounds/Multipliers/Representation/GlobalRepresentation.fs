@@ -1,9 +1,12 @@
 /// Differences of outputs over all pairs of inputs as a linear fractional representation: every slope may be anything from
 /// 0 to 1, and no range is known (METHODS sections 7 and 13).
-module internal LipVerify.Core.GlobalRepresentation
+module internal LipVerify.Core.Bounds.Multipliers.Representation.GlobalRepresentation
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
 
 let private bend (slopes: UncertainSlopes) forms =
     Signal.bend

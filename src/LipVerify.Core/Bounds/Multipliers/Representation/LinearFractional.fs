@@ -1,7 +1,6 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Representation
 
 open System
-open LipVerify.Compute
 
 /// A linear fractional representation (METHODS section 7): `v = H δx + G w` and `δf = M δx + T w` for some `w` with
 /// `|w_j| ≤ |v_j|`, where `v_j` is made of `w_i` with `i < j` alone. The exact coefficients lie within `Errors` of the computed ones.

@@ -1,7 +1,14 @@
 /// The linear fractional representation of a network, or of its last layers, over a ball (METHODS section 7).
-module internal LipVerify.Core.Representation
+module internal LipVerify.Core.Bounds.Multipliers.Representation.Representation
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Bounds
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Bounds.Analytic
 
 /// What a representation is built for.
 [<ReferenceEquality>]

@@ -1,7 +1,10 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Representation
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.Enclosures
 
 /// A tensor inside the network: its nominal values, how far they can move, and their changes as affine forms.
 [<ReferenceEquality>]

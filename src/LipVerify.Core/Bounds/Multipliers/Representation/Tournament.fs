@@ -1,8 +1,13 @@
 /// Max pooling of signals as a tournament of ReLUs: `max(a, b) = a + relu(b − a)` (METHODS section 7).
-module internal LipVerify.Core.Tournament
+module internal LipVerify.Core.Bounds.Multipliers.Representation.Tournament
 
 open System
 open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Networks
+open LipVerify.Core.LowerBounds
+open LipVerify.Core.Enclosures
 
 let private subtractDown (a: float) (b: float) =
     if b = 0.0 then a else Math.BitDecrement(a - b)

@@ -1,4 +1,4 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Solver
 
 open System
 open System.Numerics.Tensors

@@ -1,8 +1,9 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Solver
 
 open System
 open System.Numerics.Tensors
 open LipVerify.Compute
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 /// Multipliers `t_j = 1/s_j` with the `γ` that they are meant to show. Only a witness: `MultiplierProof` checks it.
 [<ReferenceEquality>]

@@ -1,8 +1,12 @@
 /// METHODS section 7: proves `‖δf‖ ≤ γ‖δx‖` from multipliers, with rounding enclosed.
-module LipVerify.Core.MultiplierProof
+module LipVerify.Core.Bounds.Multipliers.Solver.MultiplierProof
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
+open LipVerify.Core.Spectral
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 /// `D_r [H G; M T] D_c` with `D_r = diag(√t, I)` and `D_c = diag(I/γ, 1/√t)`: `γ` is proved if its norm is at most 1.
 [<ReferenceEquality>]

@@ -1,7 +1,10 @@
 /// How long multipliers are sought, and what those found prove.
-module internal LipVerify.Core.MultiplierSearch
+module internal LipVerify.Core.Bounds.Multipliers.Solver.MultiplierSearch
 
 open System
+open LipVerify.Core.Numbers
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 /// What the multipliers are worth: how close to the best they shall come.
 let private tolerance (lfr: LinearFractional) =

@@ -1,7 +1,8 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Solver
 
 open System
-open LipVerify.Compute
+open LipVerify.Core.Computation
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 /// Minimises `γ` over the multipliers of METHODS section 7 by an interior point method. By Schur complements `F(γ², t) ⪰ 0` is
 /// the same as `S(μ, s) = diag(s, I) − μ K − B diag(s) Bᵀ ⪰ 0` for `μ = 1/γ²`, `s = 1/t`, `K = [H; M][H; M]ᵀ` and `B = [G; T]`:

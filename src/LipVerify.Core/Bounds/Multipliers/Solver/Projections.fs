@@ -1,6 +1,5 @@
-namespace LipVerify.Core
+namespace LipVerify.Core.Bounds.Multipliers.Solver
 
-open System
 open LipVerify.Compute
 
 /// `Z B`, `BᵀZB`, `Z Y`, `YᵀZY` and `BᵀZY` for a symmetric matrix `Z`: all that is needed of it beside the matrices `A_i` of

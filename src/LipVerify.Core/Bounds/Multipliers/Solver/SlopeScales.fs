@@ -1,9 +1,10 @@
 /// Powers of two that bring the entries of `w` in a representation to one scale, so that weights that differ by many powers of ten do
 /// not reach a search for multipliers. With `S` on the diagonal, `S v = S H δx + S G S⁻¹ (S w)` and `δf = M δx + T S⁻¹ (S w)` have the weights
 /// `S² s` where those before have `s`, and no rounding comes in.
-module internal LipVerify.Core.SlopeScales
+module internal LipVerify.Core.Bounds.Multipliers.Solver.SlopeScales
 
 open System
+open LipVerify.Core.Bounds.Multipliers.Representation
 
 let private power x = int (Math.Round(0.5 * Math.Log2 x))
 

@@ -1,7 +1,7 @@
 /// Products and inverses of dense symmetric and triangular matrices, row-major on the host, cut so that zeros and mirrored halves
 /// are not computed. The heavy parts are products of the engine. Results go where the caller has room for them: fresh matrices
 /// of some hundred rows take longer to touch than to fill.
-module internal LipVerify.Core.TriangularProducts
+module internal LipVerify.Core.Bounds.Multipliers.Solver.TriangularProducts
 
 open System
 open System.Numerics.Tensors

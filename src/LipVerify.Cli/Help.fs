@@ -61,21 +61,17 @@ let private synopsis command (cases: ArgumentCaseInfo list) =
 
     $"""USAGE: lipverify {command} {String.concat " " (words @ [ "[OPTIONS]" ])}"""
 
-/// What a command takes, its own options before those that it shares with others.
-let ofCommand (parser: ArgumentParser) command =
-    let shared = SharedOptions.ofCommand command
-    let all = parser.GetArgumentCases()
-    let summary = all |> List.find (fun case -> case.Name.Value = command)
+/// What a command takes.
+let ofCommand command =
+    let cases = CommandOptions.casesOf command
+    let main, options = cases |> List.partition _.IsMainCommand
 
-    let own =
-        parser.GetSubCommandParsers()
-        |> List.find (fun sub -> sub.ParentInfo |> Option.exists (fun parent -> parent.Name.Value = command))
-        |> _.GetArgumentCases()
-
-    let main, options = own |> List.partition _.IsMainCommand
+    let summary =
+        CommandOptions.parser.Value.GetArgumentCases()
+        |> List.find (fun case -> case.Name.Value = command)
 
     [
-        synopsis command own
+        synopsis command cases
         ""
         yield! wrap width summary.Description.Value
         ""
@@ -87,18 +83,12 @@ let ofCommand (parser: ArgumentParser) command =
         "OPTIONS:"
         ""
         yield! options |> List.collect optionEntry
-
-        yield!
-            all
-            |> List.filter (fun case -> List.contains (nameOf case) shared)
-            |> List.collect optionEntry
-
-        yield! entry "--help" "print this."
+        yield! entry "--help, -h" "print this."
     ]
 
 /// The commands, each in a line.
-let ofProgram (parser: ArgumentParser) =
-    let cases = parser.GetArgumentCases()
+let ofProgram () =
+    let cases = CommandOptions.parser.Value.GetArgumentCases()
 
     [
         "Guaranteed bounds on Lipschitz constants of ReLU networks."
@@ -107,7 +97,7 @@ let ofProgram (parser: ArgumentParser) =
         ""
         "COMMANDS:"
         ""
-        for command in SharedOptions.commands do
+        for command in CommandOptions.commands.Value do
             let case = cases |> List.find (fun case -> case.Name.Value = command)
             yield! entry command case.Description.Value
         ""

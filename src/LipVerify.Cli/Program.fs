@@ -3,6 +3,7 @@ module LipVerify.Cli.Program
 
 open System
 open Argu
+open LipVerify.Formats
 
 /// Exit codes of the contract.
 module private Exit =
@@ -73,16 +74,14 @@ let private examples =
         "demo", [ "lipverify demo"; "lipverify demo --folder demo-output" ]
     ]
 
-let private parser =
-    lazy ArgumentParser.Create<Arguments>(programName = "lipverify")
-
 let private fail code (text: string) =
     Progress.say text
     code
 
 /// The command that a command line names, wherever it stands.
 let private commandOf (argv: string[]) =
-    argv |> Array.tryFind (fun word -> List.contains word SharedOptions.commands)
+    argv
+    |> Array.tryFind (fun word -> List.contains word CommandOptions.commands.Value)
 
 let private finishWith (outcome: Result<int, CommandError>) =
     match outcome with
@@ -104,8 +103,8 @@ let private printHelp argv =
         [
             yield!
                 match command with
-                | Some command -> Help.ofCommand parser.Value command
-                | None -> Help.ofProgram parser.Value
+                | Some command -> Help.ofCommand command
+                | None -> Help.ofProgram ()
             yield ""
             yield "EXAMPLES:"
             yield ""
@@ -121,17 +120,21 @@ let private printHelp argv =
     |> Session.print
     |> finish
 
+let private commandNames = String.concat ", " CommandOptions.commands.Value
+
+let private isHelp word = word = "--help" || word = "-h"
+
+let private seeHelp command problem =
+    fail Exit.badInput $"{problem}; see lipverify {command} --help"
+
 /// Argu's message without the usage text that follows it.
 let private usageError (argv: string[]) (message: string) =
     let problem = message.Split('\n', 2)[0]
     let problem = problem.Replace("ERROR: ", "").TrimEnd('.', '\r')
 
-    let help =
-        commandOf argv
-        |> Option.map (fun command -> $"lipverify {command} --help")
-        |> Option.defaultValue "lipverify --help"
-
-    fail Exit.badInput $"{problem}; see {help}"
+    match commandOf argv with
+    | Some command -> seeHelp command problem
+    | None -> fail Exit.badInput $"a command is needed: {commandNames}; see lipverify --help"
 
 let private version =
     typeof<Arguments>.Assembly.GetName().Version
@@ -139,53 +142,43 @@ let private version =
     |> Option.map (fun version -> version.ToString 3)
     |> Option.defaultValue "unknown"
 
-let private commandNames = String.concat ", " SharedOptions.commands
-
 /// Refuses a preprocessing that nothing is done with.
-let private checkPreprocessing (arguments: ParseResults<Arguments>) (settings: Settings) =
+let private checkPreprocessing (command: Arguments) (settings: Settings) =
     let isPicture (path: string) =
         path.EndsWith(".png", StringComparison.OrdinalIgnoreCase)
 
-    match arguments.TryGetSubCommand() with
+    match command with
     // The range of pixels is one before normalisation, and pictures are saved without it.
-    | Some(Attack attack) when attack.Contains AttackArguments.Clip || Option.exists isPicture settings.Output -> Ok()
-    | Some(Certify certify) when certify.Contains CertifyArguments.Clip -> Ok()
-    | Some(Bound _)
-    | Some(Check _) -> Settings.requirePreprocessed false settings
+    | Attack attack when attack.Contains AttackArguments.Clip || Option.exists isPicture settings.Output -> Ok()
+    | Certify certify when certify.Contains CertifyArguments.Clip -> Ok()
+    | Bound _
+    | Check _ -> Settings.requirePreprocessed false settings
     | _ -> Settings.requirePreprocessed true settings
-
-/// Refuses options that the command has no use for.
-let private checkOptions (arguments: ParseResults<Arguments>) (settings: Settings) =
-    let check command =
-        SharedOptions.check (arguments.Parser.GetArgumentCaseInfo(command: Arguments).Name.Value) settings.Given
-
-    arguments.TryGetSubCommand()
-    |> Option.map check
-    |> Option.defaultValue (Ok())
-    |> Result.bind (fun () -> checkPreprocessing arguments settings)
-    |> Result.mapError Usage
-    |> Result.map (fun () -> settings)
 
 /// The exit code of a command that ran to its end.
 let private runCommand (arguments: ParseResults<Arguments>) : Result<int, CommandError> =
-    let completed = Result.map (fun () -> Exit.ok)
+    let running command run (own: ParseResults<'own>) =
+        result {
+            let! settings = Settings.ofArguments own |> Result.mapError Usage
+            do! checkPreprocessing command settings |> Result.mapError Usage
+            return! run settings own
+        }
 
-    Settings.ofArguments arguments
-    |> Result.mapError Usage
-    |> Result.bind (checkOptions arguments)
-    |> Result.bind (fun settings ->
-        match arguments.TryGetSubCommand() with
-        | Some(Info info) -> InfoCommand.run settings info |> completed
-        | Some(Bound bound) -> BoundCommand.run settings bound |> completed
-        | Some(Enclose enclose) -> EncloseCommand.run settings enclose |> completed
-        | Some(Compare compare) -> CompareCommand.run settings compare |> completed
-        | Some(Certify certify) -> CertifyCommand.run settings certify |> completed
-        | Some(Curve curve) -> CurveCommand.run settings curve |> completed
-        | Some(Check check) -> CheckCommand.run settings check
-        | Some(Attack attack) -> AttackCommand.run settings attack |> completed
-        | Some(Bench bench) -> BenchCommand.run settings bench |> completed
-        | Some(Demo demo) -> DemoCommand.run settings demo |> completed
-        | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help"))
+    let completing command run own =
+        running command run own |> Result.map (fun () -> Exit.ok)
+
+    match arguments.TryGetSubCommand() with
+    | Some(Info own as command) -> completing command InfoCommand.run own
+    | Some(Bound own as command) -> completing command BoundCommand.run own
+    | Some(Enclose own as command) -> completing command EncloseCommand.run own
+    | Some(Compare own as command) -> completing command CompareCommand.run own
+    | Some(Certify own as command) -> completing command CertifyCommand.run own
+    | Some(Curve own as command) -> completing command CurveCommand.run own
+    | Some(Check own as command) -> running command CheckCommand.run own
+    | Some(Attack own as command) -> completing command AttackCommand.run own
+    | Some(Bench own as command) -> completing command BenchCommand.run own
+    | Some(Demo own as command) -> completing command DemoCommand.run own
+    | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help")
 
 let private execute (arguments: ParseResults<Arguments>) =
     if arguments.Contains Arguments.Version then
@@ -196,7 +189,11 @@ let private execute (arguments: ParseResults<Arguments>) =
 /// Argu takes a word that is no command for a stray argument.
 let private unknownCommand (argv: string[]) =
     match Array.tryHead argv with
-    | Some word when not (word.StartsWith '-') && not (List.contains word SharedOptions.commands) -> Some word
+    | Some word when
+        not (word.StartsWith '-')
+        && not (List.contains word CommandOptions.commands.Value)
+        ->
+        Some word
     | _ -> None
 
 /// The failure behind one that loops on several threads have wrapped.
@@ -225,10 +222,19 @@ let main argv =
     try
         Interruption.token () |> ignore
 
-        match unknownCommand argv with
-        | Some word ->
+        let command = commandOf argv
+
+        let misplaced =
+            command
+            |> Option.bind (fun command -> CommandOptions.misplaced command (List.ofArray argv))
+
+        match unknownCommand argv, command, misplaced with
+        | Some word, _, _ ->
             fail Exit.badInput $"there is no command \"{word}\"; there are {commandNames}; see lipverify --help"
-        | None when argv.Length = 0 -> printHelp argv
-        | None -> parser.Value.ParseCommandLine(argv, raiseOnUsage = true) |> execute
+        | _ when argv.Length = 0 || Array.exists isHelp argv -> printHelp argv
+        | _, Some command, Some problem -> seeHelp command problem
+        | _ ->
+            CommandOptions.parser.Value.ParseCommandLine(argv, raiseOnUsage = true)
+            |> execute
     with failure ->
         failureOf argv failure

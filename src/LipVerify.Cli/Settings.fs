@@ -3,13 +3,14 @@ namespace LipVerify.Cli
 open System
 open System.Globalization
 open Argu
+open Microsoft.FSharp.Reflection
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
 open LipVerify.Formats
 
-/// The inherited options, checked.
+/// The options that commands share, checked; those that a command does not have are at their defaults.
 [<ReferenceEquality>]
 type Settings =
     {
@@ -183,11 +184,17 @@ module Settings =
             Error $"--input {input} has no use for {option}: it is taken as it is; leave {option} out"
         | Some _ -> Ok()
 
-    /// The options of a command line that are not those of one command.
-    let private given (arguments: ParseResults<Arguments>) =
+    /// The options of a command line with their values, by name.
+    let private given (arguments: ParseResults<'arguments>) =
         arguments.GetAllResults()
-        |> List.map (fun argument -> arguments.Parser.GetArgumentCaseInfo(argument).CommandLineNames.Value.Head)
-        |> List.filter (fun name -> name.StartsWith("--", StringComparison.Ordinal))
+        |> List.choose (fun argument ->
+            let case = arguments.Parser.GetArgumentCaseInfo argument
+
+            if case.IsMainCommand then
+                None
+            else
+                let _, values = FSharpValue.GetUnionFields(argument, typeof<'arguments>)
+                Some(case.CommandLineNames.Value.Head, values |> Array.tryHead |> Option.map string))
 
     /// The value of an option through its check, or the default.
     let private checkedOr fallback check option =
@@ -196,44 +203,42 @@ module Settings =
         | None -> Ok fallback
 
     /// The checked options of a command line.
-    let ofArguments (arguments: ParseResults<Arguments>) : Result<Settings, string> =
+    let ofArguments (arguments: ParseResults<'arguments>) : Result<Settings, string> =
+        let given = given arguments
+        let isGiven option = List.exists (fst >> (=) option) given
+
+        let valueOf option =
+            given
+            |> List.tryPick (fun (name, value) -> if name = option then value else None)
+
         result {
             let! preprocessing =
-                preprocessing
-                    (arguments.TryGetResult Arguments.Preprocess)
-                    (arguments.TryGetResult Arguments.Mean)
-                    (arguments.TryGetResult Arguments.Std)
+                preprocessing (valueOf "--preprocess") (valueOf "--mean") (valueOf "--std")
 
-            let! definition =
-                arguments.TryGetResult Arguments.Definition |> checkedOr Nominal definition
+            let! definition = valueOf "--definition" |> checkedOr Nominal definition
 
-            let! enclosure =
-                arguments.TryGetResult Arguments.Enclosure |> checkedOr None enclosure
+            let! enclosure = valueOf "--enclosure" |> checkedOr None enclosure
 
-            let! timeLimit =
-                arguments.TryGetResult Arguments.Time_Limit |> checkedOr None timeLimit
+            let! timeLimit = valueOf "--time-limit" |> checkedOr None timeLimit
 
-            let! norm = arguments.TryGetResult Arguments.Norm |> checkedOr Euclidean norm
+            let! norm = valueOf "--norm" |> checkedOr Euclidean norm
 
             let! failureProbability =
-                arguments.TryGetResult Arguments.Failure_Probability
-                |> checkedOr 1e-9 failureProbability
+                valueOf "--failure-probability" |> checkedOr 1e-9 failureProbability
 
-            let! tolerance =
-                arguments.TryGetResult Arguments.Tolerance |> checkedOr None tolerance
+            let! tolerance = valueOf "--tolerance" |> checkedOr None tolerance
 
-            let! deterministic = arguments.TryGetResult Arguments.Rigor |> checkedOr false rigor
+            let! deterministic = valueOf "--rigor" |> checkedOr false rigor
             do! requireDraws enclosure deterministic
-            let! seed = arguments.TryGetResult Arguments.Seed |> checkedOr 0 (integer "--seed" 0)
-            let! engine = arguments.TryGetResult Arguments.Engine |> checkedOr "auto" engine
+            let! seed = valueOf "--seed" |> checkedOr 0 (integer "--seed" 0)
+            let! engine = valueOf "--engine" |> checkedOr "auto" engine
 
-            let! threads =
-                arguments.TryGetResult Arguments.Threads |> checkedOr 0 (integer "--threads" 1)
+            let! threads = valueOf "--threads" |> checkedOr 0 (integer "--threads" 1)
 
             return
                 {
-                    Architecture = arguments.TryGetResult Arguments.Architecture
-                    Input = arguments.TryGetResult Arguments.Input
+                    Architecture = valueOf "--architecture"
+                    Input = valueOf "--input"
                     Preprocessing = preprocessing
                     Definition = definition
                     Norm = norm
@@ -248,8 +253,8 @@ module Settings =
                     Seed = seed
                     Engine = engine
                     Threads = threads
-                    Json = arguments.Contains Arguments.Json
-                    Output = arguments.TryGetResult Arguments.Output
-                    Given = given arguments
+                    Json = isGiven "--json"
+                    Output = valueOf "--output"
+                    Given = List.map fst given
                 }
         }

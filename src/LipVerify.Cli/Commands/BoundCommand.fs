@@ -96,13 +96,6 @@ let private parseClass (method: BoundMethod) (arguments: ParseResults<BoundArgum
         | true, output -> Ok(Some output)
         | _ -> Error(Usage $"--class must be the number of an output, counted from 0, not \"{text}\"")
 
-/// The options that were given, those of this command among them.
-let private given (settings: Settings) (arguments: ParseResults<BoundArguments>) =
-    settings.Given
-    @ (arguments.GetAllResults()
-       |> List.map (fun argument -> arguments.Parser.GetArgumentCaseInfo(argument).Name.Value)
-       |> List.map (fun name -> "--" + name.TrimStart '-'))
-
 /// Refuses options that the method has no use for, with these values or at all.
 let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArguments>) (method: BoundMethod) =
     let isBall = settings.Enclosure |> Option.forall ((=) Ball)
@@ -128,7 +121,7 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
                 Error $"--rigor certified is out of reach: {reason}"
             | _ -> Ok()
 
-    BoundMethod.checkOptions BoundMethods.all method (given settings arguments)
+    BoundMethod.checkOptions BoundMethods.all method settings.Given
     |> Result.bind values
     |> Result.bind (fun () ->
         match BoundMethod.definitionOf Nominal hasBall method, method.Scope with

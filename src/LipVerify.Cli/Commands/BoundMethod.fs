@@ -167,7 +167,7 @@ module BoundMethod =
             let takers =
                 match all |> List.filter uses |> List.map _.Name with
                 | [ only ] -> $"the method {only}"
-                | several -> $"the methods {SharedOptions.enumerate several}"
+                | several -> $"the methods {CommandOptions.enumerate several}"
 
             let why =
                 if option = "--certificate" then

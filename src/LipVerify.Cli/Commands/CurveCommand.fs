@@ -157,10 +157,10 @@ let private checkUse (settings: Settings) (arguments: ParseResults<CurveArgument
             "--methods local-lipsdp or structured"
             "--failure-probability", isGiven "--failure-probability", List.exists isUpper plan.Methods, "an upper bound"
             "--tolerance", isGiven "--tolerance", List.exists isUpper plan.Methods, "an upper bound"
-            "--samples", arguments.Contains CurveArguments.Samples, has RandomSampling, "--methods sampling"
-            "--starts", arguments.Contains CurveArguments.Starts, has CurveMethod.GradientAscent, "--methods gradient"
-            "--title", arguments.Contains CurveArguments.Title, isDrawn, "--plot or --html"
-            "--restart", arguments.Contains CurveArguments.Restart, arguments.Contains CurveArguments.Csv, "--csv"
+            "--samples", isGiven "--samples", has RandomSampling, "--methods sampling"
+            "--starts", isGiven "--starts", has CurveMethod.GradientAscent, "--methods gradient"
+            "--title", isGiven "--title", isDrawn, "--plot or --html"
+            "--restart", isGiven "--restart", arguments.Contains CurveArguments.Csv, "--csv"
         ]
 
     match uses |> List.tryFind (fun (_, given, used, _) -> given && not used) with

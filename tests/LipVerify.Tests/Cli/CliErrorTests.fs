@@ -22,7 +22,7 @@ let private mistakes: (string list * string list) list =
         [ "bound"; "--radius"; "1" ], [ "MODEL"; "lipverify bound --help" ]
         [ "info"; onnx; onnx ], [ "unrecognized argument"; onnx ]
         [ "info"; onnx; "bound"; onnx ], [ "unrecognized argument" ]
-        [ "info"; onnx; "--radius"; "1" ], [ "unrecognized argument: '--radius'" ]
+        [ "info"; onnx; "--radius"; "1" ], [ "lipverify info has no use for --radius" ]
         zoo [ "--frobnicate" ], [ "--frobnicate" ]
         zoo [ "-x" ], [ "-x" ]
         zoo [ "--json"; "--json" ], [ "--json"; "more than once" ]

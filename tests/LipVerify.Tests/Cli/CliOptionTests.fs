@@ -4,7 +4,6 @@ module LipVerify.Tests.CliOptionTests
 open System
 open System.IO
 open System.Text.RegularExpressions
-open Argu
 open NUnit.Framework
 open LipVerify.Cli
 open LipVerify.Core.Computation
@@ -40,11 +39,14 @@ let private files folder =
     File.WriteAllText(path "x.csv", "0.5,-0.25\n")
     path
 
-/// The options that may follow any command, by name.
-let private shared =
-    ArgumentParser.Create<Arguments>().GetArgumentCases()
-    |> List.map _.CommandLineNames.Value.Head
-    |> List.filter (fun name -> name.StartsWith("--", StringComparison.Ordinal) && name <> "--version")
+let private commands = CommandOptions.commands.Value
+
+/// The options of all commands, by their long names.
+let private options =
+    commands
+    |> List.collect CommandOptions.ofCommand
+    |> List.filter (fun name -> name.StartsWith("--", StringComparison.Ordinal))
+    |> List.distinct
 
 /// An option with a value that is right.
 let private withValue path option =
@@ -66,9 +68,27 @@ let private withValue path option =
     | "--threads" -> [ option; "1" ]
     | "--json" -> [ option ]
     | "--output" -> [ option; path "out.txt" ]
+    | "--radius" -> [ option; "0.5" ]
+    | "--method" -> [ option; "analytic" ]
+    | "--class" -> [ option; "0"; "--method"; "shor" ]
+    | "--certificate" -> [ option; path "other.json" ]
+    | "--csv" -> [ option; path "out.csv" ]
+    | "--plot" -> [ option; path "out.svg" ]
+    | "--html" -> [ option; path "out.html" ]
+    | "--title" -> [ option; "T"; "--plot"; path "titled.svg" ]
+    | "--radii" -> [ option; "0.1" ]
+    | "--methods" -> [ option; "analytic" ]
+    | "--samples" -> [ option; "10" ]
+    | "--starts" -> [ option; "2" ]
+    | "--restart" -> [ option; "--csv"; path "restarted.csv" ]
+    | "--attacks" -> [ option ]
+    | "--attack" -> [ option; "fgsm" ]
+    | "--clip" -> [ option; "-9,9" ]
+    | "--model" -> [ option; path "small.safetensors" ]
+    | "--folder" -> [ option; path "demo" ]
     | other -> failwith $"{other} is new: give it a value here"
 
-/// A command line that works, for a command of which an option may ask for a method of its own.
+/// A command line that works, for a command of which an option may ask for a method or an option of its own.
 let private working path command option =
     let model = [ path "small.safetensors"; "--architecture"; path "small.json" ]
     let input = [ "--input"; path "x.csv" ]
@@ -83,7 +103,11 @@ let private working path command option =
         @ (if hasLimit then [ "--method"; "local-lipsdp" ] else [])
     | "enclose"
     | "compare" -> model @ input @ [ "--radius"; "0.5" ]
-    | "certify" -> model @ input @ (if hasLimit then [ "--method"; "local-lipsdp" ] else [])
+    | "certify" ->
+        model
+        @ input
+        @ (if hasLimit then [ "--method"; "local-lipsdp" ] else [])
+        @ (if option = "--clip" then [ "--attacks" ] else [])
     | "curve" ->
         model
         @ input
@@ -91,10 +115,9 @@ let private working path command option =
             "--radii"
             "0.1"
             "--methods"
-            (if hasLimit then
-                 "local-lipsdp"
-             else
-                 "global,analytic,sampling")
+            (if hasLimit then "local-lipsdp"
+             elif option = "--starts" then "gradient"
+             else "global,analytic,sampling")
         ]
     | "check" -> [ path "c.json"; "--model" ] @ model @ input
     | "attack" -> model @ input
@@ -104,18 +127,6 @@ let private working path command option =
 let private isRefused outcome =
     outcome.ExitCode = 2
     && Regex.IsMatch(outcome.Error, "lipverify [a-z]+ has no use for")
-
-[<Test>]
-let ``Every option is used by some command, and every name of the table is an option`` () =
-    for option in shared do
-        let users =
-            SharedOptions.commands
-            |> List.filter (fun command -> List.contains option (SharedOptions.ofCommand command))
-
-        Assert.That(users, Is.Not.Empty, option)
-
-    for command in SharedOptions.commands do
-        Assert.That(SharedOptions.ofCommand command, Is.SubsetOf shared, command)
 
 [<TestCase "info">]
 [<TestCase "bound">]
@@ -139,7 +150,7 @@ let ``A command takes the options that it uses and refuses the others`` (command
         |> run
         |> fun outcome -> Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
 
-        for option in shared do
+        for option in options do
             let start = working path command option
 
             let line =
@@ -148,7 +159,7 @@ let ``A command takes the options that it uses and refuses the others`` (command
                 else
                     start @ withValue path option
 
-            if not (List.contains option (SharedOptions.ofCommand command)) then
+            if not (List.contains option (CommandOptions.ofCommand command)) then
                 let outcome = run line
                 Assert.That(isRefused outcome, $"{option}: {outcome.Error}")
                 Assert.That(lines outcome.Error, Has.Exactly(1).Items)
@@ -162,8 +173,6 @@ let ``A command takes the options that it uses and refuses the others`` (command
 
                 Assert.That(outcome.ExitCode, Is.EqualTo(if isOther then 1 else 0), $"{option}: {outcome.Error}"))
 
-let private commands = SharedOptions.commands
-
 [<TestCaseSource(nameof commands)>]
 let ``The help of a command lists what it takes and no more`` (command: string) =
     let outcome = run [ command; "--help" ]
@@ -175,10 +184,10 @@ let ``The help of a command lists what it takes and no more`` (command: string) 
         |> List.filter (fun line -> line.StartsWith("--", StringComparison.Ordinal))
         |> List.map (fun line -> line.Split([| ' '; ',' |])[0])
 
-    for option in shared do
+    for option in options do
         Assert.That(
             List.contains option listed,
-            Is.EqualTo(List.contains option (SharedOptions.ofCommand command)),
+            Is.EqualTo(List.contains option (CommandOptions.ofCommand command)),
             option
         )
 
@@ -198,7 +207,7 @@ let ``Without a command all of them are listed`` (arguments: string) =
     Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
     Assert.That(outcome.Error, Is.Empty)
 
-    for command in SharedOptions.commands do
+    for command in commands do
         Assert.That(outcome.Output, Does.Contain $"\n    {command} ", command)
 
 let private ball =
@@ -304,6 +313,7 @@ let private idle: (string * string list) list =
         "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]
         "curve M --input X --radii 1 --title t", [ "--title has no use without --plot or --html" ]
         "curve M --input X --radii 1 --restart", [ "--restart has no use without --csv" ]
+        "--json info M", [ "--json belongs behind the command: lipverify info" ]
         "info M --threads 2", [ "lipverify info has no use for --threads, which is there for bound, " ]
         "demo --input X", [ "lipverify demo has no use for --input" ]
         "info zoo:mnist-net --architecture mnist-net", [ "leave out --architecture" ]

@@ -216,25 +216,27 @@ let private failureOf argv (failure: exn) =
         fail Exit.internalError $"internal error, please report it: {failure.Message}"
     | failure -> fail Exit.internalError $"internal error, please report it: {failure}"
 
+let private parse (argv: string[]) =
+    CommandOptions.parser.Value.ParseCommandLine(argv, raiseOnUsage = true)
+    |> execute
+
 /// Runs one command line and returns its exit code.
 [<EntryPoint>]
 let main argv =
     try
         Interruption.token () |> ignore
 
-        let command = commandOf argv
-
-        let misplaced =
-            command
-            |> Option.bind (fun command -> CommandOptions.misplaced command (List.ofArray argv))
-
-        match unknownCommand argv, command, misplaced with
-        | Some word, _, _ ->
+        match unknownCommand argv, commandOf argv with
+        | Some word, _ ->
             fail Exit.badInput $"there is no command \"{word}\"; there are {commandNames}; see lipverify --help"
         | _ when argv.Length = 0 || Array.exists isHelp argv -> printHelp argv
-        | _, Some command, Some problem -> seeHelp command problem
-        | _ ->
-            CommandOptions.parser.Value.ParseCommandLine(argv, raiseOnUsage = true)
-            |> execute
+        | _, None -> parse argv
+        | _, Some command ->
+            // Options may stand before their command.
+            let rest = argv |> Array.removeAt (Array.IndexOf(argv, command))
+
+            match CommandOptions.refusal command (List.ofArray rest) with
+            | Some problem -> seeHelp command problem
+            | None -> parse (Array.append [| command |] rest)
     with failure ->
         failureOf argv failure

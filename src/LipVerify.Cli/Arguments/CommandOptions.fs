@@ -40,25 +40,18 @@ let enumerate (names: string list) =
         let others = others |> List.rev |> String.concat ", "
         $"{others} and {last}"
 
-/// The first option of a command line that its command has no use for, with those that have, or that stands before its command. Words that no
-/// command knows as an option are left to the parser.
-let misplaced command (words: string list) =
-    let before = words |> List.takeWhile ((<>) command) |> List.length
-
+/// Why a command refuses an option of a command line, with those that have it; words that no command knows as an option are left to the
+/// parser.
+let refusal command (words: string list) =
     words
-    |> List.indexed
-    |> List.tryPick (fun (index, word) ->
+    |> List.tryPick (fun word ->
         let option = word.Split('=')[0]
 
         let takers =
             commands.Value
             |> List.filter (fun other -> List.contains option (ofCommand other))
 
-        if takers.IsEmpty then
+        if takers.IsEmpty || List.contains command takers then
             None
-        elif not (List.contains command takers) then
-            Some $"lipverify {command} has no use for {option}, which is there for {enumerate takers}"
-        elif index < before then
-            Some $"{option} belongs behind the command: lipverify {command} … {option}"
         else
-            None)
+            Some $"lipverify {command} has no use for {option}, which is there for {enumerate takers}")

@@ -313,7 +313,7 @@ let private idle: (string * string list) list =
         "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]
         "curve M --input X --radii 1 --title t", [ "--title has no use without --plot or --html" ]
         "curve M --input X --radii 1 --restart", [ "--restart has no use without --csv" ]
-        "--json info M", [ "--json belongs behind the command: lipverify info" ]
+        "--threads 2 info M", [ "lipverify info has no use for --threads" ]
         "info M --threads 2", [ "lipverify info has no use for --threads, which is there for bound, " ]
         "demo --input X", [ "lipverify demo has no use for --input" ]
         "info zoo:mnist-net --architecture mnist-net", [ "leave out --architecture" ]

@@ -49,8 +49,9 @@ let key (operator: LoopOperator) (seed: int) : byte[] =
     addFloats hash [| operator.Scale |]
     hash.GetHashAndReset()
 
+/// The length of vector `i`, within a few roundings: no square underflows by more than the least double.
 let private norm (engine: IEngine) (x: Storage) length i =
-    sqrt (engine.Dot(x, i * length, x, i * length, length))
+    sqrt (engine.Dot(x, i * length, x, i * length, length) + float length * Double.Epsilon)
 
 /// Lengths of the computed vectors of a batch at each point of a pass, one a vector; `visit` notes them.
 [<Sealed>]
@@ -61,11 +62,7 @@ type private PassLengths(engine: IEngine, count: int) =
         noted[point] <- Array.init count (norm engine x (x.Length / count))
 
     /// For vector `i` in parts of the length it began with; computed norms err by little.
-    member _.Of i (start: float) point =
-        if start > 0.0 then
-            noted[point][i] / start * (1.0 + 1e-6)
-        else
-            Double.PositiveInfinity
+    member _.Of i (start: float) point = noted[point][i] / start * (1.0 + 1e-6)
 
 /// Vectors that norms on the way are measured with, and how many of them pass at a time.
 let private measured, together = 32, 8

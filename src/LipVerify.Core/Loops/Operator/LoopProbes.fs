@@ -88,7 +88,9 @@ let squares
                     differences[k] <- differences[k] + y * y)
 
     let visit count point (x: Storage) =
-        let square = context.Engine.Dot(x, 0, x, 0, x.Length)
+        // No square underflows by more than the least double.
+        let square =
+            context.Engine.Dot(x, 0, x, 0, x.Length) + float x.Length * Double.Epsilon
 
         passed[point] <-
             square
@@ -116,13 +118,12 @@ let squares
 /// Bounds on the root of the sum of squares of what rounding adds to an entry at each place, over all vectors. The errors of a pass are a
 /// norm of the lengths on its way, so that those of all passes are no more than that of their lengths together.
 let errors (context: Context) norms (operator: LoopOperator) (squares: RowSquares) : int -> float =
-    let total = sqrt squares.Pushed * (1.0 + 1e-6)
+    // Underflow is in the bounds for vectors of length 1, and shorter ones have no less.
+    let pushed = max squares.Pushed (float squares.Vectors)
+    let total = sqrt pushed * (1.0 + 1e-6)
 
     let lengths point =
-        if squares.Pushed > 0.0 then
-            sqrt (squares.Passed[point] / squares.Pushed) * (1.0 + 1e-6)
-        else
-            0.0
+        sqrt (squares.Passed[point] / pushed) * (1.0 + 1e-6)
 
     // The last batch may be smaller, and then summed in another order.
     let errors =

@@ -53,13 +53,18 @@ let key (operator: LoopOperator) (seed: int) : byte[] =
 let private norm (engine: IEngine) (x: Storage) length i =
     sqrt (engine.Dot(x, i * length, x, i * length, length) + float length * Double.Epsilon)
 
-/// Lengths of the computed vectors of a batch at each point of a pass, one a vector; `visit` notes them.
+/// Lengths of the computed vectors of a batch at each point of a pass, one a vector, the longest where a point is met again.
 [<Sealed>]
 type private PassLengths(engine: IEngine, count: int) =
     let noted = Collections.Generic.Dictionary<LoopPoint, float[]>()
 
     member _.Visit point (x: Storage) =
-        noted[point] <- Array.init count (norm engine x (x.Length / count))
+        let lengths = Array.init count (norm engine x (x.Length / count))
+
+        noted[point] <-
+            match noted.TryGetValue point with
+            | true, before -> Array.map2 max before lengths
+            | _ -> lengths
 
     /// For vector `i` in parts of the length it began with; computed norms err by little.
     member _.Of i (start: float) point = noted[point][i] / start * (1.0 + 1e-6)

@@ -9,7 +9,8 @@ open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private bound definition (case: NetworkCase) =
     (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
@@ -28,45 +29,6 @@ let private reached definition (case: NetworkCase) =
     |> List.filter (fun bound -> bound.Rigor = Certified)
     |> List.fold LowerBound.max LowerBound.none
     |> _.Value
-
-[<Test>]
-let ``Algorithm 1: the nominal bound covers samples, lines and their knots`` () =
-    check 250 network (fun case -> assertCoversSamples (bound Nominal case) case)
-
-[<Test>]
-let ``Algorithm 1: the nominal bound covers what gradient ascent reaches`` () =
-    check 80 network (fun case ->
-        // Both sides enclose their rounding, so that no tolerance is needed.
-        Assert.That(reached Nominal case, Is.LessThanOrEqualTo(bound Nominal case)))
-
-[<Test>]
-let ``Algorithm 1: the uniform bound covers pairs and the pieces between them`` () =
-    check 120 network (fun case -> assertCoversPairs (bound Uniform case) case)
-
-[<Test>]
-let ``Algorithm 1: the uniform bound covers what gradient ascent reaches between pairs`` () =
-    check 80 network (fun case -> Assert.That(reached Uniform case, Is.LessThanOrEqualTo(bound Uniform case)))
-
-[<Test>]
-let ``the global bound covers what gradient ascent reaches`` () =
-    check 60 network (fun case ->
-        let largest = (Global.bound context case.Network).Bound.Value
-
-        for definition in [ Nominal; Uniform ] do
-            Assert.That(reached definition case, Is.LessThanOrEqualTo largest))
-
-[<Test>]
-let ``Algorithm 1: on one input, the bound covers the exact constant`` () =
-    check 200 (networkOver [ 1 ]) (fun case ->
-        let center, distance = Tensor.values case.Input, case.Radius.Value
-        let ends = [| [| center[0] - distance |]; [| center[0] + distance |] |]
-        let exact = knotPoints case.Network ends[0] ends[1] |> within center distance
-
-        slopes case.Network center exact
-        |> assertBounds "the exact nominal constant" (bound Nominal case)
-
-        pieceSlopes case.Network ends[0] ends[1]
-        |> assertBounds "the exact uniform constant" (bound Uniform case))
 
 // The algorithm once more, as plain loops over dense matrices, to agree with.
 
@@ -224,92 +186,139 @@ let private agreesWithTranscription (case: NetworkCase) =
             (Analytic.bound context definition case.Network input (radius distance)).Bound.Value
         // Each norm is loose by up to 1e-8; slopes (ȳ − |y0|)/reach amplify what the radius gained before. Enclosed nominal
         // values may raise slopes further where magnitudes cancel: by less than errors of 1e-12 would.
-        Assert.That(bound, Is.GreaterThanOrEqualTo(transcribed 0.0 * (1.0 - 1e-6)))
-        Assert.That(bound, Is.LessThanOrEqualTo(transcribed 1e-12 * (1.0 + 1e-6)))
+        Expect.isGreaterThanOrEqual bound (transcribed 0.0 * (1.0 - 1e-6)) "bound"
+        Expect.isLessThanOrEqual bound (transcribed 1e-12 * (1.0 + 1e-6)) "bound"
 
-[<Test>]
-let ``Algorithm 1: agrees with a plain transcription on dense matrices`` () =
-    check 250 network agreesWithTranscription
+[<Tests>]
+let tests =
+    testList
+        "Algorithm1"
+        [
+            statement "Algorithm 1: the nominal bound covers samples, lines and their knots" 250 network (fun case ->
+                assertCoversSamples (bound Nominal case) case)
 
-[<Test>]
-let ``Algorithm 1: agrees with the transcription where magnitudes cancel`` () =
-    // Two diagonal maps behind a convolution: the enclosure of a nominal value decides a slope.
-    agreesWithTranscription (network 1777240259)
+            statement "Algorithm 1: the nominal bound covers what gradient ascent reaches" 80 network (fun case ->
+                // Both sides enclose their rounding, so that no tolerance is needed.
+                Expect.isLessThanOrEqual (reached Nominal case) (bound Nominal case) "reached Nominal case")
 
-[<Test>]
-let ``Algorithm 1: permuting neurons leaves the bound`` () =
-    check 80 Draw (fun draw ->
-        let n, hidden, m = draw.Int(1, 6), draw.Int(1, 8), draw.Int(1, 4)
+            statement "Algorithm 1: the uniform bound covers pairs and the pieces between them" 120 network (fun case ->
+                assertCoversPairs (bound Uniform case) case)
 
-        let first, bias, second =
-            weightMatrix draw hidden n, draw.Gaussians hidden, weightMatrix draw m hidden
+            statement
+                "Algorithm 1: the uniform bound covers what gradient ascent reaches between pairs"
+                80
+                network
+                (fun case ->
+                    Expect.isLessThanOrEqual (reached Uniform case) (bound Uniform case) "reached Uniform case")
 
-        let order = Array.init hidden id |> Array.sortBy (fun _ -> draw.Gaussian())
-        let input, radius = nominalInput draw [ n ], radius (draw.Power(-2.0, 1.0))
+            statement "the global bound covers what gradient ascent reaches" 60 network (fun case ->
+                let largest = (Global.bound context case.Network).Bound.Value
 
-        let bound (order: int[]) definition =
-            let rows = order |> Array.collect (fun h -> first[h * n .. h * n + n - 1])
+                for definition in [ Nominal; Uniform ] do
+                    Expect.isLessThanOrEqual (reached definition case) largest "reached definition case")
 
-            let columns =
-                Array.init (m * hidden) (fun k -> second[k / hidden * hidden + order[k % hidden]])
+            statement
+                "Algorithm 1: on one input, the bound covers the exact constant"
+                200
+                (networkOver [ 1 ])
+                (fun case ->
+                    let center, distance = Tensor.values case.Input, case.Radius.Value
+                    let ends = [| [| center[0] - distance |]; [| center[0] + distance |] |]
+                    let exact = knotPoints case.Network ends[0] ends[1] |> within center distance
 
-            let network =
-                build
-                    [ n ]
-                    [
-                        Step(
-                            "first",
-                            Layer.dense
-                                (Tensor.ofArray [ hidden; n ] rows)
-                                (Tensor.vector (order |> Array.map (fun h -> bias[h])))
-                        )
-                        Step("relu", Relu)
-                        Step("second", Layer.linear (Dense(Dense.create (Tensor.ofArray [ m; hidden ] columns))))
-                    ]
+                    slopes case.Network center exact
+                    |> assertBounds "the exact nominal constant" (bound Nominal case)
 
-            (Analytic.bound context definition network input radius).Bound.Value
+                    pieceSlopes case.Network ends[0] ends[1]
+                    |> assertBounds "the exact uniform constant" (bound Uniform case))
 
-        for definition in [ Nominal; Uniform ] do
-            let original = bound (Array.init hidden id) definition
-            Assert.That(bound order definition, Is.EqualTo(original).Within(1e-8 * original)))
+            statement
+                "Algorithm 1: agrees with a plain transcription on dense matrices"
+                250
+                network
+                agreesWithTranscription
 
-[<Test>]
-let ``Algorithm 1: at radius zero the nominal bound of a rectified network is zero`` () =
-    check 60 network (fun case ->
-        let rectified =
-            build case.Network.InputShape [ Step("relu", Relu); Step("flatten", Reshape [ case.Input.Length ]) ]
+            testCase "Algorithm 1: agrees with the transcription where magnitudes cancel" (fun () ->
+                // Two diagonal maps behind a convolution: the enclosure of a nominal value decides a slope.
+                agreesWithTranscription (network 1777240259))
 
-        let report = Analytic.bound context Nominal rectified case.Input (radius 0.0)
-        Assert.That(report.Bound.Value, Is.Zero))
+            statement "Algorithm 1: permuting neurons leaves the bound" 80 Draw (fun draw ->
+                let n, hidden, m = draw.Int(1, 6), draw.Int(1, 8), draw.Int(1, 4)
 
-[<Test>]
-let ``Algorithm 1: overflow of nominal values cannot lower the bound`` () =
-    // 1e200·1e200 leaves the range of doubles, and the difference of two such values is no number.
-    let dense rows columns weights =
-        Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows; columns ] weights)))
+                let first, bias, second =
+                    weightMatrix draw hidden n, draw.Gaussians hidden, weightMatrix draw m hidden
 
-    let network =
-        build
-            [ 1 ]
-            [
-                Step("first", dense 2 1 [| 1e200; 5e199 |])
-                Step("relu", Relu)
-                Step("second", dense 1 2 [| 1e200; -1e200 |])
-                Step("relu", Relu)
-            ]
+                let order = Array.init hidden id |> Array.sortBy (fun _ -> draw.Gaussian())
+                let input, radius = nominalInput draw [ n ], radius (draw.Power(-2.0, 1.0))
 
-    for definition in [ Nominal; Uniform ] do
-        let bound =
-            (Analytic.bound context definition network (Tensor.vector [| 1.0 |]) (radius 0.1)).Bound
+                let bound (order: int[]) definition =
+                    let rows = order |> Array.collect (fun h -> first[h * n .. h * n + n - 1])
 
-        Assert.That(bound.Value, Is.GreaterThan 1e300, string definition)
+                    let columns =
+                        Array.init (m * hidden) (fun k -> second[k / hidden * hidden + order[k % hidden]])
 
-[<Test>]
-let ``Algorithm 1: rigor is that of the weakest layer`` () =
-    check 60 network (fun case ->
-        let report = Analytic.bound context Nominal case.Network case.Input case.Radius
+                    let network =
+                        build
+                            [ n ]
+                            [
+                                Step(
+                                    "first",
+                                    Layer.dense
+                                        (Tensor.ofArray [ hidden; n ] rows)
+                                        (Tensor.vector (order |> Array.map (fun h -> bias[h])))
+                                )
+                                Step("relu", Relu)
+                                Step(
+                                    "second",
+                                    Layer.linear (Dense(Dense.create (Tensor.ofArray [ m; hidden ] columns)))
+                                )
+                            ]
 
-        let weakest =
-            report.Layers |> List.map _.Lipschitz.Rigor |> List.fold Rigor.combine Certified
+                    (Analytic.bound context definition network input radius).Bound.Value
 
-        Assert.That(report.Bound.Rigor, Is.EqualTo weakest))
+                for definition in [ Nominal; Uniform ] do
+                    let original = bound (Array.init hidden id) definition
+                    Expect.isWithin (1e-8 * original) (bound order definition) original "bound order definition")
+
+            statement
+                "Algorithm 1: at radius zero the nominal bound of a rectified network is zero"
+                60
+                network
+                (fun case ->
+                    let rectified =
+                        build
+                            case.Network.InputShape
+                            [ Step("relu", Relu); Step("flatten", Reshape [ case.Input.Length ]) ]
+
+                    let report = Analytic.bound context Nominal rectified case.Input (radius 0.0)
+                    Expect.equal report.Bound.Value 0 "value")
+
+            testCase "Algorithm 1: overflow of nominal values cannot lower the bound" (fun () ->
+                // 1e200·1e200 leaves the range of doubles, and the difference of two such values is no number.
+                let dense rows columns weights =
+                    Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows; columns ] weights)))
+
+                let network =
+                    build
+                        [ 1 ]
+                        [
+                            Step("first", dense 2 1 [| 1e200; 5e199 |])
+                            Step("relu", Relu)
+                            Step("second", dense 1 2 [| 1e200; -1e200 |])
+                            Step("relu", Relu)
+                        ]
+
+                for definition in [ Nominal; Uniform ] do
+                    let bound =
+                        (Analytic.bound context definition network (Tensor.vector [| 1.0 |]) (radius 0.1)).Bound
+
+                    Expect.isGreaterThan bound.Value 1e300 (string definition))
+
+            statement "Algorithm 1: rigor is that of the weakest layer" 60 network (fun case ->
+                let report = Analytic.bound context Nominal case.Network case.Input case.Radius
+
+                let weakest =
+                    report.Layers |> List.map _.Lipschitz.Rigor |> List.fold Rigor.combine Certified
+
+                Expect.equal report.Bound.Rigor weakest "rigor")
+        ]

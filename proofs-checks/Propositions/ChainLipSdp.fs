@@ -16,7 +16,8 @@ open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private found perLayer network =
     match ChainLipSdp.bound context perLayer network with
@@ -91,50 +92,6 @@ let private scaled (draw: Draw) (maps: float[][] list) =
 
     struct (maps, List.sum exponents)
 
-[<Test>]
-let ``chains: never below the exact constant`` () =
-    check 150 Draw (fun draw ->
-        let network = weights draw (widths draw 4) |> inUnits draw |> chain
-
-        for perLayer in [ false; true ] do
-            match ChainLipSdp.bound context perLayer network, ExactPatterns.``global`` context network with
-            | Ok chain, Ok exact ->
-                Assert.That(chain.Bound.Rigor, Is.EqualTo Certified)
-                Assert.That(chain.Bound.Value, Is.GreaterThanOrEqualTo(exact.Lower * (1.0 - 1e-9)))
-            // In units far apart one multiplier a layer may not be found.
-            | Error _, _ when perLayer -> ()
-            | Error problem, _
-            | _, Error problem -> failwith problem)
-
-[<Test>]
-let ``chains: no slope between two inputs is above the bound`` () =
-    check 100 Draw (fun draw ->
-        let maps = weights draw (widths draw 8)
-        let network = chain maps
-        let bound = value network
-
-        for _ in 1..3 do
-            let x, y = draw.Gaussians maps.Head[0].Length, draw.Gaussians maps.Head[0].Length
-            slopes network x [| y |] |> assertBounds "a pair" bound
-            pieceSlopes network x y |> assertBounds "a piece" bound)
-
-[<Test>]
-let ``chains: never above the product of norms, and one multiplier a neuron not above one a layer`` () =
-    let mutable tighter = 0
-
-    check 100 Draw (fun draw ->
-        let network = weights draw (widths draw 6) |> chain
-        let product = (Global.bound context network).Bound.Value
-        let neuron, layer = value network, (found true network).Bound.Value
-        Assert.That(neuron, Is.LessThanOrEqualTo(product * (1.0 + gap)))
-        Assert.That(layer, Is.LessThanOrEqualTo(product * (1.0 + gap)))
-        Assert.That(neuron, Is.LessThanOrEqualTo(layer * (1.0 + gap)))
-
-        if neuron < 0.8 * product then
-            tighter <- tighter + 1)
-
-    Assert.That(tighter, Is.GreaterThan 20)
-
 /// What multipliers prove by one matrix; none where nothing moves the outputs.
 let private byOneMatrix perLayer network =
     match LipSdp.represent context network with
@@ -145,96 +102,6 @@ let private byOneMatrix perLayer network =
         MultiplierSearch.prove context lfr ties None (fun _ -> false)
         |> Option.bind (fun (struct (_, proved)) -> proved)
         |> Option.map _.Value
-
-[<Test>]
-let ``chains: the same as by one matrix`` () =
-    let mutable compared = 0
-
-    check 60 Draw (fun draw ->
-        let network = weights draw (widths draw 4) |> chain
-
-        for perLayer in [ false; true ] do
-            match byOneMatrix perLayer network with
-            | None -> ()
-            | Some one ->
-                let layers = (found perLayer network).Bound.Value
-                Assert.That(layers, Is.EqualTo(one).Within(gap * one))
-                compared <- compared + 1)
-
-    Assert.That(compared, Is.GreaterThan 60)
-
-[<Test>]
-let ``chains: units of neurons do not matter, and powers of two come out as they went in`` () =
-    check 60 Draw (fun draw ->
-        let maps = weights draw (widths draw 4)
-        let bound = value (chain maps)
-        Assert.That(value (chain (inUnits draw maps)), Is.EqualTo(bound).Within(2.0 * gap * bound))
-
-        let struct (maps, exponent) = scaled draw maps
-        let expected = Math.ScaleB(bound, exponent)
-        let found = value (chain maps)
-
-        if Double.IsFinite expected && expected > 1e-300 then
-            Assert.That(found, Is.EqualTo(expected).Within(2.0 * gap * expected))
-        else
-            // Beyond the largest double, or not below what is as small as the least ones.
-            Assert.That(found, Is.GreaterThanOrEqualTo(min expected Double.MaxValue * (1.0 - gap))))
-
-[<Test>]
-let ``chains: dead layers give 0, and ReLUs at the ends do not matter`` () =
-    let dead =
-        chain [ [| [| 1.0; 2.0 |] |]; [| [| 0.0 |]; [| 0.0 |] |]; [| [| 1.0; 1.0 |] |] ]
-
-    let found = found false dead
-    Assert.That(found.Bound, Is.EqualTo(Bound.certified 0.0))
-    Assert.That(found.Slopes, Is.EqualTo 0)
-    let parallel' = chain [ [| [| 1.0; 0.0 |]; [| 0.0; 0.0 |] |]; [| [| 0.0; 1.0 |] |] ]
-    Assert.That(value parallel', Is.EqualTo 0.0)
-
-    let maps =
-        [
-            Step("first", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 2; 1 ] [| 1.0; -1.0 |]))))
-            Step("relu", Relu)
-            Step("second", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; 2 ] [| 1.0; 1.0 |]))))
-        ]
-
-    // |x|, and 2 where the signs of both ReLUs are free.
-    for blocks in
-        [
-            maps
-            Step("relu", Relu) :: maps @ [ Step("relu", Relu); Step("relu", Relu) ]
-        ] do
-        let bound = value (build [ 1 ] blocks)
-        Assert.That(bound, Is.GreaterThanOrEqualTo 1.0)
-        Assert.That(bound, Is.LessThanOrEqualTo 2.001)
-
-[<Test>]
-let ``chains: maps other than dense ones give the constant of their matrices`` () =
-    check 40 Draw (fun draw ->
-        let first, second =
-            linearMap draw [ draw.Int(1, 3); draw.Int(1, 5); draw.Int(1, 5) ], draw.Int(1, 3)
-
-        let between = LinearMap.outputs first
-        let last = draw.Gaussians(second * between) |> Array.chunkBySize between
-
-        let network =
-            build
-                (LinearMap.inputShape first)
-                [
-                    Step("first", Layer.linear first)
-                    Step("relu", Relu)
-                    Step("flat", Reshape [ between ])
-                    Step(
-                        "second",
-                        Layer.linear (Dense(Dense.create (Tensor.ofArray [ second; between ] (Array.concat last))))
-                    )
-                ]
-
-        match ChainLipSdp.bound context false network with
-        | Ok bound ->
-            let expected = value (chain [ matrix first; last ])
-            Assert.That(bound.Bound.Value, Is.EqualTo(expected).Within(2.0 * gap * expected + 1e-300))
-        | Error problem -> Assert.That(problem, Does.Contain "range"))
 
 /// A chain in its units with what the search finds.
 let private searched network =
@@ -250,90 +117,6 @@ let private roots (chain: MultiplierChain) (weights: float[]) =
     Array.pairwise chain.Offsets
     |> Array.map (fun (first, next) -> weights[first .. next - 1] |> Array.map sqrt)
 
-[<Test>]
-let ``chains: the proof closes just above what multipliers show, and not below`` () =
-    let mutable proofs = 0
-
-    check 60 Draw (fun draw ->
-        match weights draw (widths draw 6) |> chain |> searched with
-        | None -> ()
-        | Some(struct (chain, found)) ->
-            let constant = exp (0.5 * found.Level)
-
-            let proves factor =
-                ChainProof.proves context chain (roots chain found.Weights) (factor * constant)
-
-            Assert.That(proves (1.0 + 1e-6))
-            Assert.That(proves (1.0 - 1e-9), Is.False)
-            Assert.That(proves 0.5, Is.False)
-            Assert.That(proves nan, Is.False)
-            proofs <- proofs + 1)
-
-    Assert.That(proofs, Is.GreaterThan 30)
-
-[<Test>]
-let ``chains: whatever multipliers are, what is proved is not below the exact constant`` () =
-    let mutable proofs = 0
-    let mutable refusals = 0
-
-    check 100 Draw (fun draw ->
-        let network = weights draw (widths draw 3) |> chain
-
-        match searched network, ExactPatterns.``global`` context network with
-        | Some(struct (chain, found)), Ok exact ->
-            let spread = draw.Power(-4.0, 1.0)
-
-            let changed =
-                found.Weights |> Array.map (fun d -> d * exp (spread * draw.Gaussian()))
-
-            for factor in [ 0.9; 0.99; 0.999; 1.0; 1.001; 1.01; 1.1; 1.5; 3.0 ] do
-                let lipschitz = factor * exp (0.5 * found.Level)
-
-                if ChainProof.proves context chain (roots chain changed) lipschitz then
-                    let constant = Math.ScaleB(lipschitz, chain.Exponent)
-                    Assert.That(constant, Is.GreaterThanOrEqualTo(exact.Lower * (1.0 - 1e-9)))
-                    proofs <- proofs + 1
-                else
-                    refusals <- refusals + 1
-        | _ -> ())
-
-    Assert.That(proofs, Is.GreaterThan 100)
-    Assert.That(refusals, Is.GreaterThan 100)
-
-[<Test>]
-let ``chains: derivatives are those of the determinant`` () =
-    check 40 Draw (fun draw ->
-        let maps =
-            List.pairwise (widths draw 4)
-            |> List.map (fun (inputs, outputs) -> draw.Gaussians(inputs * outputs) |> Array.chunkBySize inputs)
-
-        match MultiplierChain.ofNetwork engine (chain maps) with
-        | Error problem -> failwith problem
-        | Ok maps ->
-            let scaled = (ChainUnits.choose context false maps).Value
-
-            let at weights level =
-                (ChainRecursion.tryEvaluate context scaled.Chain weights level).Value
-
-            let level = (at scaled.Start (log 64.0)).Least + 0.5
-
-            let struct (slopes, curvatures, trace) =
-                ChainRecursion.derivatives context scaled.Chain (at scaled.Start level)
-
-            let moved j h =
-                (at (scaled.Start |> Array.mapi (fun i d -> if i = j then d * exp h else d)) level).Barrier
-
-            let near (expected: float) =
-                Is.EqualTo(expected).Within(1e-4 * (1.0 + abs expected))
-
-            for j in 0 .. scaled.Start.Length - 1 do
-                // Errors of differences: h² of the first ones, 1e-16/h² and h² of the second ones.
-                Assert.That(slopes[j], near ((moved j 1e-5 - moved j -1e-5) / 2e-5))
-                Assert.That(curvatures[j], near ((moved j 1e-3 + moved j -1e-3 - 2.0 * moved j 0.0) / 1e-6))
-
-            let shifted h = (at scaled.Start (level + h)).Barrier
-            Assert.That(trace, near ((shifted -1e-5 - shifted 1e-5) / 2e-5)))
-
 /// Normal weights over the square root of the inputs, as they are drawn for deep networks.
 let private deep (draw: Draw) width depth =
     2 :: List.replicate depth width @ [ 1 ]
@@ -344,42 +127,262 @@ let private deep (draw: Draw) width depth =
         |> Array.chunkBySize inputs)
     |> chain
 
-[<Test>]
-let ``chains: 200 layers, with a bound far below the product of norms`` () =
-    let network = deep (Draw 3) 8 200
-    let found = found false network
-    Assert.That(found.IsCut, Is.False)
-    Assert.That(found.Slopes, Is.EqualTo 1600)
-    Assert.That(found.Bound.Value, Is.LessThan(1e-20 * (Global.bound context network).Bound.Value))
+[<Tests>]
+let tests =
+    testList
+        "ChainLipSdp"
+        [
+            statement "chains: never below the exact constant" 150 Draw (fun draw ->
+                let network = weights draw (widths draw 4) |> inUnits draw |> chain
 
-    let structured = Structured.``global`` context network
-    Assert.That(structured.Result.Bound, Is.EqualTo found.Bound)
-    Assert.That(structured.Explanation, Does.Contain "all layers together")
+                for perLayer in [ false; true ] do
+                    match ChainLipSdp.bound context perLayer network, ExactPatterns.``global`` context network with
+                    | Ok chain, Ok exact ->
+                        Expect.equal chain.Bound.Rigor Certified "rigor"
+                        Expect.isGreaterThanOrEqual chain.Bound.Value (exact.Lower * (1.0 - 1e-9)) "value"
+                    // In units far apart one multiplier a layer may not be found.
+                    | Error _, _ when perLayer -> ()
+                    | Error problem, _
+                    | _, Error problem -> failwith problem)
 
-[<Test>]
-let ``chains: time ends a search, and cancellation everything`` () =
-    let network = deep (Draw 4) 20 60
-    let whole = value network
+            statement "chains: no slope between two inputs is above the bound" 100 Draw (fun draw ->
+                let maps = weights draw (widths draw 8)
+                let network = chain maps
+                let bound = value network
 
-    match ChainLipSdp.bound (Context.within (Some(TimeSpan.FromSeconds 1.0)) context) false network with
-    | Ok early -> Assert.That(early.Bound.Value, Is.GreaterThanOrEqualTo(whole * (1.0 - gap)))
-    | Error problem -> Assert.That(problem, Does.Contain "time")
+                for _ in 1..3 do
+                    let x, y = draw.Gaussians maps.Head[0].Length, draw.Gaussians maps.Head[0].Length
+                    slopes network x [| y |] |> assertBounds "a pair" bound
+                    pieceSlopes network x y |> assertBounds "a piece" bound)
 
-    let none =
-        ChainLipSdp.bound (Context.within (Some TimeSpan.Zero) context) false network
+            testCase
+                "chains: never above the product of norms, and one multiplier a neuron not above one a layer"
+                (fun () ->
+                    let mutable tighter = 0
 
-    Assert.That(none |> Result.isError)
+                    check 100 Draw (fun draw ->
+                        let network = weights draw (widths draw 6) |> chain
+                        let product = (Global.bound context network).Bound.Value
+                        let neuron, layer = value network, (found true network).Bound.Value
+                        Expect.isLessThanOrEqual neuron (product * (1.0 + gap)) "neuron"
+                        Expect.isLessThanOrEqual layer (product * (1.0 + gap)) "layer"
+                        Expect.isLessThanOrEqual neuron (layer * (1.0 + gap)) "neuron"
 
-    use source = new Threading.CancellationTokenSource()
+                        if neuron < 0.8 * product then
+                            tighter <- tighter + 1)
 
-    let watched =
-        { context with
-            Cancellation = source.Token
-            Report =
-                fun line ->
-                    if line.Contains "so far" then
-                        source.Cancel()
-        }
+                    Expect.isGreaterThan tighter 20 "tighter")
 
-    Assert.Throws<OperationCanceledException>(Action(fun () -> ChainLipSdp.bound watched false network |> ignore))
-    |> ignore
+            testCase "chains: the same as by one matrix" (fun () ->
+                let mutable compared = 0
+
+                check 60 Draw (fun draw ->
+                    let network = weights draw (widths draw 4) |> chain
+
+                    for perLayer in [ false; true ] do
+                        match byOneMatrix perLayer network with
+                        | None -> ()
+                        | Some one ->
+                            let layers = (found perLayer network).Bound.Value
+                            Expect.isWithin (gap * one) layers one "layers"
+                            compared <- compared + 1)
+
+                Expect.isGreaterThan compared 60 "compared")
+
+            statement
+                "chains: units of neurons do not matter, and powers of two come out as they went in"
+                60
+                Draw
+                (fun draw ->
+                    let maps = weights draw (widths draw 4)
+                    let bound = value (chain maps)
+
+                    Expect.isWithin
+                        (2.0 * gap * bound)
+                        (value (chain (inUnits draw maps)))
+                        bound
+                        "value (chain (inUnits draw maps))"
+
+                    let struct (maps, exponent) = scaled draw maps
+                    let expected = Math.ScaleB(bound, exponent)
+                    let found = value (chain maps)
+
+                    if Double.IsFinite expected && expected > 1e-300 then
+                        Expect.isWithin (2.0 * gap * expected) found expected "found"
+                    else
+                        // Beyond the largest double, or not below what is as small as the least ones.
+                        Expect.isGreaterThanOrEqual found (min expected Double.MaxValue * (1.0 - gap)) "found")
+
+            testCase "chains: dead layers give 0, and ReLUs at the ends do not matter" (fun () ->
+                let dead =
+                    chain [ [| [| 1.0; 2.0 |] |]; [| [| 0.0 |]; [| 0.0 |] |]; [| [| 1.0; 1.0 |] |] ]
+
+                let found = found false dead
+                Expect.equal found.Bound (Bound.certified 0.0) "bound"
+                Expect.equal found.Slopes 0 "slopes"
+                let parallel' = chain [ [| [| 1.0; 0.0 |]; [| 0.0; 0.0 |] |]; [| [| 0.0; 1.0 |] |] ]
+                Expect.equal (value parallel') 0.0 "value parallel'"
+
+                let maps =
+                    [
+                        Step("first", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 2; 1 ] [| 1.0; -1.0 |]))))
+                        Step("relu", Relu)
+                        Step("second", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; 2 ] [| 1.0; 1.0 |]))))
+                    ]
+
+                // |x|, and 2 where the signs of both ReLUs are free.
+                for blocks in
+                    [
+                        maps
+                        Step("relu", Relu) :: maps @ [ Step("relu", Relu); Step("relu", Relu) ]
+                    ] do
+                    let bound = value (build [ 1 ] blocks)
+                    Expect.isGreaterThanOrEqual bound 1.0 "bound"
+                    Expect.isLessThanOrEqual bound 2.001 "bound")
+
+            statement "chains: maps other than dense ones give the constant of their matrices" 40 Draw (fun draw ->
+                let first, second =
+                    linearMap draw [ draw.Int(1, 3); draw.Int(1, 5); draw.Int(1, 5) ], draw.Int(1, 3)
+
+                let between = LinearMap.outputs first
+                let last = draw.Gaussians(second * between) |> Array.chunkBySize between
+
+                let network =
+                    build
+                        (LinearMap.inputShape first)
+                        [
+                            Step("first", Layer.linear first)
+                            Step("relu", Relu)
+                            Step("flat", Reshape [ between ])
+                            Step(
+                                "second",
+                                Layer.linear (
+                                    Dense(Dense.create (Tensor.ofArray [ second; between ] (Array.concat last)))
+                                )
+                            )
+                        ]
+
+                match ChainLipSdp.bound context false network with
+                | Ok bound ->
+                    let expected = value (chain [ matrix first; last ])
+                    Expect.isWithin (2.0 * gap * expected + 1e-300) bound.Bound.Value expected "value"
+                | Error problem -> Expect.stringContains problem "range" "problem")
+
+            testCase "chains: the proof closes just above what multipliers show, and not below" (fun () ->
+                let mutable proofs = 0
+
+                check 60 Draw (fun draw ->
+                    match weights draw (widths draw 6) |> chain |> searched with
+                    | None -> ()
+                    | Some(struct (chain, found)) ->
+                        let constant = exp (0.5 * found.Level)
+
+                        let proves factor =
+                            ChainProof.proves context chain (roots chain found.Weights) (factor * constant)
+
+                        Expect.isTrue (proves (1.0 + 1e-6)) "proves (1.0 + 1e-6)"
+                        Expect.isFalse (proves (1.0 - 1e-9)) "proves (1.0 - 1e-9)"
+                        Expect.isFalse (proves 0.5) "proves 0.5"
+                        Expect.isFalse (proves nan) "proves nan"
+                        proofs <- proofs + 1)
+
+                Expect.isGreaterThan proofs 30 "proofs")
+
+            testCase "chains: whatever multipliers are, what is proved is not below the exact constant" (fun () ->
+                let mutable proofs = 0
+                let mutable refusals = 0
+
+                check 100 Draw (fun draw ->
+                    let network = weights draw (widths draw 3) |> chain
+
+                    match searched network, ExactPatterns.``global`` context network with
+                    | Some(struct (chain, found)), Ok exact ->
+                        let spread = draw.Power(-4.0, 1.0)
+
+                        let changed =
+                            found.Weights |> Array.map (fun d -> d * exp (spread * draw.Gaussian()))
+
+                        for factor in [ 0.9; 0.99; 0.999; 1.0; 1.001; 1.01; 1.1; 1.5; 3.0 ] do
+                            let lipschitz = factor * exp (0.5 * found.Level)
+
+                            if ChainProof.proves context chain (roots chain changed) lipschitz then
+                                let constant = Math.ScaleB(lipschitz, chain.Exponent)
+                                Expect.isGreaterThanOrEqual constant (exact.Lower * (1.0 - 1e-9)) "constant"
+                                proofs <- proofs + 1
+                            else
+                                refusals <- refusals + 1
+                    | _ -> ())
+
+                Expect.isGreaterThan proofs 100 "proofs"
+                Expect.isGreaterThan refusals 100 "refusals")
+
+            statement "chains: derivatives are those of the determinant" 40 Draw (fun draw ->
+                let maps =
+                    List.pairwise (widths draw 4)
+                    |> List.map (fun (inputs, outputs) -> draw.Gaussians(inputs * outputs) |> Array.chunkBySize inputs)
+
+                match MultiplierChain.ofNetwork engine (chain maps) with
+                | Error problem -> failwith problem
+                | Ok maps ->
+                    let scaled = (ChainUnits.choose context false maps).Value
+
+                    let at weights level =
+                        (ChainRecursion.tryEvaluate context scaled.Chain weights level).Value
+
+                    let level = (at scaled.Start (log 64.0)).Least + 0.5
+
+                    let struct (slopes, curvatures, trace) =
+                        ChainRecursion.derivatives context scaled.Chain (at scaled.Start level)
+
+                    let moved j h =
+                        (at (scaled.Start |> Array.mapi (fun i d -> if i = j then d * exp h else d)) level).Barrier
+
+                    let near (actual: float) (expected: float) =
+                        Expect.isWithin (1e-4 * (1.0 + abs expected)) actual expected "derivative"
+
+                    for j in 0 .. scaled.Start.Length - 1 do
+                        // Errors of differences: h² of the first ones, 1e-16/h² and h² of the second ones.
+                        near slopes[j] ((moved j 1e-5 - moved j -1e-5) / 2e-5)
+                        near curvatures[j] ((moved j 1e-3 + moved j -1e-3 - 2.0 * moved j 0.0) / 1e-6)
+
+                    let shifted h = (at scaled.Start (level + h)).Barrier
+                    near trace ((shifted -1e-5 - shifted 1e-5) / 2e-5))
+
+            testCase "chains: 200 layers, with a bound far below the product of norms" (fun () ->
+                let network = deep (Draw 3) 8 200
+                let found = found false network
+                Expect.isFalse found.IsCut "is cut"
+                Expect.equal found.Slopes 1600 "slopes"
+                Expect.isLessThan found.Bound.Value (1e-20 * (Global.bound context network).Bound.Value) "value"
+
+                let structured = Structured.``global`` context network
+                Expect.equal structured.Result.Bound found.Bound "bound"
+                Expect.stringContains structured.Explanation "all layers together" "explanation")
+
+            testCase "chains: time ends a search, and cancellation everything" (fun () ->
+                let network = deep (Draw 4) 20 60
+                let whole = value network
+
+                match ChainLipSdp.bound (Context.within (Some(TimeSpan.FromSeconds 1.0)) context) false network with
+                | Ok early -> Expect.isGreaterThanOrEqual early.Bound.Value (whole * (1.0 - gap)) "value"
+                | Error problem -> Expect.stringContains problem "time" "problem"
+
+                let none =
+                    ChainLipSdp.bound (Context.within (Some TimeSpan.Zero) context) false network
+
+                Expect.isTrue (none |> Result.isError) "none |> Result.isError"
+
+                use source = new Threading.CancellationTokenSource()
+
+                let watched =
+                    { context with
+                        Cancellation = source.Token
+                        Report =
+                            fun line ->
+                                if line.Contains "so far" then
+                                    source.Cancel()
+                    }
+
+                Expect.thrown<OperationCanceledException>(fun () -> ChainLipSdp.bound watched false network |> ignore)
+                |> ignore)
+        ]

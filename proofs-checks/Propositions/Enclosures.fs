@@ -12,7 +12,8 @@ open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private kinds = [ Ball; Interval; Crown ]
 
@@ -86,53 +87,8 @@ let internal assertInside (what: string) (enclosure: Enclosure) (values: Enclose
 
     for i in 0 .. values.Length - 1 do
         if Double.IsFinite values[i] && Double.IsFinite errors[i] then
-            Assert.That(values[i] + errors[i], Is.GreaterThanOrEqualTo lower[i], $"{what}, entry {i}, below")
-            Assert.That(values[i] - errors[i], Is.LessThanOrEqualTo upper[i], $"{what}, entry {i}, above")
-
-[<Test>]
-let ``Enclosures: what bends, and the outputs, stay inside at points of the ball`` () =
-    check 120 network (fun case ->
-        let enclosures = kinds |> List.map (fun kind -> enclose kind case)
-
-        for x in pointsOf case do
-            let stages, output = valuesAt case.Network x
-
-            for enclosure in enclosures do
-                let name = EnclosureKind.name enclosure.Kind
-                Assert.That(enclosure.Stages.Count, Is.EqualTo stages.Count)
-
-                for KeyValue(index, values) in stages do
-                    assertInside $"{name}, layer {index}" enclosure.Stages[index] values
-
-                assertInside $"{name}, output" enclosure.Output output)
-
-[<Test>]
-let ``Enclosures: deviations cover the changes of outputs, however small the ball`` () =
-    check 120 network (fun case ->
-        let case =
-            { case with
-                Radius = radius (case.Radius.Value * Draw(case.Seed).Pick [ 1.0; 1e-3; 1e-9 ])
-            }
-
-        let enclosures = kinds |> List.map (fun kind -> enclose kind case)
-
-        for x in pointsOf case do
-            // Its own rounding is a fraction of the change.
-            let change =
-                IncrementEnclosure.difference context case.Network case.Input (Tensor.ofArray case.Input.Shape x)
-
-            let values, errors = Tensor.values change.Value, Tensor.values change.Error
-
-            for enclosure in enclosures do
-                let name = EnclosureKind.name enclosure.Kind
-
-                let fall, rise =
-                    Tensor.values enclosure.Output.Fall, Tensor.values enclosure.Output.Rise
-
-                for i in 0 .. values.Length - 1 do
-                    if Double.IsFinite values[i] && Double.IsFinite errors[i] then
-                        Assert.That(values[i] - errors[i], Is.LessThanOrEqualTo rise[i], $"{name}, entry {i}")
-                        Assert.That(values[i] + errors[i], Is.GreaterThanOrEqualTo -fall[i], $"{name}, entry {i}"))
+            Expect.isGreaterThanOrEqual (values[i] + errors[i]) lower[i] $"{what}, entry {i}, below"
+            Expect.isLessThanOrEqual (values[i] - errors[i]) upper[i] $"{what}, entry {i}, above"
 
 /// The largest width anywhere.
 let private widest (result: NetworkEnclosure) =
@@ -149,7 +105,7 @@ let internal assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosur
     let assertNotAbove place (larger: Tensor) (smaller: Tensor) =
         Array.iter2
             (fun (larger: float) (smaller: float) ->
-                Assert.That(smaller, Is.LessThanOrEqualTo(larger * (1.0 + 1e-6) + noise), $"{what}, {place}"))
+                Expect.isLessThanOrEqual smaller (larger * (1.0 + 1e-6) + noise) $"{what}, {place}")
             (Tensor.values larger)
             (Tensor.values smaller)
 
@@ -163,105 +119,175 @@ let internal assertWithin what (outer: NetworkEnclosure) (inner: NetworkEnclosur
         assertNotAbove $"{place}, below" outer.Fall inner.Fall
         assertNotAbove $"{place}, above" outer.Rise inner.Rise
 
-[<Test>]
-let ``Enclosures: each kind lies within the weaker ones`` () =
-    check 150 network (fun case ->
-        let ball, interval = enclose Ball case, enclose Interval case
+[<Tests>]
+let tests =
+    testList
+        "Enclosures"
+        [
+            statement
+                "Enclosures: what bends, and the outputs, stay inside at points of the ball"
+                120
+                network
+                (fun case ->
+                    let enclosures = kinds |> List.map (fun kind -> enclose kind case)
 
-        assertWithin "interval in ball" ball interval
-        assertWithin "crown in interval" interval (enclose Crown case))
+                    for x in pointsOf case do
+                        let stages, output = valuesAt case.Network x
 
-[<Test>]
-let ``Enclosures: balls and intervals grow with the radius`` () =
-    check 100 network (fun case ->
-        let smaller =
-            { case with
-                Radius = radius (case.Radius.Value * Draw(case.Seed).Real(0.1, 1.0))
-            }
+                        for enclosure in enclosures do
+                            let name = EnclosureKind.name enclosure.Kind
+                            Expect.equal enclosure.Stages.Count stages.Count "count"
 
-        for kind in [ Ball; Interval ] do
-            assertWithin (EnclosureKind.name kind) (enclose kind case) (enclose kind smaller))
+                            for KeyValue(index, values) in stages do
+                                assertInside $"{name}, layer {index}" enclosure.Stages[index] values
 
-[<Test>]
-let ``Enclosures: at radius 0 nothing moves, and the bounds are the nominal values with their rounding`` () =
-    check 80 network (fun case ->
-        let case = { case with Radius = radius 0.0 }
+                            assertInside $"{name}, output" enclosure.Output output)
 
-        for kind in Probes :: kinds do
-            let result = enclose kind case
+            statement
+                "Enclosures: deviations cover the changes of outputs, however small the ball"
+                120
+                network
+                (fun case ->
+                    let case =
+                        { case with
+                            Radius = radius (case.Radius.Value * Draw(case.Seed).Pick [ 1.0; 1e-3; 1e-9 ])
+                        }
 
-            for enclosure in result.Output :: List.ofSeq result.Stages.Values do
-                // What underflows in interval arithmetic is carried as a number far below any other.
-                Assert.That(Tensor.values (Enclosure.widths enclosure), Is.All.LessThan 1e-140)
+                    let enclosures = kinds |> List.map (fun kind -> enclose kind case)
 
-                let ends sign =
-                    Tensor.map2
-                        (fun value error -> sign * value + error)
-                        enclosure.Nominal.Value
-                        enclosure.Nominal.Error
+                    for x in pointsOf case do
+                        // Its own rounding is a fraction of the change.
+                        let change =
+                            IncrementEnclosure.difference
+                                context
+                                case.Network
+                                case.Input
+                                (Tensor.ofArray case.Input.Shape x)
+
+                        let values, errors = Tensor.values change.Value, Tensor.values change.Error
+
+                        for enclosure in enclosures do
+                            let name = EnclosureKind.name enclosure.Kind
+
+                            let fall, rise =
+                                Tensor.values enclosure.Output.Fall, Tensor.values enclosure.Output.Rise
+
+                            for i in 0 .. values.Length - 1 do
+                                if Double.IsFinite values[i] && Double.IsFinite errors[i] then
+                                    Expect.isLessThanOrEqual (values[i] - errors[i]) rise[i] $"{name}, entry {i}"
+                                    Expect.isGreaterThanOrEqual (values[i] + errors[i]) (-fall[i]) $"{name}, entry {i}")
+
+            statement "Enclosures: each kind lies within the weaker ones" 150 network (fun case ->
+                let ball, interval = enclose Ball case, enclose Interval case
+
+                assertWithin "interval in ball" ball interval
+                assertWithin "crown in interval" interval (enclose Crown case))
+
+            statement "Enclosures: balls and intervals grow with the radius" 100 network (fun case ->
+                let smaller =
+                    { case with
+                        Radius = radius (case.Radius.Value * Draw(case.Seed).Real(0.1, 1.0))
+                    }
+
+                for kind in [ Ball; Interval ] do
+                    assertWithin (EnclosureKind.name kind) (enclose kind case) (enclose kind smaller))
+
+            statement
+                "Enclosures: at radius 0 nothing moves, and the bounds are the nominal values with their rounding"
+                80
+                network
+                (fun case ->
+                    let case = { case with Radius = radius 0.0 }
+
+                    for kind in Probes :: kinds do
+                        let result = enclose kind case
+
+                        for enclosure in result.Output :: List.ofSeq result.Stages.Values do
+                            // What underflows in interval arithmetic is carried as a number far below any other.
+                            Expect.all
+                                (Tensor.values (Enclosure.widths enclosure))
+                                (fun width -> width < 1e-140)
+                                "widths"
+
+                            let ends sign =
+                                Tensor.map2
+                                    (fun value error -> sign * value + error)
+                                    enclosure.Nominal.Value
+                                    enclosure.Nominal.Error
+                                |> Tensor.values
+
+                            let isTight (bound: float) (nominal: float) =
+                                bound >= nominal && bound <= nominal + 1e-15 * abs nominal + 1e-140
+                                || not (Double.IsFinite nominal)
+
+                            Expect.isTrue
+                                (Array.forall2 isTight (Tensor.values enclosure.Upper) (ends 1.0))
+                                "Array.forall2 isTight (Tensor.values enclosure.Upper) (ends 1.0)"
+
+                            Expect.isTrue
+                                (Array.forall2 isTight (Tensor.map (~-) enclosure.Lower |> Tensor.values) (ends -1.0))
+                                "")
+
+            statement "Enclosures: those of one affine map are attained" 100 linearMapCase (fun case ->
+                let network =
+                    build (LinearMap.inputShape case.Map) [ Step("affine", Layer.linear case.Map) ]
+
+                let reach =
+                    RowNorms.rowNorms engine case.Map (Tensor.create (LinearMap.inputShape case.Map) 1.0)
+                    |> Tensor.map (Rounding.mulUp case.Ball.Radius.Value)
+
+                for kind in kinds do
+                    let output =
+                        (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork
+                            context
+                            kind
+                            network
+                            case.Ball.Center
+                            (radius case.Ball.Radius.Value))
+                            .Output
+
+                    Expect.isTrue (Tensor.values output.Rise = Tensor.values reach) (EnclosureKind.name kind)
+                    Expect.isTrue (Tensor.values output.Fall = Tensor.values reach) (EnclosureKind.name kind))
+
+            testCase "Enclosures: linear functions see that branches cancel, intervals do not" (fun () ->
+                // y = relu(A x + b) − A x with all pre-activations far above 0 is b.
+                let n = 4
+                let weights = Draw(5).Gaussians(n * n)
+
+                let dense factor =
+                    Dense.create (Tensor.ofArray [ n; n ] (Array.map (fun w -> factor * w) weights))
+                    |> Dense
+
+                let far = Tensor.create [ n ] 100.0
+
+                let network =
+                    build
+                        [ n ]
+                        [
+                            Sum
+                                [
+                                    Series [ Step("a", Affine(dense 1.0, far)); Step("relu", Relu) ]
+                                    Step("b", Layer.linear (dense -1.0))
+                                ]
+                            Step(
+                                "head",
+                                Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; n ] (Array.create n 1.0))))
+                            )
+                        ]
+
+                let width kind =
+                    (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork
+                        context
+                        kind
+                        network
+                        (Tensor.create [ n ] 0.0)
+                        (radius 1.0))
+                        .Output
+                    |> Enclosure.widths
                     |> Tensor.values
+                    |> Array.head
 
-                let isTight (bound: float) (nominal: float) =
-                    bound >= nominal && bound <= nominal + 1e-15 * abs nominal + 1e-140
-                    || not (Double.IsFinite nominal)
-
-                Assert.That(Array.forall2 isTight (Tensor.values enclosure.Upper) (ends 1.0))
-                Assert.That(Array.forall2 isTight (Tensor.map (~-) enclosure.Lower |> Tensor.values) (ends -1.0)))
-
-[<Test>]
-let ``Enclosures: those of one affine map are attained`` () =
-    check 100 linearMapCase (fun case ->
-        let network =
-            build (LinearMap.inputShape case.Map) [ Step("affine", Layer.linear case.Map) ]
-
-        let reach =
-            RowNorms.rowNorms engine case.Map (Tensor.create (LinearMap.inputShape case.Map) 1.0)
-            |> Tensor.map (Rounding.mulUp case.Ball.Radius.Value)
-
-        for kind in kinds do
-            let output =
-                (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork
-                    context
-                    kind
-                    network
-                    case.Ball.Center
-                    (radius case.Ball.Radius.Value))
-                    .Output
-
-            Assert.That((Tensor.values output.Rise = Tensor.values reach), EnclosureKind.name kind)
-            Assert.That((Tensor.values output.Fall = Tensor.values reach), EnclosureKind.name kind))
-
-[<Test>]
-let ``Enclosures: linear functions see that branches cancel, intervals do not`` () =
-    // y = relu(A x + b) − A x with all pre-activations far above 0 is b.
-    let n = 4
-    let weights = Draw(5).Gaussians(n * n)
-
-    let dense factor =
-        Dense.create (Tensor.ofArray [ n; n ] (Array.map (fun w -> factor * w) weights))
-        |> Dense
-
-    let far = Tensor.create [ n ] 100.0
-
-    let network =
-        build
-            [ n ]
-            [
-                Sum
-                    [
-                        Series [ Step("a", Affine(dense 1.0, far)); Step("relu", Relu) ]
-                        Step("b", Layer.linear (dense -1.0))
-                    ]
-                Step("head", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; n ] (Array.create n 1.0)))))
-            ]
-
-    let width kind =
-        (LipVerify.Core.Bounds.Analytic.Enclosures.ofNetwork context kind network (Tensor.create [ n ] 0.0) (radius 1.0))
-            .Output
-        |> Enclosure.widths
-        |> Tensor.values
-        |> Array.head
-
-    // What remains is rounding, of some 50 operations on numbers below 100.
-    Assert.That(width Crown, Is.LessThan 1e-11)
-    Assert.That(width Interval, Is.GreaterThan 1.0)
+                // What remains is rounding, of some 50 operations on numbers below 100.
+                Expect.isLessThan (width Crown) 1e-11 "width Crown"
+                Expect.isGreaterThan (width Interval) 1.0 "width Interval")
+        ]

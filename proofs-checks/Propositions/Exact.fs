@@ -14,7 +14,8 @@ open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// Dense layers of these widths with ReLUs between, with zero rows, duplicates, ties at the input and layers that are never active.
 let private ugly (draw: Draw) widths (input: float[]) =
@@ -104,189 +105,218 @@ let noise (case: NetworkCase) =
     1e-9 * (Global.bound context case.Network).Bound.Value
 
 let assertCovers what (bound: float) (constant: float) (case: NetworkCase) =
-    Assert.That(bound, Is.GreaterThanOrEqualTo(constant - noise case), $"{what} at {case.Text}")
+    Expect.isGreaterThanOrEqual bound (constant - noise case) $"{what} at {case.Text}"
 
-[<Test>]
-let ``Exact: the lower end is the norm of the Jacobian at the point that comes with it, inside the ball`` () =
-    check 150 small (fun case ->
-        let bracket = exact case
+[<Tests>]
+let tests =
+    testList
+        "Exact"
+        [
+            statement
+                "Exact: the lower end is the norm of the Jacobian at the point that comes with it, inside the ball"
+                150
+                small
+                (fun case ->
+                    let bracket = exact case
 
-        match bracket.Attained with
-        | None -> Assert.That(bracket.Lower, Is.EqualTo 0.0)
-        | Some x ->
-            Assert.That(jacobianNorm case.Network x, Is.EqualTo(bracket.Lower).Within(noise case))
-            let distance = norm (Array.map2 (-) (Tensor.values x) (Tensor.values case.Input))
-            Assert.That(distance, Is.LessThanOrEqualTo(case.Radius.Value * (1.0 + 1e-9) + 1e-14)))
+                    match bracket.Attained with
+                    | None -> Expect.equal bracket.Lower 0.0 "lower"
+                    | Some x ->
+                        Expect.isWithin
+                            (noise case)
+                            (jacobianNorm case.Network x)
+                            (bracket.Lower)
+                            "jacobianNorm case.Network x"
 
-[<Test>]
-let ``Exact: the upper end covers the Jacobians and slopes of samples`` () =
-    check 150 small (fun case ->
-        let bracket = exact case
-        let center = Tensor.values case.Input
+                        let distance = norm (Array.map2 (-) (Tensor.values x) (Tensor.values case.Input))
+                        Expect.isLessThanOrEqual distance (case.Radius.Value * (1.0 + 1e-9) + 1e-14) "distance")
 
-        let points =
-            samples (Draw case.Seed) 40 center (Array.create center.Length 1.0) case.Radius.Value
+            statement "Exact: the upper end covers the Jacobians and slopes of samples" 150 small (fun case ->
+                let bracket = exact case
+                let center = Tensor.values case.Input
 
-        for x in points do
-            assertCovers "a sample" bracket.Upper (jacobianNorm case.Network (Tensor.vector x)) case
+                let points =
+                    samples (Draw case.Seed) 40 center (Array.create center.Length 1.0) case.Radius.Value
 
-        for x, y in Array.pairwise points do
-            slopes case.Network x [| y |]
-            |> assertBounds "a pair" (bracket.Upper + noise case))
+                for x in points do
+                    assertCovers "a sample" bracket.Upper (jacobianNorm case.Network (Tensor.vector x)) case
 
-[<Test>]
-let ``Exact: on one input, both ends are the steepest piece of the interval`` () =
-    check 150 (smallOver [ 1 ]) (fun case ->
-        let bracket = exact case
-        let center, distance = (Tensor.values case.Input)[0], case.Radius.Value
+                for x, y in Array.pairwise points do
+                    slopes case.Network x [| y |]
+                    |> assertBounds "a pair" (bracket.Upper + noise case))
 
-        for slope in pieceSlopes case.Network [| center - distance |] [| center + distance |] do
-            Assert.That(slope.Value, Is.LessThanOrEqualTo(bracket.Upper + noise case + slope.Noise))
+            statement
+                "Exact: on one input, both ends are the steepest piece of the interval"
+                150
+                (smallOver [ 1 ])
+                (fun case ->
+                    let bracket = exact case
+                    let center, distance = (Tensor.values case.Input)[0], case.Radius.Value
 
-        let steepest =
-            pieceSlopes case.Network [| center - distance |] [| center + distance |]
-            |> Array.fold (fun best slope -> max best (slope.Value + slope.Noise)) 0.0
+                    for slope in pieceSlopes case.Network [| center - distance |] [| center + distance |] do
+                        Expect.isLessThanOrEqual slope.Value (bracket.Upper + noise case + slope.Noise) "value"
 
-        let lengths =
-            knots case.Network [| center - distance |] [| center + distance |]
-            |> Array.pairwise
-            |> Array.map (fun (a, b) -> b - a)
+                    let steepest =
+                        pieceSlopes case.Network [| center - distance |] [| center + distance |]
+                        |> Array.fold (fun best slope -> max best (slope.Value + slope.Noise)) 0.0
 
-        // The knots are rounded: the slope across a piece is its own only where the piece is not too short.
-        if lengths |> Array.forall (fun length -> length > 1e-6) then
-            assertCovers "the lower end" steepest bracket.Lower case)
+                    let lengths =
+                        knots case.Network [| center - distance |] [| center + distance |]
+                        |> Array.pairwise
+                        |> Array.map (fun (a, b) -> b - a)
 
-[<Test>]
-let ``Exact: in general position the ends agree`` () =
-    for seed in 1..40 do
-        let draw = Draw seed
-        let widths = draw.Pick [ [ 3; 14; 2 ]; [ 4; 8; 6; 3 ]; [ 2; 5; 5; 4; 1 ] ]
+                    // The knots are rounded: the slope across a piece is its own only where the piece is not too short.
+                    if lengths |> Array.forall (fun length -> length > 1e-6) then
+                        assertCovers "the lower end" steepest bracket.Lower case)
 
-        let struct (network, input) = generalChain draw widths
+            testCase "Exact: in general position the ends agree" (fun () ->
+                for seed in 1..40 do
+                    let draw = Draw seed
+                    let widths = draw.Pick [ [ 3; 14; 2 ]; [ 4; 8; 6; 3 ]; [ 2; 5; 5; 4; 1 ] ]
 
-        for distance in [ 0.01; 0.3; 3.0 ] do
-            match ExactPatterns.local context network input (radius distance) with
-            | Ok bracket -> Assert.That(bracket.Gap, Is.LessThan 1e-9, $"seed {seed}, radius {distance}")
-            | Error problem -> failwith problem
+                    let struct (network, input) = generalChain draw widths
 
-[<Test>]
-let ``Exact: over all inputs, one layer of independent rows takes every pattern of signs`` () =
-    for seed in 1..20 do
-        let draw = Draw seed
-        let neurons = draw.Int(1, 7)
-        let inputs, outputs = neurons + draw.Int(0, 2), draw.Int(1, 3)
+                    for distance in [ 0.01; 0.3; 3.0 ] do
+                        match ExactPatterns.local context network input (radius distance) with
+                        | Ok bracket -> Expect.isLessThan bracket.Gap 1e-9 $"seed {seed}, radius {distance}"
+                        | Error problem -> failwith problem)
 
-        let first, second =
-            draw.Gaussians(neurons * inputs), draw.Gaussians(outputs * neurons)
+            testCase "Exact: over all inputs, one layer of independent rows takes every pattern of signs" (fun () ->
+                for seed in 1..20 do
+                    let draw = Draw seed
+                    let neurons = draw.Int(1, 7)
+                    let inputs, outputs = neurons + draw.Int(0, 2), draw.Int(1, 3)
 
-        let network =
-            build
-                [ inputs ]
-                [
-                    Step(
-                        "dense",
-                        Layer.dense (Tensor.ofArray [ neurons; inputs ] first) (Tensor.vector (draw.Gaussians neurons))
-                    )
-                    Step("relu", Relu)
-                    Step("dense", Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; neurons ] second))))
-                ]
+                    let first, second =
+                        draw.Gaussians(neurons * inputs), draw.Gaussians(outputs * neurons)
 
-        let norms =
-            [
-                for pattern in 0 .. (1 <<< neurons) - 1 do
-                    Array.init outputs (fun i ->
-                        Array.init inputs (fun j ->
-                            Seq.sum (
-                                seq {
-                                    for k in 0 .. neurons - 1 do
-                                        if (pattern >>> k) &&& 1 = 1 then
-                                            second[i * neurons + k] * first[k * inputs + j]
-                                }
-                            )))
-                    |> spectralNorm
-            ]
+                    let network =
+                        build
+                            [ inputs ]
+                            [
+                                Step(
+                                    "dense",
+                                    Layer.dense
+                                        (Tensor.ofArray [ neurons; inputs ] first)
+                                        (Tensor.vector (draw.Gaussians neurons))
+                                )
+                                Step("relu", Relu)
+                                Step(
+                                    "dense",
+                                    Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; neurons ] second)))
+                                )
+                            ]
 
-        match ExactPatterns.``global`` context network with
-        | Error problem -> failwith problem
-        | Ok bracket ->
-            let largest = List.max norms
-            Assert.That(bracket.Regions, Is.EqualTo(1 <<< neurons))
-            Assert.That(bracket.Lower, Is.EqualTo(largest).Within(1e-9 * largest), $"seed {seed}")
-            Assert.That(bracket.Upper, Is.EqualTo(largest).Within(1e-9 * largest), $"seed {seed}")
-            Assert.That((Global.bound context network).Bound.Value, Is.GreaterThanOrEqualTo bracket.Lower)
+                    let norms =
+                        [
+                            for pattern in 0 .. (1 <<< neurons) - 1 do
+                                Array.init outputs (fun i ->
+                                    Array.init inputs (fun j ->
+                                        Seq.sum (
+                                            seq {
+                                                for k in 0 .. neurons - 1 do
+                                                    if (pattern >>> k) &&& 1 = 1 then
+                                                        second[i * neurons + k] * first[k * inputs + j]
+                                            }
+                                        )))
+                                |> spectralNorm
+                        ]
 
-[<Test>]
-let ``Exact: local LipSDP, Algorithm 1 and the product of norms are never below the exact uniform constant`` () =
-    check 200 small (fun case ->
-        let bracket = exact case
+                    match ExactPatterns.``global`` context network with
+                    | Error problem -> failwith problem
+                    | Ok bracket ->
+                        let largest = List.max norms
+                        Expect.equal bracket.Regions (1 <<< neurons) "regions"
+                        Expect.isWithin (1e-9 * largest) bracket.Lower largest $"seed {seed}"
+                        Expect.isWithin (1e-9 * largest) bracket.Upper largest $"seed {seed}"
+                        Expect.isGreaterThanOrEqual (Global.bound context network).Bound.Value bracket.Lower "value")
 
-        let localLipSdp =
-            (LocalLipSdp.bound context Uniform case.Network case.Input case.Radius None).Result.Bound.Value
+            statement
+                "Exact: local LipSDP, Algorithm 1 and the product of norms are never below the exact uniform constant"
+                200
+                small
+                (fun case ->
+                    let bracket = exact case
 
-        let analytic =
-            (Analytic.bound context Uniform case.Network case.Input case.Radius).Bound.Value
+                    let localLipSdp =
+                        (LocalLipSdp.bound context Uniform case.Network case.Input case.Radius None).Result.Bound.Value
 
-        assertCovers "local LipSDP" localLipSdp bracket.Lower case
-        assertCovers "Algorithm 1" analytic bracket.Lower case
-        assertCovers "the product of norms" (Global.bound context case.Network).Bound.Value bracket.Lower case)
+                    let analytic =
+                        (Analytic.bound context Uniform case.Network case.Input case.Radius).Bound.Value
 
-[<Test>]
-let ``Exact: what is ascended never exceeds the exact constant, nor the nominal bound`` () =
-    check 60 small (fun case ->
-        let bracket = exact case
-        let ball = RestrictedBall.whole case.Input case.Radius
-        let effort = { Starts = 8; Rounds = 2; Steps = 10 }
+                    assertCovers "local LipSDP" localLipSdp bracket.Lower case
+                    assertCovers "Algorithm 1" analytic bracket.Lower case
 
-        let reached definition =
-            LowerBounds.best { context with Seed = case.Seed } Euclidean definition case.Network ball effort
+                    assertCovers
+                        "the product of norms"
+                        (Global.bound context case.Network).Bound.Value
+                        bracket.Lower
+                        case)
 
-        let nominal = reached Nominal
+            statement
+                "Exact: what is ascended never exceeds the exact constant, nor the nominal bound"
+                60
+                small
+                (fun case ->
+                    let bracket = exact case
+                    let ball = RestrictedBall.whole case.Input case.Radius
+                    let effort = { Starts = 8; Rounds = 2; Steps = 10 }
 
-        let bound =
-            (LocalLipSdp.bound context Nominal case.Network case.Input case.Radius None).Result.Bound.Value
+                    let reached definition =
+                        LowerBounds.best
+                            { context with Seed = case.Seed }
+                            Euclidean
+                            definition
+                            case.Network
+                            ball
+                            effort
 
-        assertCovers "the exact constant" bracket.Upper (reached Uniform).Value case
-        assertCovers "the exact constant" bracket.Upper nominal.Value case
-        Assert.That(bound, Is.GreaterThanOrEqualTo nominal.Value))
+                    let nominal = reached Nominal
 
-[<Test>]
-let ``Exact: an input on a kink has both slopes`` () =
-    // x ↦ relu(x), and relu(x) − relu(−x) = x, around 0.
-    let dense rows columns weights =
-        Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows; columns ] weights)))
+                    let bound =
+                        (LocalLipSdp.bound context Nominal case.Network case.Input case.Radius None).Result.Bound.Value
 
-    let network =
-        build
-            [ 1 ]
-            [
-                Step("a", dense 2 1 [| 1.0; -1.0 |])
-                Step("relu", Relu)
-                Step("b", dense 1 2 [| 3.0; -1.0 |])
-            ]
+                    assertCovers "the exact constant" bracket.Upper (reached Uniform).Value case
+                    assertCovers "the exact constant" bracket.Upper nominal.Value case
+                    Expect.isGreaterThanOrEqual bound nominal.Value "bound")
 
-    match ExactPatterns.local context network (Tensor.vector [| 0.0 |]) (radius 1e-12) with
-    | Error problem -> failwith problem
-    | Ok bracket ->
-        // The patterns with both or neither active meet the ball in a point at most.
-        Assert.That(bracket.Regions, Is.EqualTo 2)
-        Assert.That(bracket.Lower, Is.EqualTo(3.0).Within 1e-9)
-        Assert.That(bracket.Upper, Is.EqualTo(3.0).Within 1e-9)
+            testCase "Exact: an input on a kink has both slopes" (fun () ->
+                // x ↦ relu(x), and relu(x) − relu(−x) = x, around 0.
+                let dense rows columns weights =
+                    Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows; columns ] weights)))
 
-[<Test>]
-let ``Exact: a point, max pooling and sums have no enumeration`` () =
-    check 60 network (fun case ->
-        let isChain =
-            Network.layers case.Network
-            |> List.forall (fun placed ->
-                match placed.Layer with
-                | MaxPooling _ -> false
-                | _ -> true)
+                let network =
+                    build
+                        [ 1 ]
+                        [
+                            Step("a", dense 2 1 [| 1.0; -1.0 |])
+                            Step("relu", Relu)
+                            Step("b", dense 1 2 [| 3.0; -1.0 |])
+                        ]
 
-        match ExactPatterns.local context case.Network case.Input (radius 0.0) with
-        | Ok _ -> failwith "a point has no slopes"
-        | Error problem -> Assert.That(problem, Is.Not.Empty)
+                match ExactPatterns.local context network (Tensor.vector [| 0.0 |]) (radius 1e-12) with
+                | Error problem -> failwith problem
+                | Ok bracket ->
+                    // The patterns with both or neither active meet the ball in a point at most.
+                    Expect.equal bracket.Regions 2 "regions"
+                    Expect.isWithin 1e-9 bracket.Lower (3.0) "lower"
+                    Expect.isWithin 1e-9 bracket.Upper (3.0) "upper")
 
-        if not isChain then
-            match ExactPatterns.local context case.Network case.Input (radius 1.0) with
-            | Ok _ -> failwith "max pooling was left out"
-            | Error problem -> Assert.That(String.IsNullOrWhiteSpace problem, Is.False))
+            statement "Exact: a point, max pooling and sums have no enumeration" 60 network (fun case ->
+                let isChain =
+                    Network.layers case.Network
+                    |> List.forall (fun placed ->
+                        match placed.Layer with
+                        | MaxPooling _ -> false
+                        | _ -> true)
+
+                match ExactPatterns.local context case.Network case.Input (radius 0.0) with
+                | Ok _ -> failwith "a point has no slopes"
+                | Error problem -> Expect.isNonEmpty problem "problem"
+
+                if not isChain then
+                    match ExactPatterns.local context case.Network case.Input (radius 1.0) with
+                    | Ok _ -> failwith "max pooling was left out"
+                    | Error problem ->
+                        Expect.isFalse (String.IsNullOrWhiteSpace problem) "String.IsNullOrWhiteSpace problem")
+        ]

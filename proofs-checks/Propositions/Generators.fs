@@ -3,6 +3,7 @@
 module LipVerify.Propositions.Generators
 
 open System
+open Expecto
 open FsCheck
 open FsCheck.FSharp
 open LipVerify.Compute
@@ -62,9 +63,27 @@ let checkCases count (cases: Gen<'a>) (property: 'a -> unit) =
 
     Check.One(config, Prop.forAll (Arb.fromGen cases) property)
 
+let private seeds = Gen.choose (0, Int32.MaxValue - 1)
+
 /// Runs a property on cases grown from random seeds.
 let check count (grow: int -> 'a) (property: 'a -> unit) =
-    checkCases count (Gen.choose (0, Int32.MaxValue - 1) |> Gen.map grow) property
+    checkCases count (Gen.map grow seeds) property
+
+/// A test that a property holds for cases of a generator.
+let statementOn name count (cases: Gen<'a>) (property: 'a -> unit) =
+    let replay = replay |> Option.map (fun r -> r.Rnd.Seed, r.Rnd.Gamma, r.Size)
+
+    let config =
+        { FsCheckConfig.defaultConfig with
+            maxTest = count
+            replay = replay
+        }
+
+    testPropertyWithConfig config name (Prop.forAll (Arb.fromGen cases) property)
+
+/// A test that a property holds for cases grown from random seeds.
+let statement name count (grow: int -> 'a) (property: 'a -> unit) =
+    statementOn name count (Gen.map grow seeds) property
 
 /// A weight matrix, row-major: normal, sparse, of signs, or of rank one; with zero rows and duplicate rows.
 let weightMatrix (draw: Draw) rows columns =

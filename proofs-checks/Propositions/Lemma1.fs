@@ -9,7 +9,8 @@ open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// Networks of one or two inputs, whose pieces along a line can be listed.
 let private small seed = networkOver [ 1 + seed % 2 ] seed
@@ -35,45 +36,53 @@ let private ends (case: NetworkCase) =
     let draw, center = Draw case.Seed, Tensor.values case.Input
     samples draw 6 center (Array.create center.Length 1.0) (min 1e6 case.Radius.Value)
 
-[<Test>]
-let ``Lemma 1: the slope between two points is at most the largest norm of the pieces between them`` () =
-    check 120 small (fun case ->
-        for x, y in Array.pairwise (ends case) do
-            let knots = knotPoints case.Network x y
+[<Tests>]
+let tests =
+    testList
+        "Lemma1"
+        [
+            statement
+                "Lemma 1: the slope between two points is at most the largest norm of the pieces between them"
+                120
+                small
+                (fun case ->
+                    for x, y in Array.pairwise (ends case) do
+                        let knots = knotPoints case.Network x y
 
-            let middles =
-                knots
-                |> Array.pairwise
-                |> Array.map (fun (a, b) -> Array.map2 (fun p q -> (p + q) / 2.0) a b)
+                        let middles =
+                            knots
+                            |> Array.pairwise
+                            |> Array.map (fun (a, b) -> Array.map2 (fun p q -> (p + q) / 2.0) a b)
 
-            let largest = jacobianNorms case.Network middles |> Array.fold max 0.0
-            slopes case.Network x [| y |] |> assertBounds "the largest piece" largest)
+                        let largest = jacobianNorms case.Network middles |> Array.fold max 0.0
+                        slopes case.Network x [| y |] |> assertBounds "the largest piece" largest)
 
-[<Test>]
-let ``Lemma 1: on a line, a piece's norm is the slope across it`` () =
-    check 120 (fun seed -> networkOver [ 1 ] seed) (fun case ->
-        for x, y in Array.pairwise (ends case) do
-            for s, t in knots case.Network x y |> Array.pairwise do
-                // The knots are rounded: the inner half of a piece that is not too short surely lies on one piece.
-                if t - s > 1e-6 then
-                    let at w =
-                        [| x[0] + (s + w * (t - s)) * (y[0] - x[0]) |]
+            statement
+                "Lemma 1: on a line, a piece's norm is the slope across it"
+                120
+                (fun seed -> networkOver [ 1 ] seed)
+                (fun case ->
+                    for x, y in Array.pairwise (ends case) do
+                        for s, t in knots case.Network x y |> Array.pairwise do
+                            // The knots are rounded: the inner half of a piece that is not too short surely lies on one piece.
+                            if t - s > 1e-6 then
+                                let at w =
+                                    [| x[0] + (s + w * (t - s)) * (y[0] - x[0]) |]
 
-                    let norm = (jacobianNorms case.Network [| at 0.5 |])[0]
+                                let norm = (jacobianNorms case.Network [| at 0.5 |])[0]
 
-                    for slope in slopes case.Network (at 0.25) [| at 0.75 |] do
-                        Assert.That(slope.Value, Is.EqualTo(norm).Within(1e-12 * norm + slope.Noise)))
+                                for slope in slopes case.Network (at 0.25) [| at 0.75 |] do
+                                    Expect.isWithin (1e-12 * norm + slope.Noise) slope.Value norm "value")
 
-[<Test>]
-let ``Lemma 1: the uniform bound covers the Jacobian of every piece in the ball`` () =
-    check 120 small (fun case ->
-        let bound =
-            (Analytic.bound context Uniform case.Network case.Input case.Radius).Bound.Value
+            statement "Lemma 1: the uniform bound covers the Jacobian of every piece in the ball" 120 small (fun case ->
+                let bound =
+                    (Analytic.bound context Uniform case.Network case.Input case.Radius).Bound.Value
 
-        let center = Tensor.values case.Input
+                let center = Tensor.values case.Input
 
-        for x in ends case do
-            let opposite = Array.map2 (fun c p -> 2.0 * c - p) center x
+                for x in ends case do
+                    let opposite = Array.map2 (fun c p -> 2.0 * c - p) center x
 
-            if norm (Array.map2 (-) opposite center) <= case.Radius.Value then
-                pieceSlopes case.Network opposite x |> assertBounds "a piece" bound)
+                    if norm (Array.map2 (-) opposite center) <= case.Radius.Value then
+                        pieceSlopes case.Network opposite x |> assertBounds "a piece" bound)
+        ]

@@ -16,61 +16,11 @@ open LipVerify.Core.Radii
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private bound definition (case: NetworkCase) =
     (LocalLipSdp.bound context definition case.Network case.Input case.Radius None).Result.Bound.Value
-
-[<Test>]
-let ``Local LipSDP: the nominal bound covers samples, lines and their knots`` () =
-    check 120 network (fun case -> assertCoversSamples (bound Nominal case) case)
-
-[<Test>]
-let ``Local LipSDP: the uniform bound covers pairs and the pieces between them`` () =
-    check 80 network (fun case -> assertCoversPairs (bound Uniform case) case)
-
-[<Test>]
-let ``Local LipSDP: both bounds cover what gradient ascent reaches`` () =
-    check 50 network (fun case ->
-        let ball = RestrictedBall.whole case.Input case.Radius
-
-        for definition in [ Nominal; Uniform ] do
-            let reached =
-                LowerBounds.best
-                    { context with Seed = case.Seed }
-                    Euclidean
-                    definition
-                    case.Network
-                    ball
-                    { Starts = 6; Rounds = 2; Steps = 6 }
-
-            // Both sides enclose their rounding, so that no tolerance is needed.
-            if reached.Rigor = Certified then
-                Assert.That(reached.Value, Is.LessThanOrEqualTo(bound definition case)))
-
-[<Test>]
-let ``Local LipSDP: on one input, the bound covers the exact constant`` () =
-    check 120 (networkOver [ 1 ]) (fun case ->
-        let center, distance = Tensor.values case.Input, case.Radius.Value
-        let ends = [| [| center[0] - distance |]; [| center[0] + distance |] |]
-        let exact = knotPoints case.Network ends[0] ends[1] |> within center distance
-
-        slopes case.Network center exact
-        |> assertBounds "the exact nominal constant" (bound Nominal case)
-
-        pieceSlopes case.Network ends[0] ends[1]
-        |> assertBounds "the exact uniform constant" (bound Uniform case))
-
-[<Test>]
-let ``Local LipSDP: never above Algorithm 1`` () =
-    check 80 network (fun case ->
-        for definition in [ Nominal; Uniform ] do
-            let analytic =
-                (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
-
-            // Tighter slopes than those of balls, but each spectral norm has its own looseness of about 1e-9.
-            if Double.IsFinite analytic then
-                Assert.That(bound definition case, Is.LessThanOrEqualTo(analytic * (1.0 + 1e-7))))
 
 // Dense networks in general position.
 
@@ -126,149 +76,215 @@ let private jacobian (network: Network) (input: Tensor) =
     let values = Tensor.values (Tensor.ofStorage [ columns.Length ] columns)
     Array.init outputs (fun i -> Array.init n (fun j -> values[j * outputs + i]))
 
-[<Test>]
-let ``Local LipSDP: never above what cheaper methods certify`` () =
-    let mutable below = 0
+[<Tests>]
+let tests =
+    testList
+        "LocalLipSdp"
+        [
+            statement "Local LipSDP: the nominal bound covers samples, lines and their knots" 120 network (fun case ->
+                assertCoversSamples (bound Nominal case) case)
 
-    check 150 network (fun case ->
-        for definition in [ Nominal; Uniform ] do
-            let least = bound definition case
+            statement "Local LipSDP: the uniform bound covers pairs and the pieces between them" 80 network (fun case ->
+                assertCoversPairs (bound Uniform case) case)
 
-            let multipliers =
-                Analytic.boundWith context Crown definition case.Network case.Input case.Radius
+            statement "Local LipSDP: both bounds cover what gradient ascent reaches" 50 network (fun case ->
+                let ball = RestrictedBall.whole case.Input case.Radius
 
-            let others =
-                [
-                    Ok multipliers.Bound
-                    FastLip.bound context Euclidean definition case.Network case.Input case.Radius
-                    SeqLip.bound context Relaxed case.Network None |> Result.map _.Bound
-                ]
+                for definition in [ Nominal; Uniform ] do
+                    let reached =
+                        LowerBounds.best
+                            { context with Seed = case.Seed }
+                            Euclidean
+                            definition
+                            case.Network
+                            ball
+                            { Starts = 6; Rounds = 2; Steps = 6 }
 
-            for other in others do
-                match other with
-                | Ok other when other.Rigor = Certified ->
-                    Assert.That(least, Is.LessThanOrEqualTo other.Value, $"{definition}: {case.Text}")
+                    // Both sides enclose their rounding, so that no tolerance is needed.
+                    if reached.Rigor = Certified then
+                        Expect.isLessThanOrEqual reached.Value (bound definition case) "value")
 
-                    if least = other.Value && other.Value < multipliers.Bound.Value then
-                        below <- below + 1
-                | _ -> ())
+            statement
+                "Local LipSDP: on one input, the bound covers the exact constant"
+                120
+                (networkOver [ 1 ])
+                (fun case ->
+                    let center, distance = Tensor.values case.Input, case.Radius.Value
+                    let ends = [| [| center[0] - distance |]; [| center[0] + distance |] |]
+                    let exact = knotPoints case.Network ends[0] ends[1] |> within center distance
 
-    // Cases where another method has the least bound do occur.
-    Assert.That(below, Is.GreaterThan 0)
+                    slopes case.Network center exact
+                    |> assertBounds "the exact nominal constant" (bound Nominal case)
 
-[<Test>]
-let ``Local LipSDP: in a tiny ball, the norm of the Jacobian`` () =
-    for seed in 1..30 do
-        let draw = Draw seed
-        let network = denseNetwork (grow draw [ 4; 7; 5; 3 ])
-        let input = Tensor.vector (draw.Gaussians 4)
-        let norm = spectralNorm (jacobian network input)
+                    pieceSlopes case.Network ends[0] ends[1]
+                    |> assertBounds "the exact uniform constant" (bound Uniform case))
 
-        for definition in [ Nominal; Uniform ] do
-            let value = boundAt definition network input 1e-6
-            // The solver stops within 1e-5; general position keeps the kinks further away than the ball reaches.
-            Assert.That(value, Is.EqualTo(norm).Within(norm * 1e-4), $"seed {seed}")
+            statement "Local LipSDP: never above Algorithm 1" 80 network (fun case ->
+                for definition in [ Nominal; Uniform ] do
+                    let analytic =
+                        (Analytic.bound context definition case.Network case.Input case.Radius).Bound.Value
 
-[<Test>]
-let ``Local LipSDP: the bound grows with the radius`` () =
-    for seed in 1..20 do
-        let draw = Draw seed
-        let network = denseNetwork (grow draw [ 3; 6; 6; 2 ])
-        let input = Tensor.vector (draw.Gaussians 3)
+                    // Tighter slopes than those of balls, but each spectral norm has its own looseness of about 1e-9.
+                    if Double.IsFinite analytic then
+                        Expect.isLessThanOrEqual
+                            (bound definition case)
+                            (analytic * (1.0 + 1e-7))
+                            "bound definition case")
 
-        for definition in [ Nominal; Uniform ] do
-            let values =
-                [ 1e-3; 1e-2; 0.1; 0.5; 2.0; 10.0 ]
-                |> List.map (boundAt definition network input)
+            testCase "Local LipSDP: never above what cheaper methods certify" (fun () ->
+                let mutable below = 0
 
-            // Linear functions choose their slopes anew at each radius, so that enclosures need not be nested exactly.
-            for before, after in List.pairwise values do
-                Assert.That(before, Is.LessThanOrEqualTo(after * 1.01), $"seed {seed}")
+                check 150 network (fun case ->
+                    for definition in [ Nominal; Uniform ] do
+                        let least = bound definition case
 
-[<Test>]
-let ``Local LipSDP: the order of neurons does not matter`` () =
-    for seed in 1..20 do
-        let draw = Draw seed
-        let dense = grow draw [ 3; 6; 2 ]
+                        let multipliers =
+                            Analytic.boundWith context Crown definition case.Network case.Input case.Radius
 
-        let reversed =
-            { dense with
-                Weights =
-                    [|
-                        Array.chunkBySize 3 dense.Weights[0] |> Array.rev |> Array.concat
-                        Array.chunkBySize 6 dense.Weights[1] |> Array.map Array.rev |> Array.concat
-                    |]
-                Biases = [| Array.rev dense.Biases[0]; dense.Biases[1] |]
-            }
+                        let others =
+                            [
+                                Ok multipliers.Bound
+                                FastLip.bound context Euclidean definition case.Network case.Input case.Radius
+                                SeqLip.bound context Relaxed case.Network None |> Result.map _.Bound
+                            ]
 
-        let input = Tensor.vector (draw.Gaussians 3)
+                        for other in others do
+                            match other with
+                            | Ok other when other.Rigor = Certified ->
+                                Expect.isLessThanOrEqual least other.Value $"{definition}: {case.Text}"
 
-        for distance in [ 0.1; 1.0 ] do
-            let values =
-                [ dense; reversed ]
-                |> List.map (fun dense -> boundAt Nominal (denseNetwork dense) input distance)
+                                if least = other.Value && other.Value < multipliers.Bound.Value then
+                                    below <- below + 1
+                            | _ -> ())
 
-            // Both runs stop within 1e-5 of the same optimum.
-            Assert.That(values[1], Is.EqualTo(values[0]).Within(values[0] * 1e-3), $"seed {seed}")
+                // Cases where another method has the least bound do occur.
+                Expect.isGreaterThan below 0 "below")
 
-[<Test>]
-let ``Local LipSDP: tighter than any product of norms where a layer undoes the one before`` () =
-    // x ↦ relu(x + 10) − relu(x + 9), stable around 0: the constant is 0 there, the product of norms 2.
-    let network =
-        build
-            [ 1 ]
-            [
-                Step("split", Layer.dense (Tensor.ofArray [ 2; 1 ] [| 1.0; 1.0 |]) (Tensor.vector [| 10.0; 9.0 |]))
-                Step("relu", Relu)
-                Step("join", Layer.dense (Tensor.ofArray [ 1; 2 ] [| 1.0; -1.0 |]) (Tensor.vector [| 0.0 |]))
-            ]
+            testCase "Local LipSDP: in a tiny ball, the norm of the Jacobian" (fun () ->
+                for seed in 1..30 do
+                    let draw = Draw seed
+                    let network = denseNetwork (grow draw [ 4; 7; 5; 3 ])
+                    let input = Tensor.vector (draw.Gaussians 4)
+                    let norm = spectralNorm (jacobian network input)
 
-    let input = Tensor.vector [| 0.0 |]
-    Assert.That(boundAt Nominal network input 20.0, Is.LessThan 1.0)
+                    for definition in [ Nominal; Uniform ] do
+                        let value = boundAt definition network input 1e-6
+                        // The solver stops within 1e-5; general position keeps the kinks further away than the ball reaches.
+                        Expect.isWithin (norm * 1e-4) value norm $"seed {seed}")
 
-[<Test>]
-let ``Local LipSDP: a margin radius keeps the class of every sample`` () =
-    check 30 Proposition6.classifier (fun case ->
-        match LocalLipSdpRadius.certify context case.Network case.Input (Some(TimeSpan.FromSeconds 5.0)) with
-        | Error problem -> failwith problem
-        | Ok found ->
-            let center = Tensor.values case.Input
+            testCase "Local LipSDP: the bound grows with the radius" (fun () ->
+                for seed in 1..20 do
+                    let draw = Draw seed
+                    let network = denseNetwork (grow draw [ 3; 6; 6; 2 ])
+                    let input = Tensor.vector (draw.Gaussians 3)
 
-            match found.Label with
-            | Some label when found.Radius > 0.0 && found.Radius < 1e50 ->
-                for x in candidates (Draw case.Seed) case.Network center found.Radius do
-                    let output =
-                        EnclosedTensor.evaluate context case.Network (Tensor.ofArray case.Input.Shape x)
+                    for definition in [ Nominal; Uniform ] do
+                        let values =
+                            [ 1e-3; 1e-2; 0.1; 0.5; 2.0; 10.0 ]
+                            |> List.map (boundAt definition network input)
 
-                    let values, errors = Tensor.values output.Value, Tensor.values output.Error
+                        // Linear functions choose their slopes anew at each radius, so that enclosures need not be nested exactly.
+                        for before, after in List.pairwise values do
+                            Expect.isLessThanOrEqual before (after * 1.01) $"seed {seed}")
 
-                    for j in 0 .. values.Length - 1 do
-                        if j <> label then
-                            Assert.That(
-                                values[label] - values[j] + errors[label] + errors[j],
-                                Is.GreaterThanOrEqualTo 0.0
+            testCase "Local LipSDP: the order of neurons does not matter" (fun () ->
+                for seed in 1..20 do
+                    let draw = Draw seed
+                    let dense = grow draw [ 3; 6; 2 ]
+
+                    let reversed =
+                        { dense with
+                            Weights =
+                                [|
+                                    Array.chunkBySize 3 dense.Weights[0] |> Array.rev |> Array.concat
+                                    Array.chunkBySize 6 dense.Weights[1] |> Array.map Array.rev |> Array.concat
+                                |]
+                            Biases = [| Array.rev dense.Biases[0]; dense.Biases[1] |]
+                        }
+
+                    let input = Tensor.vector (draw.Gaussians 3)
+
+                    for distance in [ 0.1; 1.0 ] do
+                        let values =
+                            [ dense; reversed ]
+                            |> List.map (fun dense -> boundAt Nominal (denseNetwork dense) input distance)
+
+                        // Both runs stop within 1e-5 of the same optimum.
+                        Expect.isWithin (values[0] * 1e-3) values[1] (values[0]) $"seed {seed}")
+
+            testCase "Local LipSDP: tighter than any product of norms where a layer undoes the one before" (fun () ->
+                // x ↦ relu(x + 10) − relu(x + 9), stable around 0: the constant is 0 there, the product of norms 2.
+                let network =
+                    build
+                        [ 1 ]
+                        [
+                            Step(
+                                "split",
+                                Layer.dense (Tensor.ofArray [ 2; 1 ] [| 1.0; 1.0 |]) (Tensor.vector [| 10.0; 9.0 |])
                             )
-            | _ -> ())
+                            Step("relu", Relu)
+                            Step(
+                                "join",
+                                Layer.dense (Tensor.ofArray [ 1; 2 ] [| 1.0; -1.0 |]) (Tensor.vector [| 0.0 |])
+                            )
+                        ]
 
-[<Test>]
-let ``Local LipSDP: weights whose squares underflow still reach their kinks`` () =
-    // 1e170·relu(1e-170 x − 1e-171) is 0 at 0 and rises with slope 1 from 0.1 on: 0.9 from 0 to 1.
-    let network =
-        build
-            [ 1 ]
-            [
-                Step("a", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e-170 |]) (Tensor.vector [| -1e-171 |]))
-                Step("r", Relu)
-                Step("b", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e170 |]) (Tensor.vector [| 0.0 |]))
-            ]
+                let input = Tensor.vector [| 0.0 |]
+                Expect.isLessThan (boundAt Nominal network input 20.0) 1.0 "boundAt Nominal network input 20.0")
 
-    for definition, slope in [ Nominal, 0.9; Uniform, 1.0 ] do
-        let struct (certified, _) =
-            LocalLipSdp.boundWithWitness context definition network (Tensor.vector [| 0.0 |]) (radius 1.0) None
+            statement
+                "Local LipSDP: a margin radius keeps the class of every sample"
+                30
+                Proposition6.classifier
+                (fun case ->
+                    match
+                        LocalLipSdpRadius.certify context case.Network case.Input (Some(TimeSpan.FromSeconds 5.0))
+                    with
+                    | Error problem -> failwith problem
+                    | Ok found ->
+                        let center = Tensor.values case.Input
 
-        for bound in
-            [
-                certified.Result.Bound.Value
-                boundAt definition network (Tensor.vector [| 0.0 |]) 1.0
-            ] do
-            Assert.That(bound, Is.GreaterThanOrEqualTo(slope * (1.0 - 1e-12)), $"{definition}")
+                        match found.Label with
+                        | Some label when found.Radius > 0.0 && found.Radius < 1e50 ->
+                            for x in candidates (Draw case.Seed) case.Network center found.Radius do
+                                let output =
+                                    EnclosedTensor.evaluate context case.Network (Tensor.ofArray case.Input.Shape x)
+
+                                let values, errors = Tensor.values output.Value, Tensor.values output.Error
+
+                                for j in 0 .. values.Length - 1 do
+                                    if j <> label then
+                                        Expect.isGreaterThanOrEqual
+                                            (values[label] - values[j] + errors[label] + errors[j])
+                                            0.0
+                                            "values[label] - values[j] + errors[label] + errors[j]"
+                        | _ -> ())
+
+            testCase "Local LipSDP: weights whose squares underflow still reach their kinks" (fun () ->
+                // 1e170·relu(1e-170 x − 1e-171) is 0 at 0 and rises with slope 1 from 0.1 on: 0.9 from 0 to 1.
+                let network =
+                    build
+                        [ 1 ]
+                        [
+                            Step("a", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e-170 |]) (Tensor.vector [| -1e-171 |]))
+                            Step("r", Relu)
+                            Step("b", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e170 |]) (Tensor.vector [| 0.0 |]))
+                        ]
+
+                for definition, slope in [ Nominal, 0.9; Uniform, 1.0 ] do
+                    let struct (certified, _) =
+                        LocalLipSdp.boundWithWitness
+                            context
+                            definition
+                            network
+                            (Tensor.vector [| 0.0 |])
+                            (radius 1.0)
+                            None
+
+                    for bound in
+                        [
+                            certified.Result.Bound.Value
+                            boundAt definition network (Tensor.vector [| 0.0 |]) 1.0
+                        ] do
+                        Expect.isGreaterThanOrEqual bound (slope * (1.0 - 1e-12)) $"{definition}")
+        ]

@@ -4,7 +4,8 @@ open LipVerify.Compute
 open LipVerify.Core.Bounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let internal geometry seed =
     let draw = Draw seed
@@ -17,40 +18,44 @@ let private formula (g: PoolingGeometry) =
 let internal counted g =
     windows g |> Seq.concat |> Seq.countBy id |> Seq.map snd |> Seq.max
 
-[<Test>]
-let ``Proposition 5: the geometry counts what its windows show`` () =
-    check 300 geometry (fun g -> Assert.That(g.MaxOverlap, Is.EqualTo(counted g)))
+[<Tests>]
+let tests =
+    testList
+        "Proposition5"
+        [
+            statement "Proposition 5: the geometry counts what its windows show" 300 geometry (fun g ->
+                Expect.equal g.MaxOverlap (counted g) "max overlap")
 
-[<Test>]
-let ``Proposition 5: without dilation the formula is never below the count`` () =
-    check 300 geometry (fun g ->
-        if g.Rows.Dilation = 1 && g.Columns.Dilation = 1 then
-            Assert.That(formula g, Is.GreaterThanOrEqualTo(counted g)))
+            statement "Proposition 5: without dilation the formula is never below the count" 300 geometry (fun g ->
+                if g.Rows.Dilation = 1 && g.Columns.Dilation = 1 then
+                    Expect.isGreaterThanOrEqual (formula g) (counted g) "formula g")
 
-[<Test>]
-let ``Proposition 5: the formula is the count once the input is large`` () =
-    check 200 geometry (fun g ->
-        // An input that every window offset reaches: past the leading padding, with all windows over it complete.
-        let enlarge (axis: WindowAxis) =
-            WindowAxis(
-                2 * (axis.Kernel + axis.Stride) + axis.PadBefore,
-                axis.Kernel,
-                axis.Stride,
-                axis.PadBefore,
-                axis.PadAfter
-            )
+            statement "Proposition 5: the formula is the count once the input is large" 200 geometry (fun g ->
+                // An input that every window offset reaches: past the leading padding, with all windows over it complete.
+                let enlarge (axis: WindowAxis) =
+                    WindowAxis(
+                        2 * (axis.Kernel + axis.Stride) + axis.PadBefore,
+                        axis.Kernel,
+                        axis.Stride,
+                        axis.PadBefore,
+                        axis.PadAfter
+                    )
 
-        let large = PoolingGeometry(1, enlarge g.Rows, enlarge g.Columns)
-        Assert.That(counted large, Is.EqualTo(formula large))
-        Assert.That(large.MaxOverlap, Is.EqualTo(formula large)))
+                let large = PoolingGeometry(1, enlarge g.Rows, enlarge g.Columns)
+                Expect.equal (counted large) (formula large) "counted large"
+                Expect.equal large.MaxOverlap (formula large) "max overlap")
 
-[<Test>]
-let ``Proposition 5: common windows`` () =
-    let overlap kernel stride =
-        Propositions.overlapOfWindows (kernel, kernel) (stride, stride)
+            testCase "Proposition 5: common windows" (fun () ->
+                let overlap kernel stride =
+                    Propositions.overlapOfWindows (kernel, kernel) (stride, stride)
 
-    Assert.That(overlap 2 2, Is.EqualTo 1)
-    Assert.That(overlap 3 2, Is.EqualTo 4) // AlexNet
-    Assert.That(overlap 3 1, Is.EqualTo 9)
-    Assert.That(overlap 2 3, Is.EqualTo 1)
-    Assert.That(Propositions.overlapOfWindows (3, 2) (2, 1), Is.EqualTo 4)
+                Expect.equal (overlap 2 2) 1 "overlap 2 2"
+                Expect.equal (overlap 3 2) 4 "overlap 3 2" // AlexNet
+                Expect.equal (overlap 3 1) 9 "overlap 3 1"
+                Expect.equal (overlap 2 3) 1 "overlap 2 3"
+
+                Expect.equal
+                    (Propositions.overlapOfWindows (3, 2) (2, 1))
+                    4
+                    "Propositions.overlapOfWindows (3, 2) (2, 1)")
+        ]

@@ -12,7 +12,8 @@ open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let classOf (values: float[]) = Array.IndexOf(values, Array.max values)
 
@@ -141,19 +142,7 @@ let assertNoChange (case: NetworkCase) distance =
     for k in 1 .. points.Length - 1 do
         let winner = classOf values[k]
         // Another class may lead only by as much as the values are rounded.
-        Assert.That(
-            values[k][winner] - values[k][label],
-            Is.LessThanOrEqualTo(errors[k] + errors[0]),
-            $"radius {distance:R}"
-        )
-
-[<Test>]
-let ``Proposition 6: no sample and no gradient step within a certified radius changes the class`` () =
-    check 80 classifier (fun case ->
-        let certified = certifiedRadius case
-
-        if certified > 0.0 then
-            assertNoChange case certified)
+        Expect.isLessThanOrEqual (values[k][winner] - values[k][label]) (errors[k] + errors[0]) $"radius {distance:R}"
 
 /// Logits `Q x` for a random rotation `Q`, where the nearest class change is at `δ/√2`.
 let rotation seed =
@@ -182,96 +171,125 @@ let rotation seed =
         Radius = radius 1.0
     }
 
-[<Test>]
-let ``Proposition 6: an isometry is certified up to δ/√2 and loses its class beyond`` () =
-    check 100 rotation (fun case ->
-        let output = Network.evaluate context case.Network case.Input
-        let nearest = Propositions.topTwoGap (EnclosedTensor.exact output) / sqrt 2.0
-        // Looseness of the norm's certificate.
-        Assert.That(keeps case (radius (nearest * (1.0 - 1e-8))), Is.True)
-        Assert.That(keeps case (radius (nearest * (1.0 + 1e-8))), Is.False)
-
-        let values = Tensor.values output
-        let label = classOf values
-        let beyond = attacks case (nearest * (1.0 + 1e-6)) |> evaluateAll case.Network
-        Assert.That(beyond |> Array.exists (fun v -> classOf v <> label), Is.True))
-
-[<Test>]
-let ``Proposition 6: at radius zero the class holds exactly where one output leads`` () =
-    check 80 classifier (fun case ->
-        let output = Network.evaluate context case.Network case.Input
-        Assert.That(keeps case (radius 0.0), Is.EqualTo(Propositions.topTwoGap (EnclosedTensor.exact output) > 0.0)))
-
-[<Test>]
-let ``Proposition 6: a tie certifies nothing, and a single output everything`` () =
-    let keeps values distance lipschitz =
-        Propositions.keepsClass
-            (EnclosedTensor.exact (Tensor.vector values))
-            (radius distance)
-            (Bound.certified lipschitz)
-
-    Assert.That(keeps [| 1.0; 1.0; 0.0 |] 0.0 0.0, Is.False)
-    Assert.That(keeps [| 1.0; 1.0; 0.0 |] 1e-300 1.0, Is.False)
-    Assert.That(keeps [| -3.0 |] 1e9 1e9, Is.True)
-    Assert.That(keeps [| 1.0; 0.0 |] 1.0 infinity, Is.False)
-    Assert.That(keeps [| 1.0; 0.0 |] 1.0 nan, Is.False)
-
-[<Test>]
-let ``Proposition 6: outputs that are not numbers certify nothing`` () =
-    for values in
+[<Tests>]
+let tests =
+    testList
+        "Proposition6"
         [
-            [| 1.0; nan |]
-            [| nan; 1.0; 0.0 |]
-            [| nan |]
-            [| infinity; 0.0 |]
-            [| infinity; infinity |]
-        ] do
-        let output = Tensor.vector values
+            statement
+                "Proposition 6: no sample and no gradient step within a certified radius changes the class"
+                80
+                classifier
+                (fun case ->
+                    let certified = certifiedRadius case
 
-        Assert.That(
-            Propositions.keepsClass (EnclosedTensor.exact output) (radius 0.0) Bound.one,
-            Is.False,
-            $"{List.ofArray values}"
-        )
+                    if certified > 0.0 then
+                        assertNoChange case certified)
 
-[<Test>]
-let ``Proposition 6: the threshold is not above δ/√2 in real arithmetic`` () =
-    check 300 Draw (fun draw ->
-        let first, second = draw.Real(0.0, 10.0), draw.Real(-10.0, 0.0)
-        let output = Tensor.vector [| second; first |]
-        // Squares decide without a root: 2·ε² ≤ δ², in integers of 2^-62. Bisection finds the largest accepted ε.
-        let accepted distance =
-            Propositions.keepsClass (EnclosedTensor.exact output) (radius distance) Bound.one
+            statement
+                "Proposition 6: an isometry is certified up to δ/√2 and loses its class beyond"
+                100
+                rotation
+                (fun case ->
+                    let output = Network.evaluate context case.Network case.Input
+                    let nearest = Propositions.topTwoGap (EnclosedTensor.exact output) / sqrt 2.0
+                    // Looseness of the norm's certificate.
+                    Expect.isTrue
+                        (keeps case (radius (nearest * (1.0 - 1e-8))))
+                        "keeps case (radius (nearest * (1.0 - 1e-8)))"
 
-        let rec bisect (low: float) (high: float) =
-            let middle = low + (high - low) / 2.0
+                    Expect.isFalse
+                        (keeps case (radius (nearest * (1.0 + 1e-8))))
+                        "keeps case (radius (nearest * (1.0 + 1e-8)))"
 
-            if middle <= low || middle >= high then low
-            elif accepted middle then bisect middle high
-            else bisect low middle
+                    let values = Tensor.values output
+                    let label = classOf values
+                    let beyond = attacks case (nearest * (1.0 + 1e-6)) |> evaluateAll case.Network
 
-        let largest = bisect 0.0 40.0
+                    Expect.isTrue
+                        (beyond |> Array.exists (fun v -> classOf v <> label))
+                        "beyond |> Array.exists (fun v -> classOf v <> label)")
 
-        let fraction (x: float) =
-            bigint (Math.ScaleB(x - Math.Floor x, 62))
+            statement
+                "Proposition 6: at radius zero the class holds exactly where one output leads"
+                80
+                classifier
+                (fun case ->
+                    let output = Network.evaluate context case.Network case.Input
 
-        let integer (x: float) =
-            bigint (Math.Floor x) * bigint.Pow(2I, 62) + fraction x
+                    Expect.equal
+                        (keeps case (radius 0.0))
+                        (Propositions.topTwoGap (EnclosedTensor.exact output) > 0.0)
+                        "keeps case (radius 0.0)")
 
-        let gap = integer first - integer second
-        // Entries below 2^-9 may lose bits beyond 2^-62; a unit in each operand covers that.
-        Assert.That(2I * integer largest * integer largest <= (gap + 2I) * (gap + 2I), Is.True))
+            testCase "Proposition 6: a tie certifies nothing, and a single output everything" (fun () ->
+                let keeps values distance lipschitz =
+                    Propositions.keepsClass
+                        (EnclosedTensor.exact (Tensor.vector values))
+                        (radius distance)
+                        (Bound.certified lipschitz)
 
-[<Test>]
-let ``Proposition 6: an output that rounding may have reordered certifies no class`` () =
-    // The first output is 1 exactly and 0 in doubles; the second is 0.5.
-    let weights = Tensor.ofArray [ 2; 3 ] [| 1e16; 1.0; -1e16; 0.5; 0.0; 0.0 |]
-    let layer = Layer.dense weights (Tensor.vector [| 0.0; 0.0 |])
+                Expect.isFalse (keeps [| 1.0; 1.0; 0.0 |] 0.0 0.0) "keeps [| 1.0; 1.0; 0.0 |] 0.0 0.0"
+                Expect.isFalse (keeps [| 1.0; 1.0; 0.0 |] 1e-300 1.0) "keeps [| 1.0; 1.0; 0.0 |] 1e-300 1.0"
+                Expect.isTrue (keeps [| -3.0 |] 1e9 1e9) "keeps [| -3.0 |] 1e9 1e9"
+                Expect.isFalse (keeps [| 1.0; 0.0 |] 1.0 infinity) "keeps [| 1.0; 0.0 |] 1.0 infinity"
+                Expect.isFalse (keeps [| 1.0; 0.0 |] 1.0 nan) "keeps [| 1.0; 0.0 |] 1.0 nan")
 
-    match Network.create [ 3 ] (Step("fc", layer)) with
-    | Error problem -> failwith problem
-    | Ok network ->
-        let output =
-            EnclosedTensor.evaluate context network (Tensor.vector [| 1.0; 1.0; 1.0 |])
+            testCase "Proposition 6: outputs that are not numbers certify nothing" (fun () ->
+                for values in
+                    [
+                        [| 1.0; nan |]
+                        [| nan; 1.0; 0.0 |]
+                        [| nan |]
+                        [| infinity; 0.0 |]
+                        [| infinity; infinity |]
+                    ] do
+                    let output = Tensor.vector values
 
-        Assert.That(Propositions.keepsClass output (radius 0.0) Bound.one, Is.False)
+                    Expect.isFalse
+                        (Propositions.keepsClass (EnclosedTensor.exact output) (radius 0.0) Bound.one)
+                        $"{List.ofArray values}")
+
+            statement "Proposition 6: the threshold is not above δ/√2 in real arithmetic" 300 Draw (fun draw ->
+                let first, second = draw.Real(0.0, 10.0), draw.Real(-10.0, 0.0)
+                let output = Tensor.vector [| second; first |]
+                // Squares decide without a root: 2·ε² ≤ δ², in integers of 2^-62. Bisection finds the largest accepted ε.
+                let accepted distance =
+                    Propositions.keepsClass (EnclosedTensor.exact output) (radius distance) Bound.one
+
+                let rec bisect (low: float) (high: float) =
+                    let middle = low + (high - low) / 2.0
+
+                    if middle <= low || middle >= high then low
+                    elif accepted middle then bisect middle high
+                    else bisect low middle
+
+                let largest = bisect 0.0 40.0
+
+                let fraction (x: float) =
+                    bigint (Math.ScaleB(x - Math.Floor x, 62))
+
+                let integer (x: float) =
+                    bigint (Math.Floor x) * bigint.Pow(2I, 62) + fraction x
+
+                let gap = integer first - integer second
+                // Entries below 2^-9 may lose bits beyond 2^-62; a unit in each operand covers that.
+                Expect.isTrue
+                    (2I * integer largest * integer largest <= (gap + 2I) * (gap + 2I))
+                    "2I * integer largest * integer largest <= (gap + 2I) * (gap + 2I)")
+
+            testCase "Proposition 6: an output that rounding may have reordered certifies no class" (fun () ->
+                // The first output is 1 exactly and 0 in doubles; the second is 0.5.
+                let weights = Tensor.ofArray [ 2; 3 ] [| 1e16; 1.0; -1e16; 0.5; 0.0; 0.0 |]
+                let layer = Layer.dense weights (Tensor.vector [| 0.0; 0.0 |])
+
+                match Network.create [ 3 ] (Step("fc", layer)) with
+                | Error problem -> failwith problem
+                | Ok network ->
+                    let output =
+                        EnclosedTensor.evaluate context network (Tensor.vector [| 1.0; 1.0; 1.0 |])
+
+                    Expect.isFalse
+                        (Propositions.keepsClass output (radius 0.0) Bound.one)
+                        "Propositions.keepsClass output (radius 0.0) Bound.one")
+        ]

@@ -11,7 +11,8 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Propositions.NormedBalls
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private expectOk result =
     match result with
@@ -23,8 +24,8 @@ let private bound norm definition (case: NetworkCase) =
         RecurJac.bound context norm definition case.Network case.Input case.Radius None
         |> expectOk
 
-    Assert.That(found.Bound.Rigor, Is.EqualTo Certified)
-    Assert.That(found.EndedEarly, Is.False)
+    Expect.equal found.Bound.Rigor Certified "rigor"
+    Expect.isFalse found.EndedEarly "ended early"
     found.Bound.Value
 
 let private fastLip norm definition (case: NetworkCase) =
@@ -63,49 +64,6 @@ let internal chain seed =
         Radius = radius (draw.Power(-3.0, 1.0))
     }
 
-[<TestCase("2"); TestCase("inf"); TestCase("1")>]
-let ``RecurJac: the bounds cover slopes to the nominal input and of pairs`` label =
-    let norm = named label
-
-    check 120 network (fun case ->
-        let center = Tensor.values case.Input
-        let points = pointsIn norm (Draw case.Seed) 16 center case.Radius.Value
-
-        slopesIn norm case.Network center points
-        |> assertBounds "nominal" (bound norm Nominal case)
-
-        let uniform = bound norm Uniform case
-
-        for x, y in Array.pairwise points do
-            slopesIn norm case.Network x [| y |] |> assertBounds "a pair" uniform)
-
-[<TestCase("2"); TestCase("inf"); TestCase("1")>]
-let ``RecurJac: no bound is above that of FastLip`` label =
-    let norm = named label
-
-    let property (case: NetworkCase) =
-        for definition in [ Nominal; Uniform ] do
-            let recursive, forward = bound norm definition case, fastLip norm definition case
-            Assert.That(recursive, Is.LessThanOrEqualTo(forward * (1.0 + 1e-9)), $"{definition} at {case.Text}")
-
-    check 60 network property
-    check 60 chain property
-
-[<Test>]
-let ``RecurJac: it covers the slopes that gradient ascent attains`` () =
-    check 40 chain (fun case ->
-        let ball = RestrictedBall.whole case.Input case.Radius
-
-        for definition in [ Nominal; Uniform ] do
-            let attained =
-                LowerBounds.best context Euclidean definition case.Network ball (Effort.fitting case.Network)
-
-            Assert.That(
-                bound Euclidean definition case,
-                Is.GreaterThanOrEqualTo(attained.Value * (1.0 - 1e-9)),
-                case.Text
-            ))
-
 /// `Σ_k J_jk d_k` from below and from above, for entries within the columns, and the sum of the sizes of the terms.
 let private product (columns: EnclosedTensor[]) j (step: float[]) =
     let ends sign =
@@ -123,209 +81,275 @@ let private product (columns: EnclosedTensor[]) j (step: float[]) =
 
     struct (ends -1.0, ends 1.0)
 
-[<TestCase("2"); TestCase("inf"); TestCase("1")>]
-let ``RecurJac: differences of outputs lie within the entries' intervals times the step`` label =
-    let norm = named label
+[<Tests>]
+let tests =
+    testList
+        "RecurJac"
+        [
+            testTheory
+                "RecurJac: the bounds cover slopes to the nominal input and of pairs"
+                [ "2"; "inf"; "1" ]
+                (fun label ->
+                    let norm = named label
 
-    let property (case: NetworkCase) =
-        let center = Tensor.values case.Input
-        let points = pointsIn norm (Draw case.Seed) 10 center case.Radius.Value
+                    check 120 network (fun case ->
+                        let center = Tensor.values case.Input
+                        let points = pointsIn norm (Draw case.Seed) 16 center case.Radius.Value
 
-        let columns definition =
-            RecurJac.columns context norm definition case.Network case.Input case.Radius
-            |> expectOk
+                        slopesIn norm case.Network center points
+                        |> assertBounds "nominal" (bound norm Nominal case)
 
-        let assertWithin columns (x: float[]) (y: float[]) =
-            let values, errors =
-                evaluateAll case.Network [| x; y |], evaluationErrors case.Network [| x; y |]
+                        let uniform = bound norm Uniform case
 
-            let step = Array.map2 (-) y x
+                        for x, y in Array.pairwise points do
+                            slopesIn norm case.Network x [| y |] |> assertBounds "a pair" uniform))
 
-            for j in 0 .. values[0].Length - 1 do
-                let struct (low, high) = product columns j step
-                let difference = values[1][j] - values[0][j]
-                let noise = Array.sum errors + 1e-12 * (abs low + abs high)
+            testTheory "RecurJac: no bound is above that of FastLip" [ "2"; "inf"; "1" ] (fun label ->
+                let norm = named label
 
-                if Double.IsFinite difference && Double.IsFinite(high - low) then
-                    Assert.That(difference, Is.InRange(low - noise, high + noise), $"output {j} at {case.Text}")
+                let property (case: NetworkCase) =
+                    for definition in [ Nominal; Uniform ] do
+                        let recursive, forward = bound norm definition case, fastLip norm definition case
+                        Expect.isLessThanOrEqual recursive (forward * (1.0 + 1e-9)) $"{definition} at {case.Text}"
 
-        let nominal, uniform = columns Nominal, columns Uniform
+                check 60 network property
+                check 60 chain property)
 
-        for x in points do
-            assertWithin nominal center x
+            statement "RecurJac: it covers the slopes that gradient ascent attains" 40 chain (fun case ->
+                let ball = RestrictedBall.whole case.Input case.Radius
 
-        for x, y in Array.pairwise points do
-            assertWithin uniform x y
+                for definition in [ Nominal; Uniform ] do
+                    let attained =
+                        LowerBounds.best context Euclidean definition case.Network ball (Effort.fitting case.Network)
 
-    check 60 network property
-    check 60 chain property
+                    Expect.isGreaterThanOrEqual
+                        (bound Euclidean definition case)
+                        (attained.Value * (1.0 - 1e-9))
+                        case.Text)
 
-[<Test>]
-let ``RecurJac: Jacobians at samples lie within the entries' intervals`` () =
-    check 80 chain (fun case ->
-        let center = Tensor.values case.Input
+            testTheory
+                "RecurJac: differences of outputs lie within the entries' intervals times the step"
+                [ "2"; "inf"; "1" ]
+                (fun label ->
+                    let norm = named label
 
-        for norm in norms do
-            let columns =
-                RecurJac.columns context norm Uniform case.Network case.Input case.Radius
-                |> expectOk
+                    let property (case: NetworkCase) =
+                        let center = Tensor.values case.Input
+                        let points = pointsIn norm (Draw case.Seed) 10 center case.Radius.Value
 
-            for x in pointsIn norm (Draw case.Seed) 10 center case.Radius.Value do
-                let point = RestrictedBall.whole (Tensor.vector x) (radius 0.0)
+                        let columns definition =
+                            RecurJac.columns context norm definition case.Network case.Input case.Radius
+                            |> expectOk
 
-                if (NominalJacobian.kinks context case.Network point).IsEmpty then
-                    jacobian case.Network x
-                    |> Array.iteri (fun j row ->
-                        row
-                        |> Array.iteri (fun k entry ->
-                            let value, error =
-                                (Tensor.values columns[k].Value)[j], (Tensor.values columns[k].Error)[j]
+                        let assertWithin columns (x: float[]) (y: float[]) =
+                            let values, errors =
+                                evaluateAll case.Network [| x; y |], evaluationErrors case.Network [| x; y |]
 
-                            let scale = Array.sumBy abs row + abs value + error
+                            let step = Array.map2 (-) y x
 
-                            Assert.That(
-                                entry,
-                                Is.InRange(value - error - 1e-12 * scale, value + error + 1e-12 * scale),
-                                $"entry {j}, {k} at {case.Text}"
-                            ))))
+                            for j in 0 .. values[0].Length - 1 do
+                                let struct (low, high) = product columns j step
+                                let difference = values[1][j] - values[0][j]
+                                let noise = Array.sum errors + 1e-12 * (abs low + abs high)
 
-[<Test>]
-let ``RecurJac: with radius 0, the norm of the Jacobian where the network is differentiable`` () =
-    let mutable compared = 0
+                                if Double.IsFinite difference && Double.IsFinite(high - low) then
+                                    Expect.isInRange
+                                        difference
+                                        (low - noise, high + noise)
+                                        $"output {j} at {case.Text}"
 
-    check 150 network (fun case ->
-        let case = { case with Radius = radius 0.0 }
-        let ball = RestrictedBall.whole case.Input case.Radius
+                        let nominal, uniform = columns Nominal, columns Uniform
 
-        if (NominalJacobian.kinks context case.Network ball).IsEmpty then
-            let rows = jacobian case.Network (Tensor.values case.Input)
-            // What cancels between layers leaves the rounding of its parts.
-            let noise =
-                1e-12
-                * operatorNorm Maximum (jacobian (absolute case.Network) (Tensor.values case.Input |> Array.map abs))
+                        for x in points do
+                            assertWithin nominal center x
 
-            for norm in norms do
-                let exact = operatorNorm norm rows
-                let size = sqrt (float (rows.Length * rows[0].Length))
+                        for x, y in Array.pairwise points do
+                            assertWithin uniform x y
 
-                if Double.IsFinite exact then
-                    Assert.That(
-                        bound norm Nominal case,
-                        Is.EqualTo(exact).Within(1e-8 * exact + size * noise),
-                        case.Text
-                    )
+                    check 60 network property
+                    check 60 chain property)
 
-                    compared <- compared + 1)
+            statement "RecurJac: Jacobians at samples lie within the entries' intervals" 80 chain (fun case ->
+                let center = Tensor.values case.Input
 
-    Assert.That(compared, Is.GreaterThan 100)
+                for norm in norms do
+                    let columns =
+                        RecurJac.columns context norm Uniform case.Network case.Input case.Radius
+                        |> expectOk
 
-[<Test>]
-let ``RecurJac: of one hidden layer that is open everywhere, each interval is the sum of the least and of the largest terms``
-    ()
-    =
-    for seed in 1..20 do
-        let draw = Draw seed
-        let inputs, hidden, outputs = draw.Int(1, 5), draw.Int(1, 6), draw.Int(1, 4)
+                    for x in pointsIn norm (Draw case.Seed) 10 center case.Radius.Value do
+                        let point = RestrictedBall.whole (Tensor.vector x) (radius 0.0)
 
-        let first, second =
-            Array.init hidden (fun _ -> draw.Gaussians inputs), Array.init outputs (fun _ -> draw.Gaussians hidden)
+                        if (NominalJacobian.kinks context case.Network point).IsEmpty then
+                            jacobian case.Network x
+                            |> Array.iteri (fun j row ->
+                                row
+                                |> Array.iteri (fun k entry ->
+                                    let value, error =
+                                        (Tensor.values columns[k].Value)[j], (Tensor.values columns[k].Error)[j]
 
-        let layer (rows: float[][]) =
-            Layer.dense
-                (Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows))
-                (Tensor.create [ rows.Length ] 0.0)
+                                    let scale = Array.sumBy abs row + abs value + error
 
-        let network =
-            build [ inputs ] [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
+                                    Expect.isInRange
+                                        entry
+                                        (value - error - 1e-12 * scale, value + error + 1e-12 * scale)
+                                        $"entry {j}, {k} at {case.Text}")))
 
-        let columns =
-            RecurJac.columns context Euclidean Uniform network (Tensor.create [ inputs ] 0.0) (radius 1.0)
-            |> expectOk
+            testCase "RecurJac: with radius 0, the norm of the Jacobian where the network is differentiable" (fun () ->
+                let mutable compared = 0
 
-        let entry choose j k =
-            Seq.sum (Seq.init hidden (fun i -> choose 0.0 (second[j][i] * first[i][k])))
+                check 150 network (fun case ->
+                    let case = { case with Radius = radius 0.0 }
+                    let ball = RestrictedBall.whole case.Input case.Radius
 
-        for j in 0 .. outputs - 1 do
-            for k in 0 .. inputs - 1 do
-                let value, error =
-                    (Tensor.values columns[k].Value)[j], (Tensor.values columns[k].Error)[j]
+                    if (NominalJacobian.kinks context case.Network ball).IsEmpty then
+                        let rows = jacobian case.Network (Tensor.values case.Input)
+                        // What cancels between layers leaves the rounding of its parts.
+                        let noise =
+                            1e-12
+                            * operatorNorm
+                                Maximum
+                                (jacobian (absolute case.Network) (Tensor.values case.Input |> Array.map abs))
 
-                Assert.That(value - error, Is.EqualTo(entry min j k).Within 1e-12)
-                Assert.That(value + error, Is.EqualTo(entry max j k).Within 1e-12)
+                        for norm in norms do
+                            let exact = operatorNorm norm rows
+                            let size = sqrt (float (rows.Length * rows[0].Length))
 
-[<Test>]
-let ``RecurJac: the patterns of one hidden layer stay below the bound in each norm, and one output attains it in the 1-norm``
-    ()
-    =
-    for seed in 1..20 do
-        let draw = Draw seed
-        let hidden = draw.Int(1, 5)
-        // Independent rows: every pattern has a region in the ball around 0.
-        let inputs, outputs = hidden + draw.Int(0, 2), draw.Int(1, 3)
+                            if Double.IsFinite exact then
+                                Expect.isWithin
+                                    (1e-8 * exact + size * noise)
+                                    (bound norm Nominal case)
+                                    exact
+                                    case.Text
 
-        let first, second =
-            Array.init hidden (fun _ -> draw.Gaussians inputs), Array.init outputs (fun _ -> draw.Gaussians hidden)
+                                compared <- compared + 1)
 
-        let patterns =
-            Array.init (1 <<< hidden) (fun pattern ->
-                Array.init outputs (fun j ->
-                    Array.init inputs (fun k ->
-                        Seq.sum (
-                            Seq.init hidden (fun i ->
-                                if pattern >>> i &&& 1 = 1 then
-                                    second[j][i] * first[i][k]
-                                else
-                                    0.0)
-                        ))))
+                Expect.isGreaterThan compared 100 "compared")
 
-        let layer (rows: float[][]) =
-            Layer.dense
-                (Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows))
-                (Tensor.create [ rows.Length ] 0.0)
+            testCase
+                "RecurJac: of one hidden layer that is open everywhere, each interval is the sum of the least and of the largest terms"
+                (fun () ->
+                    for seed in 1..20 do
+                        let draw = Draw seed
+                        let inputs, hidden, outputs = draw.Int(1, 5), draw.Int(1, 6), draw.Int(1, 4)
 
-        let case =
-            {
-                Seed = seed
-                Network = build [ inputs ] [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
-                Input = Tensor.create [ inputs ] 0.0
-                Radius = radius 1.0
-            }
+                        let first, second =
+                            Array.init hidden (fun _ -> draw.Gaussians inputs),
+                            Array.init outputs (fun _ -> draw.Gaussians hidden)
 
-        for norm in norms do
-            let exact = patterns |> Array.map (operatorNorm norm) |> Array.max
-            Assert.That(bound norm Uniform case, Is.GreaterThanOrEqualTo(exact * (1.0 - 1e-12)), Norm.label norm)
+                        let layer (rows: float[][]) =
+                            Layer.dense
+                                (Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows))
+                                (Tensor.create [ rows.Length ] 0.0)
 
-            // A column sum of one output is one entry, whose largest size a pattern attains.
-            if norm = Taxicab && outputs = 1 then
-                Assert.That(bound norm Uniform case, Is.EqualTo(exact).Within(1e-12 * exact))
+                        let network =
+                            build [ inputs ] [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
 
-[<Test>]
-let ``RecurJac: it keeps the correlation that intervals lose`` () =
-    // 2 relu(relu(x) + 10) − relu(relu(x) + 10): the entry is 2λ − λ for the slope λ of the inner ReLU, while intervals know only
-    // that each of the two is in [0, 1].
-    let dense rows (weights: float list) (bias: float list) =
-        Layer.dense
-            (Tensor.ofArray [ rows; weights.Length / rows ] (Array.ofList weights))
-            (Tensor.vector (Array.ofList bias))
+                        let columns =
+                            RecurJac.columns
+                                context
+                                Euclidean
+                                Uniform
+                                network
+                                (Tensor.create [ inputs ] 0.0)
+                                (radius 1.0)
+                            |> expectOk
 
-    let network =
-        build
-            [ 1 ]
-            [
-                Step("a", dense 1 [ 1.0 ] [ 0.0 ])
-                Step("r", Relu)
-                Step("b", dense 2 [ 1.0; 1.0 ] [ 10.0; 10.0 ])
-                Step("r", Relu)
-                Step("c", dense 1 [ 2.0; -1.0 ] [ 0.0 ])
-            ]
+                        let entry choose j k =
+                            Seq.sum (Seq.init hidden (fun i -> choose 0.0 (second[j][i] * first[i][k])))
 
-    let case =
-        {
-            Seed = 0
-            Network = network
-            Input = Tensor.vector [| 0.0 |]
-            Radius = radius 1.0
-        }
+                        for j in 0 .. outputs - 1 do
+                            for k in 0 .. inputs - 1 do
+                                let value, error =
+                                    (Tensor.values columns[k].Value)[j], (Tensor.values columns[k].Error)[j]
 
-    Assert.That(fastLip Maximum Uniform case, Is.EqualTo(2.0).Within 1e-9)
-    Assert.That(bound Maximum Uniform case, Is.EqualTo(1.0).Within 1e-9)
+                                Expect.isWithin 1e-12 (value - error) (entry min j k) "value - error"
+                                Expect.isWithin 1e-12 (value + error) (entry max j k) "value + error")
+
+            testCase
+                "RecurJac: the patterns of one hidden layer stay below the bound in each norm, and one output attains it in the 1-norm"
+                (fun () ->
+                    for seed in 1..20 do
+                        let draw = Draw seed
+                        let hidden = draw.Int(1, 5)
+                        // Independent rows: every pattern has a region in the ball around 0.
+                        let inputs, outputs = hidden + draw.Int(0, 2), draw.Int(1, 3)
+
+                        let first, second =
+                            Array.init hidden (fun _ -> draw.Gaussians inputs),
+                            Array.init outputs (fun _ -> draw.Gaussians hidden)
+
+                        let patterns =
+                            Array.init (1 <<< hidden) (fun pattern ->
+                                Array.init outputs (fun j ->
+                                    Array.init inputs (fun k ->
+                                        Seq.sum (
+                                            Seq.init hidden (fun i ->
+                                                if pattern >>> i &&& 1 = 1 then
+                                                    second[j][i] * first[i][k]
+                                                else
+                                                    0.0)
+                                        ))))
+
+                        let layer (rows: float[][]) =
+                            Layer.dense
+                                (Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows))
+                                (Tensor.create [ rows.Length ] 0.0)
+
+                        let case =
+                            {
+                                Seed = seed
+                                Network =
+                                    build
+                                        [ inputs ]
+                                        [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
+                                Input = Tensor.create [ inputs ] 0.0
+                                Radius = radius 1.0
+                            }
+
+                        for norm in norms do
+                            let exact = patterns |> Array.map (operatorNorm norm) |> Array.max
+
+                            Expect.isGreaterThanOrEqual
+                                (bound norm Uniform case)
+                                (exact * (1.0 - 1e-12))
+                                (Norm.label norm)
+
+                            // A column sum of one output is one entry, whose largest size a pattern attains.
+                            if norm = Taxicab && outputs = 1 then
+                                Expect.isWithin
+                                    (1e-12 * exact)
+                                    (bound norm Uniform case)
+                                    exact
+                                    "bound norm Uniform case")
+
+            testCase "RecurJac: it keeps the correlation that intervals lose" (fun () ->
+                // 2 relu(relu(x) + 10) − relu(relu(x) + 10): the entry is 2λ − λ for the slope λ of the inner ReLU, while intervals know only
+                // that each of the two is in [0, 1].
+                let dense rows (weights: float list) (bias: float list) =
+                    Layer.dense
+                        (Tensor.ofArray [ rows; weights.Length / rows ] (Array.ofList weights))
+                        (Tensor.vector (Array.ofList bias))
+
+                let network =
+                    build
+                        [ 1 ]
+                        [
+                            Step("a", dense 1 [ 1.0 ] [ 0.0 ])
+                            Step("r", Relu)
+                            Step("b", dense 2 [ 1.0; 1.0 ] [ 10.0; 10.0 ])
+                            Step("r", Relu)
+                            Step("c", dense 1 [ 2.0; -1.0 ] [ 0.0 ])
+                        ]
+
+                let case =
+                    {
+                        Seed = 0
+                        Network = network
+                        Input = Tensor.vector [| 0.0 |]
+                        Radius = radius 1.0
+                    }
+
+                Expect.isWithin 1e-9 (fastLip Maximum Uniform case) (2.0) "fastLip Maximum Uniform case"
+                Expect.isWithin 1e-9 (bound Maximum Uniform case) (1.0) "bound Maximum Uniform case")
+        ]

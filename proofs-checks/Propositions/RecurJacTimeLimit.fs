@@ -13,7 +13,8 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.NormedBalls
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private expectOk result =
     match result with
@@ -31,7 +32,7 @@ let private fastLip limit norm definition (case: NetworkCase) =
 
 /// A certified bound that covers slopes in the ball.
 let private assertHolds norm definition (case: NetworkCase) (found: RecurJacBound) =
-    Assert.That(found.Bound.Rigor, Is.EqualTo Certified)
+    Expect.equal found.Bound.Rigor Certified "rigor"
     let center = Tensor.values case.Input
     let points = pointsIn norm (Draw case.Seed) 10 center case.Radius.Value
 
@@ -41,57 +42,6 @@ let private assertHolds norm definition (case: NetworkCase) (found: RecurJacBoun
     if definition = Uniform then
         for x, y in Array.pairwise points do
             slopesIn norm case.Network x [| y |] |> assertBounds "a pair" found.Bound.Value
-
-[<Test>]
-let ``RecurJac ended at once is a bound, that of FastLip ended at once`` () =
-    let property (case: NetworkCase) =
-        for norm in norms do
-            for definition in [ Nominal; Uniform ] do
-                let found = find norm definition case (Some TimeSpan.Zero)
-                Assert.That(found.EndedEarly)
-                Assert.That(found.Explanation, Does.Contain "the time was over before")
-                Assert.That(found.Bound.Value, Is.EqualTo(fastLip (Some TimeSpan.Zero) norm definition case))
-                assertHolds norm definition case found
-
-    check 40 network property
-    check 40 RecurJac.chain property
-
-[<Test>]
-let ``RecurJac ended on its way is a bound, and not below what it ends at without a limit`` () =
-    let property (case: NetworkCase) =
-        for norm in norms do
-            let clock = Stopwatch.StartNew()
-            let complete = find norm Uniform case None
-            let limit = clock.Elapsed * (Draw(case.Seed + 3)).Real(0.2, 1.0)
-            let found = find norm Uniform case (Some limit)
-            assertHolds norm Uniform case found
-
-            // Behind the 2-norm stand two bounds on a norm, of which one may grow as entries are tightened; before there are entries the bound is
-            // a product of norms, which may be less than what entries lead to.
-            if norm <> Euclidean && not (found.Explanation.Contains "the time was over before") then
-                Assert.That(found.Bound.Value, Is.GreaterThanOrEqualTo(complete.Bound.Value * (1.0 - 1e-9)), case.Text)
-
-    check 60 network property
-    check 60 RecurJac.chain property
-
-[<Test>]
-let ``RecurJac with time enough is the same to the last bit as without a limit`` () =
-    let property (case: NetworkCase) =
-        for norm in norms do
-            for definition in [ Nominal; Uniform ] do
-                let limited = find norm definition case (Some(TimeSpan.FromHours 1.0))
-                let unlimited = find norm definition case None
-                Assert.That(limited.EndedEarly, Is.False)
-                Assert.That(limited.Explanation, Is.EqualTo unlimited.Explanation)
-
-                Assert.That(
-                    BitConverter.DoubleToInt64Bits limited.Bound.Value,
-                    Is.EqualTo(BitConverter.DoubleToInt64Bits unlimited.Bound.Value),
-                    case.Text
-                )
-
-    check 30 network property
-    check 30 RecurJac.chain property
 
 /// Affine maps of 600 rows and columns with ReLUs between: a recursion takes more than 10¹² multiplications.
 let private wide =
@@ -112,34 +62,88 @@ let private wide =
         Radius = radius 0.1
     }
 
-[<Test>]
-let ``RecurJac without a time limit declines a network that takes too long, and takes it with one`` () =
-    match RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius None with
-    | Ok _ -> Assert.Fail "accepted"
-    | Error problem -> Assert.That(problem, Does.Contain "multiplications")
+[<Tests>]
+let tests =
+    testList
+        "RecurJacTimeLimit"
+        [
+            testCase "RecurJac ended at once is a bound, that of FastLip ended at once" (fun () ->
+                let property (case: NetworkCase) =
+                    for norm in norms do
+                        for definition in [ Nominal; Uniform ] do
+                            let found = find norm definition case (Some TimeSpan.Zero)
+                            Expect.isTrue found.EndedEarly "ended early"
+                            Expect.stringContains found.Explanation "the time was over before" "explanation"
+                            Expect.equal found.Bound.Value (fastLip (Some TimeSpan.Zero) norm definition case) "value"
+                            assertHolds norm definition case found
 
-    let found = find Maximum Nominal wide (Some(TimeSpan.FromSeconds 0.5))
-    Assert.That(found.EndedEarly)
-    assertHolds Maximum Nominal wide found
+                check 40 network property
+                check 40 RecurJac.chain property)
 
-[<Test>]
-let ``RecurJac with a time limit is cancelled in the recursion`` () =
-    use source = new CancellationTokenSource()
+            testCase "RecurJac ended on its way is a bound, and not below what it ends at without a limit" (fun () ->
+                let property (case: NetworkCase) =
+                    for norm in norms do
+                        let clock = Stopwatch.StartNew()
+                        let complete = find norm Uniform case None
+                        let limit = clock.Elapsed * (Draw(case.Seed + 3)).Real(0.2, 1.0)
+                        let found = find norm Uniform case (Some limit)
+                        assertHolds norm Uniform case found
 
-    let context =
-        { context with
-            Cancellation = source.Token
-            Report =
-                fun line ->
-                    if line.Contains "derivatives of" then
-                        source.Cancel()
-        }
+                        // Behind the 2-norm stand two bounds on a norm, of which one may grow as entries are tightened; before there are entries the bound is
+                        // a product of norms, which may be less than what entries lead to.
+                        if norm <> Euclidean && not (found.Explanation.Contains "the time was over before") then
+                            Expect.isGreaterThanOrEqual
+                                found.Bound.Value
+                                (complete.Bound.Value * (1.0 - 1e-9))
+                                case.Text
 
-    let limit = Some(TimeSpan.FromHours 1.0)
+                check 60 network property
+                check 60 RecurJac.chain property)
 
-    Assert.That(
-        Action(fun () ->
-            RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius limit
-            |> ignore),
-        Throws.InstanceOf<OperationCanceledException>()
-    )
+            testCase "RecurJac with time enough is the same to the last bit as without a limit" (fun () ->
+                let property (case: NetworkCase) =
+                    for norm in norms do
+                        for definition in [ Nominal; Uniform ] do
+                            let limited = find norm definition case (Some(TimeSpan.FromHours 1.0))
+                            let unlimited = find norm definition case None
+                            Expect.isFalse limited.EndedEarly "ended early"
+                            Expect.equal limited.Explanation unlimited.Explanation "explanation"
+
+                            Expect.equal
+                                (BitConverter.DoubleToInt64Bits limited.Bound.Value)
+                                (BitConverter.DoubleToInt64Bits unlimited.Bound.Value)
+                                case.Text
+
+                check 30 network property
+                check 30 RecurJac.chain property)
+
+            testCase
+                "RecurJac without a time limit declines a network that takes too long, and takes it with one"
+                (fun () ->
+                    match RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius None with
+                    | Ok _ -> failtest "accepted"
+                    | Error problem -> Expect.stringContains problem "multiplications" "problem"
+
+                    let found = find Maximum Nominal wide (Some(TimeSpan.FromSeconds 0.5))
+                    Expect.isTrue found.EndedEarly "ended early"
+                    assertHolds Maximum Nominal wide found)
+
+            testCase "RecurJac with a time limit is cancelled in the recursion" (fun () ->
+                use source = new CancellationTokenSource()
+
+                let context =
+                    { context with
+                        Cancellation = source.Token
+                        Report =
+                            fun line ->
+                                if line.Contains "derivatives of" then
+                                    source.Cancel()
+                    }
+
+                let limit = Some(TimeSpan.FromHours 1.0)
+
+                Expect.thrown<OperationCanceledException>(fun () ->
+                    RecurJac.bound context Maximum Nominal wide.Network wide.Input wide.Radius limit
+                    |> ignore)
+                |> ignore)
+        ]

@@ -4,7 +4,8 @@ module LipVerify.Propositions.Relaxations
 open LipVerify.Compute
 open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// Multiples of 1/4 below 3, so that ends meet and tie, and every sum is exact.
 let private coarse (draw: Draw) = float (draw.Int(-10, 10)) / 4.0
@@ -42,127 +43,134 @@ let private assertBetween (bend: Relaxation.Relaxation) falls rises (change: flo
         bend.UpperSlope[output] * change[bend.UpperEntry[output]]
         + bend.UpperLift[output]
 
-    Assert.That(value, Is.GreaterThanOrEqualTo(lower - rounding), $"output {output}: lower function")
-    Assert.That(value, Is.LessThanOrEqualTo(upper + rounding), $"output {output}: upper function")
-    Assert.That(value, Is.GreaterThanOrEqualTo(-(Array.item output falls) - rounding), $"output {output}: fall")
-    Assert.That(value, Is.LessThanOrEqualTo(Array.item output rises + rounding), $"output {output}: rise")
+    Expect.isGreaterThanOrEqual value (lower - rounding) $"output {output}: lower function"
+    Expect.isLessThanOrEqual value (upper + rounding) $"output {output}: upper function"
+    Expect.isGreaterThanOrEqual value (-(Array.item output falls) - rounding) $"output {output}: fall"
+    Expect.isLessThanOrEqual value (Array.item output rises + rounding) $"output {output}: rise"
 
 let private relu v = max 0.0 v
 
-[<Test>]
-let ``Relaxation: the functions of a ReLU lie below and above it`` () =
-    check 300 Draw (fun draw ->
-        let d = deviations draw 20
-        let bend = Relaxation.relu d
-        let struct (falls, rises) = Relaxation.rectify d
+[<Tests>]
+let tests =
+    testList
+        "Relaxations"
+        [
+            statement "Relaxation: the functions of a ReLU lie below and above it" 300 Draw (fun draw ->
+                let d = deviations draw 20
+                let bend = Relaxation.relu d
+                let struct (falls, rises) = Relaxation.rectify d
 
-        for _ in 1..30 do
-            let nominal, change = point draw d
+                for _ in 1..30 do
+                    let nominal, change = point draw d
 
-            for i in 0..19 do
-                relu (nominal[i] + change[i]) - relu nominal[i]
-                |> assertBetween bend falls rises change i)
+                    for i in 0..19 do
+                        relu (nominal[i] + change[i]) - relu nominal[i]
+                        |> assertBetween bend falls rises change i)
 
-[<Test>]
-let ``Relaxation: with exact nominal values, the upper function of a ReLU meets it at both ends, and the lower one at one``
-    ()
-    =
-    check 200 Draw (fun draw ->
-        let d = deviations draw 20
-        let d = { d with High = d.Low }
-        let bend = Relaxation.relu d
+            statement
+                "Relaxation: with exact nominal values, the upper function of a ReLU meets it at both ends, and the lower one at one"
+                200
+                Draw
+                (fun draw ->
+                    let d = deviations draw 20
+                    let d = { d with High = d.Low }
+                    let bend = Relaxation.relu d
 
-        for i in 0..19 do
-            let at change =
-                relu (d.Low[i] + change) - relu d.Low[i]
+                    for i in 0..19 do
+                        let at change =
+                            relu (d.Low[i] + change) - relu d.Low[i]
 
-            let upper change =
-                bend.UpperSlope[i] * change + bend.UpperLift[i]
+                        let upper change =
+                            bend.UpperSlope[i] * change + bend.UpperLift[i]
 
-            let lower change =
-                bend.LowerSlope[i] * change - bend.LowerDrop[i]
+                        let lower change =
+                            bend.LowerSlope[i] * change - bend.LowerDrop[i]
 
-            for change in [ -d.Fall[i]; d.Rise[i] ] do
-                Assert.That(upper change, Is.EqualTo(at change).Within rounding)
+                        for change in [ -d.Fall[i]; d.Rise[i] ] do
+                            Expect.isWithin rounding (upper change) (at change) "upper change"
 
-            let gaps =
-                [ -d.Fall[i]; d.Rise[i] ] |> List.map (fun change -> at change - lower change)
+                        let gaps =
+                            [ -d.Fall[i]; d.Rise[i] ] |> List.map (fun change -> at change - lower change)
 
-            Assert.That(List.min gaps, Is.EqualTo(0.0).Within rounding))
+                        Expect.isWithin rounding (List.min gaps) (0.0) "List.min gaps")
 
-[<Test>]
-let ``Relaxation: the functions of max pooling lie below and above it`` () =
-    check 400 Draw (fun draw ->
-        let geometry = poolingGeometry draw (draw.Int(1, 2), draw.Int(1, 5), draw.Int(1, 5))
-        let d = deviations draw geometry.InputSize
+            statement "Relaxation: the functions of max pooling lie below and above it" 400 Draw (fun draw ->
+                let geometry = poolingGeometry draw (draw.Int(1, 2), draw.Int(1, 5), draw.Int(1, 5))
+                let d = deviations draw geometry.InputSize
 
-        // At times one member of each few stands out.
-        let d =
-            if draw.Chance 0.5 then
-                let far =
-                    Array.init geometry.InputSize (fun _ -> if draw.Chance 0.3 then 3.0 else 0.0)
+                // At times one member of each few stands out.
+                let d =
+                    if draw.Chance 0.5 then
+                        let far =
+                            Array.init geometry.InputSize (fun _ -> if draw.Chance 0.3 then 3.0 else 0.0)
 
-                { d with
-                    Low = Array.map2 (+) d.Low far
-                    High = Array.map2 (+) d.High far
-                }
-            else
-                d
+                        { d with
+                            Low = Array.map2 (+) d.Low far
+                            High = Array.map2 (+) d.High far
+                        }
+                    else
+                        d
 
-        let struct (bend, falls, rises) = Relaxation.maxPooling geometry d
-        let windows = Oracles.windows geometry
+                let struct (bend, falls, rises) = Relaxation.maxPooling geometry d
+                let windows = Oracles.windows geometry
 
-        for _ in 1..30 do
-            let nominal, change = point draw d
+                for _ in 1..30 do
+                    let nominal, change = point draw d
 
-            windows
-            |> Array.iteri (fun output members ->
-                let largest (value: int -> float) = members |> Seq.map value |> Seq.max
+                    windows
+                    |> Array.iteri (fun output members ->
+                        let largest (value: int -> float) = members |> Seq.map value |> Seq.max
 
-                largest (fun i -> nominal[i] + change[i]) - largest (fun i -> nominal[i])
-                |> assertBetween bend falls rises change output))
+                        largest (fun i -> nominal[i] + change[i]) - largest (fun i -> nominal[i])
+                        |> assertBetween bend falls rises change output))
 
-[<Test>]
-let ``Relaxation: a member that surely wins is its window's maximum, and only the others are contested`` () =
-    check 100 Draw (fun draw ->
-        let size = draw.Int(1, 4)
-        let axis = WindowAxis(size, size, size)
-        let geometry = PoolingGeometry(1, axis, axis)
-        let d = deviations draw (size * size)
-        let winner = draw.Int(0, size * size - 1)
-        let apart = Array.init (size * size) (fun i -> if i = winner then 100.0 else 0.0)
+            statement
+                "Relaxation: a member that surely wins is its window's maximum, and only the others are contested"
+                100
+                Draw
+                (fun draw ->
+                    let size = draw.Int(1, 4)
+                    let axis = WindowAxis(size, size, size)
+                    let geometry = PoolingGeometry(1, axis, axis)
+                    let d = deviations draw (size * size)
+                    let winner = draw.Int(0, size * size - 1)
+                    let apart = Array.init (size * size) (fun i -> if i = winner then 100.0 else 0.0)
 
-        let d =
-            { d with
-                Low = Array.map2 (+) d.Low apart
-                High = Array.map2 (+) d.High apart
-            }
+                    let d =
+                        { d with
+                            Low = Array.map2 (+) d.Low apart
+                            High = Array.map2 (+) d.High apart
+                        }
 
-        let struct (bend, falls, rises) = Relaxation.maxPooling geometry d
-        Assert.That(bend.LowerEntry[0], Is.EqualTo winner)
-        Assert.That(bend.UpperEntry[0], Is.EqualTo winner)
-        Assert.That(bend.LowerSlope[0], Is.EqualTo 1.0)
-        Assert.That(bend.UpperSlope[0], Is.EqualTo 1.0)
-        Assert.That(bend.LowerDrop[0], Is.Zero)
-        Assert.That(bend.UpperLift[0], Is.Zero)
-        Assert.That(falls[0], Is.EqualTo d.Fall[winner])
-        Assert.That(rises[0], Is.EqualTo d.Rise[winner])
-        Assert.That(Relaxation.contested geometry d, Is.All.False))
+                    let struct (bend, falls, rises) = Relaxation.maxPooling geometry d
+                    Expect.equal bend.LowerEntry[0] winner "bend.LowerEntry[0]"
+                    Expect.equal bend.UpperEntry[0] winner "bend.UpperEntry[0]"
+                    Expect.equal bend.LowerSlope[0] 1.0 "bend.LowerSlope[0]"
+                    Expect.equal bend.UpperSlope[0] 1.0 "bend.UpperSlope[0]"
+                    Expect.equal bend.LowerDrop[0] 0 "bend.LowerDrop[0]"
+                    Expect.equal bend.UpperLift[0] 0 "bend.UpperLift[0]"
+                    Expect.equal falls[0] d.Fall[winner] "falls[0]"
+                    Expect.equal rises[0] d.Rise[winner] "rises[0]"
+                    Expect.all (Relaxation.contested geometry d) not "no window is contested")
 
-[<Test>]
-let ``Relaxation: where nothing is known of the nominal values, the functions still hold`` () =
-    let unknown: Relaxation.Deviations =
-        {
-            Low = [| -infinity |]
-            High = [| infinity |]
-            Fall = [| 1.0 |]
-            Rise = [| 2.0 |]
-        }
+            testCase "Relaxation: where nothing is known of the nominal values, the functions still hold" (fun () ->
+                let unknown: Relaxation.Deviations =
+                    {
+                        Low = [| -infinity |]
+                        High = [| infinity |]
+                        Fall = [| 1.0 |]
+                        Rise = [| 2.0 |]
+                    }
 
-    let bend = Relaxation.relu unknown
+                let bend = Relaxation.relu unknown
 
-    for change in [ -1.0; 0.0; 2.0 ] do
-        for nominal in [ -10.0; -0.5; 0.5; 10.0 ] do
-            let value = relu (nominal + change) - relu nominal
-            Assert.That(value, Is.GreaterThanOrEqualTo(bend.LowerSlope[0] * change - bend.LowerDrop[0]))
-            Assert.That(value, Is.LessThanOrEqualTo(bend.UpperSlope[0] * change + bend.UpperLift[0] + rounding))
+                for change in [ -1.0; 0.0; 2.0 ] do
+                    for nominal in [ -10.0; -0.5; 0.5; 10.0 ] do
+                        let value = relu (nominal + change) - relu nominal
+                        Expect.isGreaterThanOrEqual value (bend.LowerSlope[0] * change - bend.LowerDrop[0]) "value"
+
+                        Expect.isLessThanOrEqual
+                            value
+                            (bend.UpperSlope[0] * change + bend.UpperLift[0] + rounding)
+                            "value")
+        ]

@@ -9,7 +9,8 @@ open LipVerify.Core.LowerBounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.StructuredLoops
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private larger a b = if Dyadic.isAtMost a b then a else b
 
@@ -52,32 +53,37 @@ let private assertEncloses (enclosed: EnclosedTensor) (exact: Dyadic[]) text =
             if not (Dyadic.isAtMost (Dyadic.ofFloat errors[i]) off) then
                 failwith $"output {i} is {Dyadic.toFloat off:R} off where {errors[i]:R} is the bound: {text}")
 
-[<Test>]
-let ``Structured: nominal values are no further off than they say`` () =
-    check 120 network (fun case ->
-        let exact =
-            Tensor.values case.Input
-            |> Array.map Dyadic.ofFloat
-            |> evaluated case.Network.Node
+[<Tests>]
+let tests =
+    testList
+        "StructuredNominal"
+        [
+            statement "Structured: nominal values are no further off than they say" 120 network (fun case ->
+                let exact =
+                    Tensor.values case.Input
+                    |> Array.map Dyadic.ofFloat
+                    |> evaluated case.Network.Node
 
-        assertEncloses (planOf case.Network case.Input).Nominal exact case.Text)
+                assertEncloses (planOf case.Network case.Input).Nominal exact case.Text)
 
-[<Test>]
-let ``Structured: behind many wide layers norms know the nominal values better than intervals, and rightly`` () =
-    for seed in 1..2 do
-        let struct (network, input) =
-            generalChain (Draw seed) (50 :: List.replicate 8 200 @ [ 3 ])
+            testCase
+                "Structured: behind many wide layers norms know the nominal values better than intervals, and rightly"
+                (fun () ->
+                    for seed in 1..2 do
+                        let struct (network, input) =
+                            generalChain (Draw seed) (50 :: List.replicate 8 200 @ [ 3 ])
 
-        let plan = planOf network input
+                        let plan = planOf network input
 
-        let exact =
-            Tensor.values input |> Array.map Dyadic.ofFloat |> evaluated network.Node
+                        let exact =
+                            Tensor.values input |> Array.map Dyadic.ofFloat |> evaluated network.Node
 
-        assertEncloses plan.Nominal exact $"seed {seed}"
+                        assertEncloses plan.Nominal exact $"seed {seed}"
 
-        let intervals = EnclosedTensor.evaluate context network input
+                        let intervals = EnclosedTensor.evaluate context network input
 
-        let sum (enclosed: EnclosedTensor) =
-            Array.sum (Tensor.values enclosed.Error)
+                        let sum (enclosed: EnclosedTensor) =
+                            Array.sum (Tensor.values enclosed.Error)
 
-        Assert.That(sum plan.Nominal, Is.LessThan(0.1 * sum intervals), $"seed {seed}")
+                        Expect.isLessThan (sum plan.Nominal) (0.1 * sum intervals) $"seed {seed}")
+        ]

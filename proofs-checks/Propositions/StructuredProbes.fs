@@ -13,7 +13,8 @@ open LipVerify.Core.Loops.Reaches
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.StructuredLoops
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// `P(χ²_m ≤ q)` for even `m`: `1 − e^{−q/2} Σ_{k<m/2} (q/2)^k/k!`, summed from the other end, where all terms are positive.
 let private probabilityBelow m (q: float) =
@@ -30,25 +31,6 @@ let private probabilityBelow m (q: float) =
     let logFactorial = Seq.sumBy (fun i -> log (float i)) (seq { 2..first })
     let leading = exp (float first * log x - x - logFactorial)
     sum first leading 0.0 |> min 1.0
-
-[<Test>]
-let ``Structured: the lower quantile of sums of squares is below it`` () =
-    for m in [ 4; 8; 32; 100; 256; 400; 2000 ] do
-        for failure in [ 0.9; 0.5; 0.1; 1e-2; 1e-6; 1e-9; 1e-16; 1e-40; 1e-200 ] do
-            let q = ChiSquare.lowerQuantile m failure
-            Assert.That(q, Is.GreaterThan 0.0)
-            let text = $"{m} draws, {failure}"
-            Assert.That(probabilityBelow m q, Is.LessThanOrEqualTo(failure * (1.0 + 1e-9)), text)
-            // Chernoff's bound gives away a factor of the order of the root of the number of draws, and a constant.
-            Assert.That(probabilityBelow m q, Is.GreaterThan(failure / (40.0 * sqrt (float m))), text)
-
-    for m in [ 0; 1; 2 ] do
-        Assert.Throws<ArgumentException>(Action(fun () -> ChiSquare.lowerQuantile m 1e-9 |> ignore))
-        |> ignore
-
-    for failure in [ 0.0; 1.0; -1.0; nan ] do
-        Assert.Throws<ArgumentException>(Action(fun () -> ChiSquare.lowerQuantile 32 failure |> ignore))
-        |> ignore
 
 /// More of `trials` than this fail with a probability of 1e-9 at most, where each fails with `p`, independently of the others: Bennett's
 /// inequality.
@@ -124,39 +106,6 @@ let private isBroken (claims: Claims[]) (reaches: PlaceReach[]) =
         claims
         reaches
 
-[<Test>]
-let ``Structured: what probes prove fails no more often than they promise`` () =
-    for failure in [ 0.1; 0.01 ] do
-        let trials = 60
-        let mutable proofs, broken = 0, 0
-
-        for seed in 1..trials do
-            let case = tiny seed
-            let plan = planOf case.Network case.Input
-            let context = { context with Seed = seed }
-
-            match
-                LoopReach.findWith
-                    (effortFor plan seed)
-                    (fun _ -> GaussianVectors 16)
-                    context
-                    norms
-                    Nominal
-                    plan
-                    [||]
-                    case.Radius.Value
-                    (failure / float LoopReach.parts)
-            with
-            | None -> ()
-            | Some proved ->
-                proofs <- proofs + 1
-
-                if isBroken proved.Claims (reachesOf plan proved case.Radius.Value) then
-                    broken <- broken + 1
-
-        Assert.That(proofs, Is.GreaterThan(trials / 4))
-        Assert.That(float broken, Is.LessThanOrEqualTo(mostFailures proofs failure), $"at {failure}")
-
 /// A neuron behind twelve channels: its row over them, for factors of 1, and its loop.
 let private behindChannels seed =
     let draw = Draw seed
@@ -223,86 +172,140 @@ let private soughtBy (draw: Draw) plan (loop: Loop) key =
         if value < best then next, value else factors, best)
     |> fst
 
-[<Test>]
-let ``Structured: vectors that chose the operator do not prove its rows, fresh ones do`` () =
-    let failure, trials = 0.1, 40
-    let quantile = ChiSquare.lowerQuantile vectors failure
-    let mutable reused, fresh = 0, 0
-
-    for seed in 1..trials do
-        let struct (plan, loop) = behindChannels seed
-        let searched = Gaussian.keyOf seed
-        let factors = soughtBy (Draw seed) plan loop searched
-        let operator = LoopOperator.create loop factors 0.0
-
-        // The row is larger than the vectors prove.
-        let fails key = told plan operator key < quantile
-
-        if fails searched then
-            reused <- reused + 1
-
-        if fails (LoopGram.key operator seed) then
-            fresh <- fresh + 1
-
-    let most = mostFailures trials failure
-    Assert.That(float fresh, Is.LessThanOrEqualTo most)
-    Assert.That(float reused, Is.GreaterThan most)
-
-[<Test>]
-let ``Structured: draws change with every part of what they prove`` () =
-    let struct (_, loop) = behindChannels 1
-    let factors = Array.create loop.Channels 1.0
-
-    let key (loop: Loop) factors scale seed =
-        LoopGram.key (LoopOperator.create loop factors scale) seed
-
-    let bend = loop.Bends[0]
-
-    let withBend bend =
-        { loop with
-            Bends = Array.append [| bend |] loop.Bends[1..]
-        }
-
-    let keys =
+[<Tests>]
+let tests =
+    testList
+        "StructuredProbes"
         [
-            key loop factors 0.0 1
-            key loop factors 0.0 2
-            key loop factors 1.0 1
-            key loop (Array.mapi (fun j a -> if j = 3 then Math.BitIncrement a else a) factors) 0.0 1
-            key
-                (withBend
-                    { bend with
-                        Width = bend.Width |> Array.map Math.BitIncrement
-                    })
-                factors
-                0.0
-                1
-            key
-                (withBend
-                    { bend with
-                        Slopes = Tensor.map Math.BitIncrement bend.Slopes
-                    })
-                factors
-                0.0
-                1
-            key (withBend { bend with Into = Array.rev bend.Into }) factors 0.0 1
-            key (withBend { bend with Plus = Array.rev bend.Plus }) factors 0.0 1
-            key
-                (withBend
-                    { bend with
-                        Mean = Array.create bend.Into.Length 0.25
-                    })
-                factors
-                0.0
-                1
-            key
-                { loop with
-                    Steps = List.tail loop.Steps
-                }
-                factors
-                0.0
-                1
-        ]
+            testCase "Structured: the lower quantile of sums of squares is below it" (fun () ->
+                for m in [ 4; 8; 32; 100; 256; 400; 2000 ] do
+                    for failure in [ 0.9; 0.5; 0.1; 1e-2; 1e-6; 1e-9; 1e-16; 1e-40; 1e-200 ] do
+                        let q = ChiSquare.lowerQuantile m failure
+                        Expect.isGreaterThan q 0.0 "q"
+                        let text = $"{m} draws, {failure}"
+                        Expect.isLessThanOrEqual (probabilityBelow m q) (failure * (1.0 + 1e-9)) text
+                        // Chernoff's bound gives away a factor of the order of the root of the number of draws, and a constant.
+                        Expect.isGreaterThan (probabilityBelow m q) (failure / (40.0 * sqrt (float m))) text
 
-    Assert.That(keys |> List.distinct |> List.length, Is.EqualTo keys.Length)
-    Assert.That((key loop factors 0.0 1 = keys.Head))
+                for m in [ 0; 1; 2 ] do
+                    Expect.thrown<ArgumentException>(fun () -> ChiSquare.lowerQuantile m 1e-9 |> ignore)
+                    |> ignore
+
+                for failure in [ 0.0; 1.0; -1.0; nan ] do
+                    Expect.thrown<ArgumentException>(fun () -> ChiSquare.lowerQuantile 32 failure |> ignore)
+                    |> ignore)
+
+            testCase "Structured: what probes prove fails no more often than they promise" (fun () ->
+                for failure in [ 0.1; 0.01 ] do
+                    let trials = 60
+                    let mutable proofs, broken = 0, 0
+
+                    for seed in 1..trials do
+                        let case = tiny seed
+                        let plan = planOf case.Network case.Input
+                        let context = { context with Seed = seed }
+
+                        match
+                            LoopReach.findWith
+                                (effortFor plan seed)
+                                (fun _ -> GaussianVectors 16)
+                                context
+                                norms
+                                Nominal
+                                plan
+                                [||]
+                                case.Radius.Value
+                                (failure / float LoopReach.parts)
+                        with
+                        | None -> ()
+                        | Some proved ->
+                            proofs <- proofs + 1
+
+                            if isBroken proved.Claims (reachesOf plan proved case.Radius.Value) then
+                                broken <- broken + 1
+
+                    Expect.isGreaterThan proofs (trials / 4) "proofs"
+                    Expect.isLessThanOrEqual (float broken) (mostFailures proofs failure) $"at {failure}")
+
+            testCase "Structured: vectors that chose the operator do not prove its rows, fresh ones do" (fun () ->
+                let failure, trials = 0.1, 40
+                let quantile = ChiSquare.lowerQuantile vectors failure
+                let mutable reused, fresh = 0, 0
+
+                for seed in 1..trials do
+                    let struct (plan, loop) = behindChannels seed
+                    let searched = Gaussian.keyOf seed
+                    let factors = soughtBy (Draw seed) plan loop searched
+                    let operator = LoopOperator.create loop factors 0.0
+
+                    // The row is larger than the vectors prove.
+                    let fails key = told plan operator key < quantile
+
+                    if fails searched then
+                        reused <- reused + 1
+
+                    if fails (LoopGram.key operator seed) then
+                        fresh <- fresh + 1
+
+                let most = mostFailures trials failure
+                Expect.isLessThanOrEqual (float fresh) most "float fresh"
+                Expect.isGreaterThan (float reused) most "float reused")
+
+            testCase "Structured: draws change with every part of what they prove" (fun () ->
+                let struct (_, loop) = behindChannels 1
+                let factors = Array.create loop.Channels 1.0
+
+                let key (loop: Loop) factors scale seed =
+                    LoopGram.key (LoopOperator.create loop factors scale) seed
+
+                let bend = loop.Bends[0]
+
+                let withBend bend =
+                    { loop with
+                        Bends = Array.append [| bend |] loop.Bends[1..]
+                    }
+
+                let keys =
+                    [
+                        key loop factors 0.0 1
+                        key loop factors 0.0 2
+                        key loop factors 1.0 1
+                        key loop (Array.mapi (fun j a -> if j = 3 then Math.BitIncrement a else a) factors) 0.0 1
+                        key
+                            (withBend
+                                { bend with
+                                    Width = bend.Width |> Array.map Math.BitIncrement
+                                })
+                            factors
+                            0.0
+                            1
+                        key
+                            (withBend
+                                { bend with
+                                    Slopes = Tensor.map Math.BitIncrement bend.Slopes
+                                })
+                            factors
+                            0.0
+                            1
+                        key (withBend { bend with Into = Array.rev bend.Into }) factors 0.0 1
+                        key (withBend { bend with Plus = Array.rev bend.Plus }) factors 0.0 1
+                        key
+                            (withBend
+                                { bend with
+                                    Mean = Array.create bend.Into.Length 0.25
+                                })
+                            factors
+                            0.0
+                            1
+                        key
+                            { loop with
+                                Steps = List.tail loop.Steps
+                            }
+                            factors
+                            0.0
+                            1
+                    ]
+
+                Expect.equal (keys |> List.distinct |> List.length) keys.Length "keys |> List.distinct |> List.length"
+                Expect.isTrue (key loop factors 0.0 1 = keys.Head) "key loop factors 0.0 1 = keys.Head")
+        ]

@@ -13,7 +13,8 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
 open LipVerify.Propositions.StructuredLoops
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private failure = 1e-9
 
@@ -119,11 +120,10 @@ let private assertOutputs (case: NetworkCase) (points: float[][]) (found: Increm
         let size = norm values[i + 1] + norm values[0] + norm increments.Outputs
 
         if Double.IsFinite size then
-            Assert.That(
-                distance,
-                Is.LessThanOrEqualTo(10.0 * (errors[0] + errors[i + 1]) + relative * size),
-                $"point {i} of {case.Text}"
-            ))
+            Expect.isLessThanOrEqual
+                distance
+                (10.0 * (errors[0] + errors[i + 1]) + relative * size)
+                $"point {i} of {case.Text}")
 
 /// A network whose radius is of the order at which slopes begin to be unknown.
 let internal local seed =
@@ -134,76 +134,82 @@ let internal local seed =
         Radius = radius (draw.Power(-3.0, 0.5))
     }
 
-[<Test>]
-let ``Structured: increments keep to what is proved of them`` () =
-    let mutable proofs, channels = 0, 0
+[<Tests>]
+let tests =
+    testList
+        "StructuredReaches"
+        [
+            testCase "Structured: increments keep to what is proved of them" (fun () ->
+                let mutable proofs, channels = 0, 0
 
-    check 70 local (fun case ->
-        for definition in [ Nominal; Uniform ] do
-            let plan = planOf case.Network case.Input
+                check 70 local (fun case ->
+                    for definition in [ Nominal; Uniform ] do
+                        let plan = planOf case.Network case.Input
 
-            match LoopReach.find context norms definition plan [||] case.Radius.Value failure with
-            | None -> ()
-            | Some proved ->
-                proofs <- proofs + 1
-                channels <- channels + proved.Loop.Channels
-                let center = Tensor.values case.Input
-                let points = candidates (Draw case.Seed) case.Network center case.Radius.Value
+                        match LoopReach.find context norms definition plan [||] case.Radius.Value failure with
+                        | None -> ()
+                        | Some proved ->
+                            proofs <- proofs + 1
+                            channels <- channels + proved.Loop.Channels
+                            let center = Tensor.values case.Input
+                            let points = candidates (Draw case.Seed) case.Network center case.Radius.Value
+
+                            let found =
+                                points
+                                |> Array.map (fun x -> simulate plan proved.Loop (Array.map2 (-) x center))
+
+                            assertOutputs case points found
+
+                            for increments in found do
+                                assertClaims case plan proved increments
+
+                            let still = simulate plan proved.Loop (Array.zeroCreate center.Length)
+
+                            let pairs =
+                                match definition with
+                                | Nominal -> found |> Array.map (fun increments -> still, increments)
+                                | Uniform -> Array.append [| still |] found |> Array.pairwise
+
+                            for a, b in pairs do
+                                assertResiduals case plan proved.Loop a b)
+
+                // Most networks have reaches that can be proved, and slopes that are not known.
+                Expect.isGreaterThan proofs 70 "proofs"
+                Expect.isGreaterThan channels 70 "channels")
+
+            testCase "Structured: where slopes are known, the loop is the derivative" (fun () ->
+                for seed in 1..30 do
+                    let draw = Draw seed
+                    let struct (network, input) = generalChain draw [ 4; 7; 6; 3 ]
+                    let plan = planOf network input
+                    let linear = LinearLoop.operator plan
+                    let direction = draw.Gaussians 4
+                    let image = engine.Allocate 3
+                    LoopOperator.push context linear LoopOperator.unseen 1 (HostStorage direction) image
+                    let pushed = Tensor.values (Tensor.ofStorage [ 3 ] image)
+
+                    // General position: kinks are further away than this, and the quotient of differences errs by 1e-16/h.
+                    let h = 1e-6
+                    let moved = Array.map2 (fun x d -> x + h * d) (Tensor.values input) direction
+                    let values = evaluateAll network [| Tensor.values input; moved |]
+                    let quotient = Array.map2 (fun a b -> (b - a) / h) values[0] values[1]
+
+                    Expect.isLessThan
+                        (norm (Array.map2 (-) quotient pushed))
+                        (1e-7 * (1.0 + norm pushed))
+                        $"seed {seed}")
+
+            statement "Structured: all inputs keep to the slopes of the loop for all inputs" 60 network (fun case ->
+                let plan = planOf case.Network (Tensor.create case.Network.InputShape 0.0)
+
+                let loop = (LoopReach.everywhere context norms plan).Loop
+                let draw = Draw(case.Seed + 4)
 
                 let found =
-                    points
-                    |> Array.map (fun x -> simulate plan proved.Loop (Array.map2 (-) x center))
+                    Array.init 6 (fun _ ->
+                        let size = draw.Power(-3.0, 3.0)
+                        simulate plan loop (draw.Gaussians case.Input.Length |> Array.map (fun x -> size * x)))
 
-                assertOutputs case points found
-
-                for increments in found do
-                    assertClaims case plan proved increments
-
-                let still = simulate plan proved.Loop (Array.zeroCreate center.Length)
-
-                let pairs =
-                    match definition with
-                    | Nominal -> found |> Array.map (fun increments -> still, increments)
-                    | Uniform -> Array.append [| still |] found |> Array.pairwise
-
-                for a, b in pairs do
-                    assertResiduals case plan proved.Loop a b)
-
-    // Most networks have reaches that can be proved, and slopes that are not known.
-    Assert.That(proofs, Is.GreaterThan 70)
-    Assert.That(channels, Is.GreaterThan 70)
-
-[<Test>]
-let ``Structured: where slopes are known, the loop is the derivative`` () =
-    for seed in 1..30 do
-        let draw = Draw seed
-        let struct (network, input) = generalChain draw [ 4; 7; 6; 3 ]
-        let plan = planOf network input
-        let linear = LinearLoop.operator plan
-        let direction = draw.Gaussians 4
-        let image = engine.Allocate 3
-        LoopOperator.push context linear LoopOperator.unseen 1 (HostStorage direction) image
-        let pushed = Tensor.values (Tensor.ofStorage [ 3 ] image)
-
-        // General position: kinks are further away than this, and the quotient of differences errs by 1e-16/h.
-        let h = 1e-6
-        let moved = Array.map2 (fun x d -> x + h * d) (Tensor.values input) direction
-        let values = evaluateAll network [| Tensor.values input; moved |]
-        let quotient = Array.map2 (fun a b -> (b - a) / h) values[0] values[1]
-        Assert.That(norm (Array.map2 (-) quotient pushed), Is.LessThan(1e-7 * (1.0 + norm pushed)), $"seed {seed}")
-
-[<Test>]
-let ``Structured: all inputs keep to the slopes of the loop for all inputs`` () =
-    check 60 network (fun case ->
-        let plan = planOf case.Network (Tensor.create case.Network.InputShape 0.0)
-
-        let loop = (LoopReach.everywhere context norms plan).Loop
-        let draw = Draw(case.Seed + 4)
-
-        let found =
-            Array.init 6 (fun _ ->
-                let size = draw.Power(-3.0, 3.0)
-                simulate plan loop (draw.Gaussians case.Input.Length |> Array.map (fun x -> size * x)))
-
-        for a, b in Array.pairwise found do
-            assertResiduals case plan loop a b)
+                for a, b in Array.pairwise found do
+                    assertResiduals case plan loop a b)
+        ]

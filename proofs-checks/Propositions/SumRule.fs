@@ -9,7 +9,8 @@ open LipVerify.Core.Bounds.Analytic
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// Dense branches that share their input and the shape of their output.
 let private branches seed =
@@ -30,60 +31,68 @@ let private branches seed =
     let blocks = List.init (draw.Int(1, 4)) branch
     seed, blocks, nominalInput draw [ inputs ], radius (draw.Power(-2.0, 1.0))
 
-[<Test>]
-let ``Sum rule: the sum of the branches' bounds is the bound of their sum, and covers its slopes`` () =
-    check 120 branches (fun (seed, blocks, input, radius) ->
-        let sum = build input.Shape [ Sum blocks ]
-        let center = Tensor.values input
+[<Tests>]
+let tests =
+    testList
+        "SumRule"
+        [
+            statement
+                "Sum rule: the sum of the branches' bounds is the bound of their sum, and covers its slopes"
+                120
+                branches
+                (fun (seed, blocks, input, radius) ->
+                    let sum = build input.Shape [ Sum blocks ]
+                    let center = Tensor.values input
 
-        for definition in [ Nominal; Uniform ] do
-            let bound blocks =
-                (Analytic.bound context definition (build input.Shape blocks) input radius).Bound
+                    for definition in [ Nominal; Uniform ] do
+                        let bound blocks =
+                            (Analytic.bound context definition (build input.Shape blocks) input radius).Bound
 
-            let alone = blocks |> List.map (fun block -> bound [ block ])
-            let together = bound [ Sum blocks ]
-            Assert.That(together.Value, Is.EqualTo (Propositions.sumOfBranches alone).Value)
+                        let alone = blocks |> List.map (fun block -> bound [ block ])
+                        let together = bound [ Sum blocks ]
+                        Expect.equal together.Value (Propositions.sumOfBranches alone).Value "value"
 
-            slopes sum center (candidates (Draw seed) sum center radius.Value)
-            |> assertBounds "a sum" together.Value)
+                        slopes sum center (candidates (Draw seed) sum center radius.Value)
+                        |> assertBounds "a sum" together.Value)
 
-[<Test>]
-let ``Sum rule: equal branches attain it`` () =
-    check 60 branches (fun (_, blocks, input, radius) ->
-        let bound count =
-            (Analytic.bound context Nominal (build input.Shape [ Sum(List.replicate count blocks.Head) ]) input radius)
-                .Bound.Value
+            statement "Sum rule: equal branches attain it" 60 branches (fun (_, blocks, input, radius) ->
+                let bound count =
+                    (Analytic.bound
+                        context
+                        Nominal
+                        (build input.Shape [ Sum(List.replicate count blocks.Head) ])
+                        input
+                        radius)
+                        .Bound.Value
 
-        Assert.That(bound 3, Is.EqualTo(3.0 * bound 1).Within(1e-14 * bound 3)))
+                Expect.isWithin (1e-14 * bound 3) (bound 3) (3.0 * bound 1) "bound 3")
 
-[<Test>]
-let ``Sum rule: a residual connection adds one`` () =
-    check 60 branches (fun (_, _, input, radius) ->
-        let n = input.Length
-        let draw = Draw n
+            statement "Sum rule: a residual connection adds one" 60 branches (fun (_, _, input, radius) ->
+                let n = input.Length
+                let draw = Draw n
 
-        let layer =
-            Layer.linear (Dense(Dense.create (Tensor.ofArray [ n; n ] (weightMatrix draw n n))))
+                let layer =
+                    Layer.linear (Dense(Dense.create (Tensor.ofArray [ n; n ] (weightMatrix draw n n))))
 
-        let bound blocks =
-            (Analytic.bound context Nominal (build input.Shape blocks) input radius).Bound.Value
+                let bound blocks =
+                    (Analytic.bound context Nominal (build input.Shape blocks) input radius).Bound.Value
 
-        let alone = bound [ Step("affine", layer) ]
-        let residual = bound [ Sum [ Step("affine", layer); Series [] ] ]
-        Assert.That(residual, Is.GreaterThanOrEqualTo(1.0 + alone))
-        Assert.That(residual, Is.LessThanOrEqualTo((1.0 + alone) * (1.0 + 1e-15))))
+                let alone = bound [ Step("affine", layer) ]
+                let residual = bound [ Sum [ Step("affine", layer); Series [] ] ]
+                Expect.isGreaterThanOrEqual residual (1.0 + alone) "residual"
+                Expect.isLessThanOrEqual residual ((1.0 + alone) * (1.0 + 1e-15)) "residual")
 
-[<Test>]
-let ``Sum rule: the radius after a sum is that of the sum`` () =
-    // x + x over [−1, 1], then a neuron that only twice the radius reaches.
-    let neuron =
-        Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1.0 |]) (Tensor.vector [| -1.5 |])
+            testCase "Sum rule: the radius after a sum is that of the sum" (fun () ->
+                // x + x over [−1, 1], then a neuron that only twice the radius reaches.
+                let neuron =
+                    Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1.0 |]) (Tensor.vector [| -1.5 |])
 
-    let network =
-        build [ 1 ] [ Sum [ Series []; Series [] ]; Step("neuron", neuron); Step("relu", Relu) ]
+                let network =
+                    build [ 1 ] [ Sum [ Series []; Series [] ]; Step("neuron", neuron); Step("relu", Relu) ]
 
-    let bound =
-        (Analytic.bound context Nominal network (Tensor.vector [| 0.0 |]) (radius 1.0)).Bound.Value
+                let bound =
+                    (Analytic.bound context Nominal network (Tensor.vector [| 0.0 |]) (radius 1.0)).Bound.Value
 
-    // relu(2 − 1.5) / 1.
-    Assert.That(bound, Is.EqualTo(0.5).Within(1e-8))
+                // relu(2 − 1.5) / 1.
+                Expect.isWithin (1e-8) bound (0.5) "bound")
+        ]

@@ -7,7 +7,8 @@ open LipVerify.Core.Bounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// A nominal value and a reach: of any sign and size, with 0 and exact cancellation.
 let private scalar seed =
@@ -31,86 +32,107 @@ let private scalar seed =
 
 let private relu = max 0.0
 
-[<Test>]
-let ``Theorem 1: no step up to the reach has a larger slope`` () =
-    check 500 scalar (fun (nominal, reach) ->
-        let slope = Propositions.reluSlope Nominal nominal reach
+[<Tests>]
+let tests =
+    testList
+        "Theorem1"
+        [
+            statement "Theorem 1: no step up to the reach has a larger slope" 500 scalar (fun (nominal, reach) ->
+                let slope = Propositions.reluSlope Nominal nominal reach
 
-        for k in -40 .. 40 do
-            let y = nominal + float k / 40.0 * reach
+                for k in -40 .. 40 do
+                    let y = nominal + float k / 40.0 * reach
 
-            if y <> nominal && y - nominal <= reach then
-                // The formula rounds upward, the quotient has three roundings.
-                let attained = (relu y - relu nominal) / (y - nominal)
-                let rounding = 4.0 * Rounding.unitRoundoff * (1.0 + abs nominal / abs (y - nominal))
-                Assert.That(slope, Is.GreaterThanOrEqualTo(attained - rounding), $"at {y:R}"))
+                    if y <> nominal && y - nominal <= reach then
+                        // The formula rounds upward, the quotient has three roundings.
+                        let attained = (relu y - relu nominal) / (y - nominal)
+                        let rounding = 4.0 * Rounding.unitRoundoff * (1.0 + abs nominal / abs (y - nominal))
+                        Expect.isGreaterThanOrEqual slope (attained - rounding) $"at {y:R}")
 
-[<Test>]
-let ``Theorem 1: the nominal slope is attained at the end of the reach`` () =
-    check 500 scalar (fun (nominal, reach) ->
-        let slope = Propositions.reluSlope Nominal nominal reach
-        let upper = nominal + reach
+            statement
+                "Theorem 1: the nominal slope is attained at the end of the reach"
+                500
+                scalar
+                (fun (nominal, reach) ->
+                    let slope = Propositions.reluSlope Nominal nominal reach
+                    let upper = nominal + reach
 
-        if upper > nominal then
-            let attained = (relu upper - relu nominal) / (upper - nominal)
-            let rounding = 8.0 * Rounding.unitRoundoff * (1.0 + abs nominal / reach)
-            Assert.That(slope, Is.LessThanOrEqualTo(attained + rounding)))
+                    if upper > nominal then
+                        let attained = (relu upper - relu nominal) / (upper - nominal)
+                        let rounding = 8.0 * Rounding.unitRoundoff * (1.0 + abs nominal / reach)
+                        Expect.isLessThanOrEqual slope (attained + rounding) "slope")
 
-[<Test>]
-let ``Theorem 1: a step of length zero has slope zero, whatever the sign`` () =
-    for nominal in [ -1.0; -0.0; 0.0; 1.0; 1e150 ] do
-        Assert.That(Propositions.reluSlope Nominal nominal 0.0, Is.Zero)
+            testCase "Theorem 1: a step of length zero has slope zero, whatever the sign" (fun () ->
+                for nominal in [ -1.0; -0.0; 0.0; 1.0; 1e150 ] do
+                    Expect.equal
+                        (Propositions.reluSlope Nominal nominal 0.0)
+                        0
+                        "Propositions.reluSlope Nominal nominal 0.0")
 
-[<Test>]
-let ``Theorem 1: the uniform slope is one where the reach leads above zero, and zero elsewhere`` () =
-    check 500 scalar (fun (nominal, reach) ->
-        let slope = Propositions.reluSlope Uniform nominal reach
+            statement
+                "Theorem 1: the uniform slope is one where the reach leads above zero, and zero elsewhere"
+                500
+                scalar
+                (fun (nominal, reach) ->
+                    let slope = Propositions.reluSlope Uniform nominal reach
 
-        if nominal + reach > 0.0 then
-            Assert.That(slope, Is.EqualTo 1.0)
-        elif nominal < -reach * (1.0 + 1e-15) || (nominal = 0.0 && reach = 0.0) then
-            Assert.That(slope, Is.Zero))
+                    if nominal + reach > 0.0 then
+                        Expect.equal slope 1.0 "slope"
+                    elif nominal < -reach * (1.0 + 1e-15) || (nominal = 0.0 && reach = 0.0) then
+                        Expect.equal slope 0 "slope")
 
-[<Test>]
-let ``Theorem 1: the uniform slope is never below the nominal one, and both lie in [0, 1]`` () =
-    check 500 scalar (fun (nominal, reach) ->
-        let slope definition =
-            Propositions.reluSlope definition nominal reach
+            statement
+                "Theorem 1: the uniform slope is never below the nominal one, and both lie in [0, 1]"
+                500
+                scalar
+                (fun (nominal, reach) ->
+                    let slope definition =
+                        Propositions.reluSlope definition nominal reach
 
-        Assert.That(slope Nominal, Is.InRange(0.0, 1.0))
-        Assert.That(slope Uniform, Is.GreaterThanOrEqualTo(slope Nominal)))
+                    Expect.isInRange (slope Nominal) (0.0, 1.0) "slope Nominal"
+                    Expect.isGreaterThanOrEqual (slope Uniform) (slope Nominal) "slope Uniform")
 
-[<Test>]
-let ``Theorem 1: the slope grows with the reach and with the nominal value`` () =
-    check 500 scalar (fun (nominal, reach) ->
-        let slope = Propositions.reluSlope Nominal
+            statement
+                "Theorem 1: the slope grows with the reach and with the nominal value"
+                500
+                scalar
+                (fun (nominal, reach) ->
+                    let slope = Propositions.reluSlope Nominal
 
-        let rounding =
-            8.0 * Rounding.unitRoundoff * (1.0 + abs nominal / (reach + Double.Epsilon))
+                    let rounding =
+                        8.0 * Rounding.unitRoundoff * (1.0 + abs nominal / (reach + Double.Epsilon))
 
-        Assert.That(slope nominal (1.5 * reach), Is.GreaterThanOrEqualTo(slope nominal reach - rounding))
-        Assert.That(slope (nominal + 0.1 * abs nominal) reach, Is.GreaterThanOrEqualTo(slope nominal reach - rounding)))
+                    Expect.isGreaterThanOrEqual
+                        (slope nominal (1.5 * reach))
+                        (slope nominal reach - rounding)
+                        "slope nominal (1.5 * reach)"
 
-[<Test>]
-let ``Theorem 1: values that left the range of doubles count as active`` () =
-    // An overflow must not turn a neuron off: inf − inf is NaN, and so is the quotient of two infinities.
-    for definition in [ Nominal; Uniform ] do
-        for nominal, reach in [ nan, 1.0; -infinity, infinity; -1.0, infinity; nan, infinity ] do
-            Assert.That(
-                Propositions.reluSlope definition nominal reach,
-                Is.EqualTo 1.0,
-                $"{definition} {nominal} {reach}"
-            )
+                    Expect.isGreaterThanOrEqual
+                        (slope (nominal + 0.1 * abs nominal) reach)
+                        (slope nominal reach - rounding)
+                        "slope (nominal + 0.1 * abs nominal) reach")
 
-[<Test>]
-let ``Theorem 1: the formula is the exact constant of one neuron on a line`` () =
-    check 100 scalar (fun (nominal, reach) ->
-        if abs nominal < 1e100 && reach > 0.0 && reach < 1e100 then
-            let neuron = build [ 1 ] [ Step("relu", Relu) ]
+            testCase "Theorem 1: values that left the range of doubles count as active" (fun () ->
+                // An overflow must not turn a neuron off: inf − inf is NaN, and so is the quotient of two infinities.
+                for definition in [ Nominal; Uniform ] do
+                    for nominal, reach in [ nan, 1.0; -infinity, infinity; -1.0, infinity; nan, infinity ] do
+                        Expect.equal
+                            (Propositions.reluSlope definition nominal reach)
+                            1.0
+                            $"{definition} {nominal} {reach}")
 
-            let exact =
-                slopes neuron [| nominal |] (knotPoints neuron [| nominal - reach |] [| nominal + reach |])
+            statement
+                "Theorem 1: the formula is the exact constant of one neuron on a line"
+                100
+                scalar
+                (fun (nominal, reach) ->
+                    if abs nominal < 1e100 && reach > 0.0 && reach < 1e100 then
+                        let neuron = build [ 1 ] [ Step("relu", Relu) ]
 
-            let largest = exact |> Array.maxBy _.Value
-            let bound = Propositions.reluSlope Nominal nominal reach
-            Assert.That(bound, Is.EqualTo(largest.Value).Within(1e-12 + largest.Noise)))
+                        let exact =
+                            slopes neuron [| nominal |] (knotPoints neuron [| nominal - reach |] [| nominal + reach |])
+
+                        let largest = exact |> Array.maxBy _.Value
+                        let bound = Propositions.reluSlope Nominal nominal reach
+                        Expect.isWithin (1e-12 + largest.Noise) bound (largest.Value) "bound")
+        ]

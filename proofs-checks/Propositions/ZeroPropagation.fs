@@ -8,7 +8,8 @@ open LipVerify.Core.Bounds
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Propositions.Oracles
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private points (case: MapCase) =
     samples (Draw case.Seed) 24 (Tensor.values case.Ball.Center) (Tensor.values case.Ball.Mask) case.Ball.Radius.Value
@@ -20,93 +21,109 @@ let private preActivations (case: MapCase) bias =
 
     Propositions.affineUpperBound engine case.Map nominal case.Ball
 
-[<Test>]
-let ``Zero propagation: outputs off after affine-ReLU are zero at every point of the ball`` () =
-    check 250 linearMapCase (fun case ->
-        let bias = biasOf case
-        let mask = Propositions.zerosAfterRelu (preActivations case bias) |> Tensor.values
+[<Tests>]
+let tests =
+    testList
+        "ZeroPropagation"
+        [
+            statement
+                "Zero propagation: outputs off after affine-ReLU are zero at every point of the ball"
+                250
+                linearMapCase
+                (fun case ->
+                    let bias = biasOf case
+                    let mask = Propositions.zerosAfterRelu (preActivations case bias) |> Tensor.values
 
-        let affine =
-            build (LinearMap.inputShape case.Map) [ Step("affine", Affine(case.Map, bias)) ]
+                    let affine =
+                        build (LinearMap.inputShape case.Map) [ Step("affine", Affine(case.Map, bias)) ]
 
-        let points = points case
+                    let points = points case
 
-        if points.Length > 0 then
-            let values, errors = evaluateAll affine points, evaluationErrors affine points
+                    if points.Length > 0 then
+                        let values, errors = evaluateAll affine points, evaluationErrors affine points
 
-            for k in 0 .. points.Length - 1 do
-                for i in 0 .. mask.Length - 1 do
-                    if mask[i] = 0.0 then
-                        // The pre-activation may pass zero by its rounding alone.
-                        Assert.That(values[k][i], Is.LessThanOrEqualTo(2.0 * errors[k]), $"output {i}"))
+                        for k in 0 .. points.Length - 1 do
+                            for i in 0 .. mask.Length - 1 do
+                                if mask[i] = 0.0 then
+                                    // The pre-activation may pass zero by its rounding alone.
+                                    Expect.isLessThanOrEqual (values[k][i]) (2.0 * errors[k]) $"output {i}")
 
-[<Test>]
-let ``Zero propagation: an output that some point of the ball turns on is on`` () =
-    check 250 linearMapCase (fun case ->
-        let y = preActivations case (biasOf case)
-        let mask = Propositions.zerosAfterRelu y |> Tensor.values
+            statement
+                "Zero propagation: an output that some point of the ball turns on is on"
+                250
+                linearMapCase
+                (fun case ->
+                    let y = preActivations case (biasOf case)
+                    let mask = Propositions.zerosAfterRelu y |> Tensor.values
 
-        Array.map2 (+) (Tensor.values y.Nominal) (Tensor.values y.Reach)
-        |> Array.iteri (fun i upper ->
-            if upper > 0.0 then
-                Assert.That(mask[i], Is.EqualTo 1.0, $"output {i}")))
+                    Array.map2 (+) (Tensor.values y.Nominal) (Tensor.values y.Reach)
+                    |> Array.iteri (fun i upper ->
+                        if upper > 0.0 then
+                            Expect.equal mask[i] 1.0 $"output {i}"))
 
-[<Test>]
-let ``Zero propagation: an output that no point of the ball turns on is off`` () =
-    check 250 linearMapCase (fun case ->
-        let y = preActivations case (biasOf case)
-        let mask = Propositions.zerosAfterRelu y |> Tensor.values
+            statement
+                "Zero propagation: an output that no point of the ball turns on is off"
+                250
+                linearMapCase
+                (fun case ->
+                    let y = preActivations case (biasOf case)
+                    let mask = Propositions.zerosAfterRelu y |> Tensor.values
 
-        Array.map2
-            (fun nominal reach -> nominal + reach * (1.0 + 1e-12))
-            (Tensor.values y.Nominal)
-            (Tensor.values y.Reach)
-        |> Array.iteri (fun i upper ->
-            if upper < 0.0 then
-                Assert.That(mask[i], Is.Zero, $"output {i}")))
+                    Array.map2
+                        (fun nominal reach -> nominal + reach * (1.0 + 1e-12))
+                        (Tensor.values y.Nominal)
+                        (Tensor.values y.Reach)
+                    |> Array.iteri (fun i upper ->
+                        if upper < 0.0 then
+                            Expect.equal mask[i] 0 $"output {i}"))
 
-[<Test>]
-let ``Zero propagation: values that left the range of doubles stay on`` () =
-    let mask nominal reach =
-        Propositions.zerosAfterRelu
-            {
-                Nominal = Tensor.vector [| nominal |]
-                Reach = Tensor.vector [| reach |]
-            }
-        |> Tensor.values
+            testCase "Zero propagation: values that left the range of doubles stay on" (fun () ->
+                let mask nominal reach =
+                    Propositions.zerosAfterRelu
+                        {
+                            Nominal = Tensor.vector [| nominal |]
+                            Reach = Tensor.vector [| reach |]
+                        }
+                    |> Tensor.values
 
-    for nominal, reach in [ nan, 1.0; nan, infinity; -infinity, infinity; -1.0, infinity ] do
-        Assert.That((mask nominal reach)[0], Is.EqualTo 1.0, $"{nominal} {reach}")
+                for nominal, reach in [ nan, 1.0; nan, infinity; -infinity, infinity; -1.0, infinity ] do
+                    Expect.equal ((mask nominal reach)[0]) 1.0 $"{nominal} {reach}")
 
-[<Test>]
-let ``Zero propagation: a pooled output is off exactly where its whole window is`` () =
-    check 250 Proposition5.geometry (fun g ->
-        let draw = Draw(g.GetHashCode())
-        let inputs = mask draw g.InputSize
+            statement
+                "Zero propagation: a pooled output is off exactly where its whole window is"
+                250
+                Proposition5.geometry
+                (fun g ->
+                    let draw = Draw(g.GetHashCode())
+                    let inputs = mask draw g.InputSize
 
-        let pooled =
-            Propositions.zerosAfterMaxPooling engine g (Tensor.ofArray [ g.InputSize ] inputs)
-            |> Tensor.values
+                    let pooled =
+                        Propositions.zerosAfterMaxPooling engine g (Tensor.ofArray [ g.InputSize ] inputs)
+                        |> Tensor.values
 
-        let expected =
-            windows g
-            |> Array.map (fun w ->
-                if w |> Array.exists (fun i -> inputs[i] = 1.0) then
+                    let expected =
+                        windows g
+                        |> Array.map (fun w ->
+                            if w |> Array.exists (fun i -> inputs[i] = 1.0) then
+                                1.0
+                            else
+                                0.0)
+
+                    Expect.isTrue (pooled = expected) $"{pooled} for {expected}")
+
+            testCase "Zero propagation: a bare affine map turns nothing off" (fun () ->
+                Expect.allEqual
+                    (Propositions.zerosAfterAffine [ 2; 3 ] |> Tensor.values)
                     1.0
-                else
-                    0.0)
+                    "Propositions.zerosAfterAffine [ 2; 3 ] |> Tensor.values")
 
-        Assert.That((pooled = expected), Is.True, $"{pooled} for {expected}"))
+            testCase "Zero propagation: a sum is off where every branch is" (fun () ->
+                let sum =
+                    [ [| 0.0; 1.0; 0.0; 1.0 |]; [| 0.0; 0.0; 1.0; 1.0 |] ]
+                    |> List.map Tensor.vector
+                    |> Propositions.zerosAfterSum
 
-[<Test>]
-let ``Zero propagation: a bare affine map turns nothing off`` () =
-    Assert.That(Propositions.zerosAfterAffine [ 2; 3 ] |> Tensor.values, Is.All.EqualTo 1.0)
-
-[<Test>]
-let ``Zero propagation: a sum is off where every branch is`` () =
-    let sum =
-        [ [| 0.0; 1.0; 0.0; 1.0 |]; [| 0.0; 0.0; 1.0; 1.0 |] ]
-        |> List.map Tensor.vector
-        |> Propositions.zerosAfterSum
-
-    Assert.That((Tensor.values sum = [| 0.0; 1.0; 1.0; 1.0 |]), Is.True)
+                Expect.isTrue
+                    (Tensor.values sum = [| 0.0; 1.0; 1.0; 1.0 |])
+                    "Tensor.values sum = [| 0.0; 1.0; 1.0; 1.0 |]")
+        ]

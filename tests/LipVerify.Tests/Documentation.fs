@@ -7,7 +7,8 @@ open System.Runtime.CompilerServices
 open System.Xml.Linq
 open Microsoft.FSharp.Reflection
 open LipVerify.Compute
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// The identifiers that the XML file beside an assembly documents, without parameters.
 let private documented (assembly: Assembly) =
@@ -88,19 +89,25 @@ let private undocumented (assembly: Assembly) =
     |> Seq.sort
     |> List.ofSeq
 
-[<TestCase("LipVerify.Core")>]
-[<TestCase("LipVerify.Formats")>]
-let ``every public type and member is documented`` (name: string) =
-    let missing = undocumented (Assembly.Load name)
-    Assert.That(missing, Is.Empty, String.Join('\n', missing))
+[<Tests>]
+let tests =
+    testList
+        "Documentation"
+        [
+            testTheory
+                "every public type and member is documented"
+                [ "LipVerify.Core"; "LipVerify.Formats" ]
+                (fun (name: string) ->
+                    let missing = undocumented (Assembly.Load name)
+                    Expect.isEmpty missing (String.Join('\n', missing)))
 
-[<Test>]
-let ``the check sees the members that it checks`` () =
-    let face = publicFace typeof<Engines>
-    Assert.That(face, Does.Contain "M:LipVerify.Compute.Engines.Create")
+            testCase "the check sees the members that it checks" (fun () ->
+                let face = publicFace typeof<Engines>
+                Expect.contains face "M:LipVerify.Compute.Engines.Create" "face"
 
-    let rounding =
-        Assembly.Load("LipVerify.Core").GetType("LipVerify.Core.Numbers.Rounding")
-        |> nonNull
+                let rounding =
+                    Assembly.Load("LipVerify.Core").GetType("LipVerify.Core.Numbers.Rounding")
+                    |> nonNull
 
-    Assert.That(publicFace rounding, Does.Contain "M:LipVerify.Core.Numbers.Rounding.mulUp")
+                Expect.contains (publicFace rounding) "M:LipVerify.Core.Numbers.Rounding.mulUp" "publicFace rounding")
+        ]

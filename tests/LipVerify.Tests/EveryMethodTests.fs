@@ -13,7 +13,8 @@ open LipVerify.Cli
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.DyadicNumbers
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// `LIPVERIFY_TEST_NETWORKS` networks, or as many as take some seconds.
 let private count =
@@ -333,40 +334,45 @@ let private checkEnds (case: NetworkCase) (found: (Row * BoundFound) list) =
                         failwith
                             $"{describe case row}: {upper:R} is below the lower end {ends.Bound.Value:R} of {lowerRow.Method.Name}, {lowerRow.Definition}"
 
-[<Test>]
-let ``Every method: no upper end is below an attained slope or a lower end`` () =
-    let mutable bounds = 0
-    let failures = ResizeArray<string>()
+[<Tests>]
+let tests =
+    testList
+        "EveryMethod"
+        [
+            testCase "Every method: no upper end is below an attained slope or a lower end" (fun () ->
+                let mutable bounds = 0
+                let failures = ResizeArray<string>()
 
-    // A failure names its seed; `LIPVERIFY_TEST_NETWORK` takes that network alone.
-    let count, grow =
-        match Environment.GetEnvironmentVariable "LIPVERIFY_TEST_NETWORK" |> Option.ofObj with
-        | Some seed when seed <> "" -> 1, (fun _ -> hardNetwork (Int32.Parse seed))
-        | _ -> count, hardNetwork
+                // A failure names its seed; `LIPVERIFY_TEST_NETWORK` takes that network alone.
+                let count, grow =
+                    match Environment.GetEnvironmentVariable "LIPVERIFY_TEST_NETWORK" |> Option.ofObj with
+                    | Some seed when seed <> "" -> 1, (fun _ -> hardNetwork (Int32.Parse seed))
+                    | _ -> count, hardNetwork
 
-    check count grow (fun case ->
-        let draw = Draw(case.Seed + 2)
-        let isExact row = row.Method.Name = "exact"
+                check count grow (fun case ->
+                    let draw = Draw(case.Seed + 2)
+                    let isExact row = row.Method.Name = "exact"
 
-        // The exact ends in one norm, some of the other methods, and one of the structured bounds.
-        let norm = draw.Pick [ Euclidean; Maximum ]
-        let others = rows |> List.filter (isExact >> not)
-        let structured = rows |> List.filter (fun row -> row.Method.Name = "structured")
+                    // The exact ends in one norm, some of the other methods, and one of the structured bounds.
+                    let norm = draw.Pick [ Euclidean; Maximum ]
+                    let others = rows |> List.filter (isExact >> not)
+                    let structured = rows |> List.filter (fun row -> row.Method.Name = "structured")
 
-        try
-            let found =
-                (rows |> List.filter (fun row -> isExact row && row.Norm = norm))
-                @ List.init 5 (fun _ -> draw.Pick others)
-                @ [ draw.Pick structured ]
-                |> List.choose (checkRow case)
+                    try
+                        let found =
+                            (rows |> List.filter (fun row -> isExact row && row.Norm = norm))
+                            @ List.init 5 (fun _ -> draw.Pick others)
+                            @ [ draw.Pick structured ]
+                            |> List.choose (checkRow case)
 
-            bounds <- bounds + found.Length
-            checkEnds case found
-        with failure ->
-            failures.Add failure.Message)
+                        bounds <- bounds + found.Length
+                        checkEnds case found
+                    with failure ->
+                        failures.Add failure.Message)
 
-    TestContext.Progress.WriteLine $"{bounds} bounds on {count} networks, {failures.Count} failures"
+                stdout.WriteLine $"{bounds} bounds on {count} networks, {failures.Count} failures"
 
-    if failures.Count > 0 then
-        let shown = failures |> Seq.truncate 20 |> String.concat "\n"
-        Assert.Fail $"{failures.Count} of {count} networks:\n{shown}"
+                if failures.Count > 0 then
+                    let shown = failures |> Seq.truncate 20 |> String.concat "\n"
+                    failtest $"{failures.Count} of {count} networks:\n{shown}")
+        ]

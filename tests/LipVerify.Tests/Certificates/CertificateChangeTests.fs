@@ -3,7 +3,8 @@ module LipVerify.Tests.CertificateChangeTests
 
 open System
 open System.Text.Json.Nodes
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
@@ -116,25 +117,6 @@ let private changes: (string * (JsonObject -> unit)) list =
         "method of a claim: maxpool → cholesky", (fun root -> claim root 1 |> set "method" (text "cholesky"))
     ]
 
-[<Test>]
-let ``The example is accepted, and rejected after any one change`` () =
-    let network, input = example
-    let certificate = exampleCertificate Nominal
-    shouldBeAccepted network input certificate
-
-    for what, change in changes do
-        shouldBeRejected what network input (changed certificate change)
-
-    for what, certificate in numbersChanged true certificate do
-        shouldBeRejected what network input certificate
-
-[<Test>]
-let ``A uniform bound is a nominal one`` () =
-    let network, input = example
-
-    changed (exampleCertificate Uniform) (fun root -> root["definition"] <- JsonValue.Create "nominal")
-    |> shouldBeAccepted network input
-
 /// Lowers one claim and makes all radii and the value follow from the claims again.
 let private loweredConsistently i (root: JsonObject) =
     let mutable radius = number root["radius"]
@@ -153,31 +135,6 @@ let private loweredConsistently i (root: JsonObject) =
 
     root["value"] <- JsonValue.Create value
 
-[<Test>]
-let ``A claim lowered by 1e-6 is refuted even where everything else follows from it`` () =
-    let network, input = example
-    let certificate = exampleCertificate Nominal
-    changed certificate (loweredConsistently -1) |> shouldBeAccepted network input
-
-    for i in 0..4 do
-        match changed certificate (loweredConsistently i) |> rejections network input with
-        | Ok [ only ] -> Assert.That(only, Does.Contain "constant ≤")
-        | other -> Assert.Fail $"claim {i}: {other}"
-
-[<Test>]
-let ``Another network or input is rejected`` () =
-    let network, input = example
-    let certificate = exampleCertificate Nominal
-    let nudged = Tensor.map (fun x -> Math.BitIncrement x) input
-    shouldBeRejected "input" network nudged certificate
-
-    let other =
-        Network.create [ 2; 8; 8 ] (Series [ Step("relu", Relu); Step("flat", Reshape [ 128 ]) ])
-
-    match other with
-    | Ok other -> shouldBeRejected "network" other input certificate
-    | Error problem -> failwith problem
-
 /// The certificate of the example with its first claim called random, and everything that follows from that.
 let private withRandomClaim =
     changed (exampleCertificate Nominal) (fun root ->
@@ -188,104 +145,142 @@ let private withRandomClaim =
         root["failureProbability"] <- JsonValue.Create 1e-10
         root["rigor"] <- JsonValue.Create "probabilistic")
 
-[<Test>]
-let ``A random claim is replayed with draws of the checker's own`` () =
-    let network, input = example
-    shouldBeAccepted network input withRandomClaim
-
-    match changed withRandomClaim (loweredConsistently 0) |> rejections network input with
-    | Ok [ only ] -> Assert.That(only, Does.Contain "constant ≤")
-    | other -> Assert.Fail $"{other}"
-
-[<Test>]
-let ``A certificate with a random claim is rejected after any one change`` () =
-    let network, input = example
-
-    let ofRandomClaim: (string * (JsonObject -> unit)) list =
-        let set (name: string) (value: JsonNode | null) root = (claim root 0)[name] <- value
-
+[<Tests>]
+let tests =
+    testList
+        "CertificateChange"
         [
-            "no seed", set "seed" null
-            "failure probability 0", set "failureProbability" (JsonValue.Create 0.0)
-            "failure probability 1", set "failureProbability" (JsonValue.Create 1.0)
-            "smaller failure probability", set "failureProbability" (JsonValue.Create 1e-11)
-            "called cholesky", set "method" (JsonValue.Create "cholesky")
-            "rigor", (fun root -> root["rigor"] <- JsonValue.Create "certified")
+            testCase "The example is accepted, and rejected after any one change" (fun () ->
+                let network, input = example
+                let certificate = exampleCertificate Nominal
+                shouldBeAccepted network input certificate
+
+                for what, change in changes do
+                    shouldBeRejected what network input (changed certificate change)
+
+                for what, certificate in numbersChanged true certificate do
+                    shouldBeRejected what network input certificate)
+
+            testCase "A uniform bound is a nominal one" (fun () ->
+                let network, input = example
+
+                changed (exampleCertificate Uniform) (fun root -> root["definition"] <- JsonValue.Create "nominal")
+                |> shouldBeAccepted network input)
+
+            testCase "A claim lowered by 1e-6 is refuted even where everything else follows from it" (fun () ->
+                let network, input = example
+                let certificate = exampleCertificate Nominal
+                changed certificate (loweredConsistently -1) |> shouldBeAccepted network input
+
+                for i in 0..4 do
+                    match changed certificate (loweredConsistently i) |> rejections network input with
+                    | Ok [ only ] -> Expect.stringContains only "constant ≤" "only"
+                    | other -> failtest $"claim {i}: {other}")
+
+            testCase "Another network or input is rejected" (fun () ->
+                let network, input = example
+                let certificate = exampleCertificate Nominal
+                let nudged = Tensor.map (fun x -> Math.BitIncrement x) input
+                shouldBeRejected "input" network nudged certificate
+
+                let other =
+                    Network.create [ 2; 8; 8 ] (Series [ Step("relu", Relu); Step("flat", Reshape [ 128 ]) ])
+
+                match other with
+                | Ok other -> shouldBeRejected "network" other input certificate
+                | Error problem -> failwith problem)
+
+            testCase "A random claim is replayed with draws of the checker's own" (fun () ->
+                let network, input = example
+                shouldBeAccepted network input withRandomClaim
+
+                match changed withRandomClaim (loweredConsistently 0) |> rejections network input with
+                | Ok [ only ] -> Expect.stringContains only "constant ≤" "only"
+                | other -> failtest $"{other}")
+
+            testCase "A certificate with a random claim is rejected after any one change" (fun () ->
+                let network, input = example
+
+                let ofRandomClaim: (string * (JsonObject -> unit)) list =
+                    let set (name: string) (value: JsonNode | null) root = (claim root 0)[name] <- value
+
+                    [
+                        "no seed", set "seed" null
+                        "failure probability 0", set "failureProbability" (JsonValue.Create 0.0)
+                        "failure probability 1", set "failureProbability" (JsonValue.Create 1.0)
+                        "smaller failure probability", set "failureProbability" (JsonValue.Create 1e-11)
+                        "called cholesky", set "method" (JsonValue.Create "cholesky")
+                        "rigor", (fun root -> root["rigor"] <- JsonValue.Create "certified")
+                    ]
+
+                // Those of the general list that would change a random claim, or the rigor of the whole, into what it is already.
+                let unchanged =
+                    [
+                        "rigor"
+                        "seed of a claim"
+                        "failure probability of a claim"
+                        "method of a claim: cholesky → lanczos"
+                    ]
+
+                for what, change in
+                    List.filter (fun (what, _) -> not (List.contains what unchanged)) changes
+                    @ ofRandomClaim do
+                    shouldBeRejected what network input (changed withRandomClaim change)
+
+                for what, certificate in numbersChanged true withRandomClaim do
+                    shouldBeRejected what network input certificate)
+
+            testCase "The seed of a random claim says how the engine drew, and binds nothing" (fun () ->
+                let network, input = example
+
+                changed withRandomClaim (fun root -> (claim root 0)["seed"] <- JsonValue.Create 2)
+                |> shouldBeAccepted network input)
+
+            testCase "Behind radius 0 a claim still has to be true" (fun () ->
+                let network, input = example
+                let radius = Radius.create 0.0 |> Result.toOption |> Option.get
+                let bound = analytic Nominal network input radius
+
+                match CertificateFile.write network input bound with
+                | Error problem -> failtest problem
+                | Ok certificate ->
+                    let last = bound.Result.Layers.Length - 1
+
+                    let scaled factor =
+                        changed certificate (fun root ->
+                            let claim = claim root last
+                            claim["lipschitz"] <- JsonValue.Create(factor * number claim["lipschitz"]))
+
+                    Expect.isGreaterThan bound.Result.Layers[last].Lipschitz.Value 0.0 "value"
+                    shouldBeAccepted network input certificate
+                    shouldBeRejected "claim lowered behind radius 0" network input (scaled (1.0 - 1e-6))
+                    // A larger constant holds as well, and 0 times it is 0.
+                    shouldBeAccepted network input (scaled 2.0))
+
+            testCase "A truncated certificate is unreadable, and never anything else" (fun () ->
+                let network, input = example
+                let certificate = exampleCertificate Nominal
+
+                for length in 0..7 .. certificate.Length - 3 do
+                    match rejections network input certificate[.. length - 1] with
+                    | Error _ -> ()
+                    | Ok _ -> failtest $"{length} bytes were read")
+
+            testTheory
+                "A hostile certificate is unreadable"
+                [ "null"; "[]"; "{}"; "\"\\ud800\""; "{\"schema\": 1e999}" ]
+                (fun (text: string) ->
+                    let network, input = example
+
+                    match rejections network input (Text.Encoding.UTF8.GetBytes text) with
+                    | Error problem -> Expect.stringLacks problem "\n" "problem"
+                    | Ok _ -> failtest "read")
+
+            testCase "A deeply nested certificate is unreadable" (fun () ->
+                let network, input = example
+                let text = String('[', 100_000)
+
+                match rejections network input (Text.Encoding.UTF8.GetBytes text) with
+                | Error _ -> ()
+                | Ok _ -> failtest "read")
         ]
-
-    // Those of the general list that would change a random claim, or the rigor of the whole, into what it is already.
-    let unchanged =
-        [
-            "rigor"
-            "seed of a claim"
-            "failure probability of a claim"
-            "method of a claim: cholesky → lanczos"
-        ]
-
-    for what, change in
-        List.filter (fun (what, _) -> not (List.contains what unchanged)) changes
-        @ ofRandomClaim do
-        shouldBeRejected what network input (changed withRandomClaim change)
-
-    for what, certificate in numbersChanged true withRandomClaim do
-        shouldBeRejected what network input certificate
-
-[<Test>]
-let ``The seed of a random claim says how the engine drew, and binds nothing`` () =
-    let network, input = example
-
-    changed withRandomClaim (fun root -> (claim root 0)["seed"] <- JsonValue.Create 2)
-    |> shouldBeAccepted network input
-
-[<Test>]
-let ``Behind radius 0 a claim still has to be true`` () =
-    let network, input = example
-    let radius = Radius.create 0.0 |> Result.toOption |> Option.get
-    let bound = analytic Nominal network input radius
-
-    match CertificateFile.write network input bound with
-    | Error problem -> Assert.Fail problem
-    | Ok certificate ->
-        let last = bound.Result.Layers.Length - 1
-
-        let scaled factor =
-            changed certificate (fun root ->
-                let claim = claim root last
-                claim["lipschitz"] <- JsonValue.Create(factor * number claim["lipschitz"]))
-
-        Assert.That(bound.Result.Layers[last].Lipschitz.Value, Is.GreaterThan 0.0)
-        shouldBeAccepted network input certificate
-        shouldBeRejected "claim lowered behind radius 0" network input (scaled (1.0 - 1e-6))
-        // A larger constant holds as well, and 0 times it is 0.
-        shouldBeAccepted network input (scaled 2.0)
-
-[<Test>]
-let ``A truncated certificate is unreadable, and never anything else`` () =
-    let network, input = example
-    let certificate = exampleCertificate Nominal
-
-    for length in 0..7 .. certificate.Length - 3 do
-        match rejections network input certificate[.. length - 1] with
-        | Error _ -> ()
-        | Ok _ -> Assert.Fail $"{length} bytes were read"
-
-[<TestCase "null">]
-[<TestCase "[]">]
-[<TestCase "{}">]
-[<TestCase "\"\\ud800\"">]
-[<TestCase "{\"schema\": 1e999}">]
-let ``A hostile certificate is unreadable`` (text: string) =
-    let network, input = example
-
-    match rejections network input (Text.Encoding.UTF8.GetBytes text) with
-    | Error problem -> Assert.That(problem, Does.Not.Contain "\n")
-    | Ok _ -> Assert.Fail "read"
-
-[<Test>]
-let ``A deeply nested certificate is unreadable`` () =
-    let network, input = example
-    let text = String('[', 100_000)
-
-    match rejections network input (Text.Encoding.UTF8.GetBytes text) with
-    | Error _ -> ()
-    | Ok _ -> Assert.Fail "read"

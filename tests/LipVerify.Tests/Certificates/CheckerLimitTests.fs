@@ -4,7 +4,8 @@ module LipVerify.Tests.CheckerLimitTests
 open System
 open System.IO
 open System.Text.RegularExpressions
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -39,8 +40,8 @@ let private isRefused (parts: string list) outcome =
     match outcome with
     | 2, [ line: string ] ->
         for part in parts do
-            Assert.That(line, Does.Contain part)
-    | code, lines -> Assert.Fail $"exit code {code}, {lines}"
+            Expect.stringContains line part "line"
+    | code, lines -> failtest $"exit code {code}, {lines}"
 
 let private small =
     Network.create [ 2 ] (Step("relu", Relu)) |> Result.toOption |> Option.get
@@ -61,49 +62,6 @@ let private goodFiles folder =
     File.WriteAllBytes(at "network.safetensors", CanonicalNetwork.write small)
     File.WriteAllBytes(at "input.npy", Npy.write input)
     at "certificate.json", at "network.safetensors", at "input.npy"
-
-[<Test>]
-let ``devices, pipes, sockets, folders and empty files are refused in each place`` () =
-    inFolder (fun folder ->
-        let certificate, network, input = goodFiles folder
-        let code, _ = run certificate network (Some input)
-        Assert.That(code, Is.Zero)
-
-        SpecialFiles.each ".npy" (fun path ->
-            run path network (Some input) |> isRefused [ path ]
-            run certificate path (Some input) |> isRefused [ path ]
-            run certificate network (Some path) |> isRefused [ path ]))
-
-[<Test>]
-let ``a link to a regular file is read, and a Git LFS pointer is told`` () =
-    inFolder (fun folder ->
-        let certificate, network, input = goodFiles folder
-        let link = Path.Combine(folder, "link")
-        File.CreateSymbolicLink(link, network) |> ignore
-        let code, _ = run certificate link (Some input)
-        Assert.That(code, Is.Zero)
-        File.WriteAllText(certificate, SpecialFiles.pointer)
-
-        run certificate network (Some input)
-        |> isRefused [ certificate; "git lfs pull" ])
-
-[<Test>]
-let ``a certificate of a hundred megabytes is not read`` () =
-    inFolder (fun folder ->
-        let certificate, network, input = goodFiles folder
-
-        // Sparse: it takes no space.
-        using (File.OpenWrite certificate) (fun stream -> stream.SetLength 100_000_000L)
-        let before = GC.GetAllocatedBytesForCurrentThread()
-
-        run certificate network (Some input)
-        |> isRefused [ certificate; "at most 33554432" ]
-
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(8L <<< 20)))
-
-[<Test>]
-let ``the engine writes no certificate that the checker does not read`` () =
-    Assert.That(CertificateFile.mostBytes, Is.EqualTo Files.mostOfCertificate)
 
 // -- networks -----------------------------------------------------------------------------------------------------
 
@@ -142,67 +100,114 @@ let private telling =
         "99999999999"
     |]
 
-[<Test>]
-let ``the network with every kind of line is read`` () = parse lines |> ignore
-
-[<Test>]
-let ``a network with absurd integers is read or refused`` () =
-    let text = String.Join("\n", lines)
-    let integers = Regex.Matches(text, @"(?<= )\d+") |> Array.ofSeq
-    let random = Random 7
-
-    let check (changes: (int * string) list) =
-        let changed =
-            (text, changes |> List.distinctBy fst |> List.sortByDescending fst)
-            ||> List.fold (fun text (at, number) ->
-                text.Remove(integers[at].Index, integers[at].Length).Insert(integers[at].Index, number))
-
-        let before = GC.GetAllocatedBytesForCurrentThread()
-
-        try
-            parse (List.ofArray (changed.Split '\n')) |> ignore
-        with Readers.Unreadable problem ->
-            Assert.That(problem, Is.Not.Empty)
-
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64L <<< 20), changed)
-
-    for at in 0 .. integers.Length - 1 do
-        for number in telling do
-            check [ at, number ]
-
-    for _ in 1..2000 do
-        check
-            [
-                for _ in 1 .. random.Next(2, 5) -> random.Next integers.Length, telling[random.Next telling.Length]
-            ]
-
-[<TestCase "series 1">]
-[<TestCase "sum 1">]
-let ``a network that is nested a million deep is refused`` (line: string) =
-    let lines = "input 2" :: List.replicate 1_000_000 line @ [ "relu" ]
-
-    match
-        try
-            LipVerify.Checker.Network.parse lines [||] |> Ok
-        with Readers.Unreadable problem ->
-            Error problem
-    with
-    | Ok _ -> Assert.Fail "expected a refusal"
-    | Error problem -> Assert.That(problem, Does.Contain "nested more than 256 deep")
-
 let private ofDepth depth =
     (Step("relu", Relu), seq { 1..depth })
     ||> Seq.fold (fun block _ -> Series [ block ])
 
-[<Test>]
-let ``the largest networks that the engine takes are checked`` () =
-    for block in
+[<Tests>]
+let tests =
+    testList
+        "CheckerLimit"
         [
-            ofDepth Network.mostNesting
-            Series(List.replicate Network.mostLayers (Step("relu", Relu)))
-        ] do
-        let network = Network.create [ 2 ] block |> Result.toOption |> Option.get
-        let input = Tensor.create [ 2 ] 1.0
+            testCase "devices, pipes, sockets, folders and empty files are refused in each place" (fun () ->
+                inFolder (fun folder ->
+                    let certificate, network, input = goodFiles folder
+                    let code, _ = run certificate network (Some input)
+                    Expect.equal code 0 "code"
 
-        for certificate in certificates network input (Radius.create 0.5 |> Result.toOption |> Option.get) do
-            shouldBeAccepted network input certificate
+                    SpecialFiles.each ".npy" (fun path ->
+                        run path network (Some input) |> isRefused [ path ]
+                        run certificate path (Some input) |> isRefused [ path ]
+                        run certificate network (Some path) |> isRefused [ path ])))
+
+            testCase "a link to a regular file is read, and a Git LFS pointer is told" (fun () ->
+                inFolder (fun folder ->
+                    let certificate, network, input = goodFiles folder
+                    let link = Path.Combine(folder, "link")
+                    File.CreateSymbolicLink(link, network) |> ignore
+                    let code, _ = run certificate link (Some input)
+                    Expect.equal code 0 "code"
+                    File.WriteAllText(certificate, SpecialFiles.pointer)
+
+                    run certificate network (Some input)
+                    |> isRefused [ certificate; "git lfs pull" ]))
+
+            testCase "a certificate of a hundred megabytes is not read" (fun () ->
+                inFolder (fun folder ->
+                    let certificate, network, input = goodFiles folder
+
+                    // Sparse: it takes no space.
+                    using (File.OpenWrite certificate) (fun stream -> stream.SetLength 100_000_000L)
+                    let before = GC.GetAllocatedBytesForCurrentThread()
+
+                    run certificate network (Some input)
+                    |> isRefused [ certificate; "at most 33554432" ]
+
+                    Expect.isLessThan
+                        (GC.GetAllocatedBytesForCurrentThread() - before)
+                        (8L <<< 20)
+                        "GC.GetAllocatedBytesForCurrentThread() - before"))
+
+            testCase "the engine writes no certificate that the checker does not read" (fun () ->
+                Expect.equal CertificateFile.mostBytes Files.mostOfCertificate "most bytes")
+
+            testCase "the network with every kind of line is read" (fun () -> parse lines |> ignore)
+
+            testCase "a network with absurd integers is read or refused" (fun () ->
+                let text = String.Join("\n", lines)
+                let integers = Regex.Matches(text, @"(?<= )\d+") |> Array.ofSeq
+                let random = Random 7
+
+                let check (changes: (int * string) list) =
+                    let changed =
+                        (text, changes |> List.distinctBy fst |> List.sortByDescending fst)
+                        ||> List.fold (fun text (at, number) ->
+                            text.Remove(integers[at].Index, integers[at].Length).Insert(integers[at].Index, number))
+
+                    let before = GC.GetAllocatedBytesForCurrentThread()
+
+                    try
+                        parse (List.ofArray (changed.Split '\n')) |> ignore
+                    with Readers.Unreadable problem ->
+                        Expect.isNonEmpty problem "problem"
+
+                    Expect.isLessThan (GC.GetAllocatedBytesForCurrentThread() - before) (64L <<< 20) changed
+
+                for at in 0 .. integers.Length - 1 do
+                    for number in telling do
+                        check [ at, number ]
+
+                for _ in 1..2000 do
+                    check
+                        [
+                            for _ in 1 .. random.Next(2, 5) ->
+                                random.Next integers.Length, telling[random.Next telling.Length]
+                        ])
+
+            testTheory
+                "a network that is nested a million deep is refused"
+                [ "series 1"; "sum 1" ]
+                (fun (line: string) ->
+                    let lines = "input 2" :: List.replicate 1_000_000 line @ [ "relu" ]
+
+                    match
+                        try
+                            LipVerify.Checker.Network.parse lines [||] |> Ok
+                        with Readers.Unreadable problem ->
+                            Error problem
+                    with
+                    | Ok _ -> failtest "expected a refusal"
+                    | Error problem -> Expect.stringContains problem "nested more than 256 deep" "problem")
+
+            testCase "the largest networks that the engine takes are checked" (fun () ->
+                for block in
+                    [
+                        ofDepth Network.mostNesting
+                        Series(List.replicate Network.mostLayers (Step("relu", Relu)))
+                    ] do
+                    let network = Network.create [ 2 ] block |> Result.toOption |> Option.get
+                    let input = Tensor.create [ 2 ] 1.0
+
+                    for certificate in certificates network input (Radius.create 0.5 |> Result.toOption |> Option.get) do
+                        shouldBeAccepted network input certificate)
+        ]

@@ -3,7 +3,8 @@ module LipVerify.Tests.CheckerRuns
 
 open System
 open System.Text.Json.Nodes
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -50,12 +51,12 @@ let structuredRejections probing network input (certificate: byte[]) =
 let assertAccepted outcome =
     match outcome with
     | Ok [] -> ()
-    | Ok(first :: _) -> Assert.Fail first
-    | Error problem -> Assert.Fail problem
+    | Ok(first :: _) -> failtest first
+    | Error problem -> failtest problem
 
 let assertRejected (what: string) (certificate: byte[]) outcome =
     match outcome with
-    | Ok [] -> Assert.Fail $"accepted although changed: {what}\n{Text.Encoding.UTF8.GetString certificate}"
+    | Ok [] -> failtest $"accepted although changed: {what}\n{Text.Encoding.UTF8.GetString certificate}"
     | Ok _
     | Error _ -> ()
 

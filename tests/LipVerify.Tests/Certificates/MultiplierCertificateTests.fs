@@ -3,7 +3,8 @@ module LipVerify.Tests.MultiplierCertificateTests
 
 open System
 open System.Text.Json.Nodes
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
@@ -29,23 +30,6 @@ let private certificate definition network input radius =
 
 let private shouldBeRejected what network input bytes =
     rejections network input bytes |> assertRejected what bytes
-
-[<TestCase(0)>]
-[<TestCase(1)>]
-let ``Every certificate of a random network is accepted`` (definition: int) =
-    let definition = if definition = 0 then Nominal else Uniform
-    let mutable written = 0
-
-    Generators.check 150 RandomNetworks.network (fun case ->
-        match certificate definition case.Network case.Input case.Radius with
-        | None -> ()
-        | Some(_, bytes) ->
-            written <- written + 1
-
-            rejections case.Network case.Input bytes |> assertAccepted)
-
-    TestContext.Out.WriteLine $"{written} certificates by multipliers"
-    Assert.That(written, Is.GreaterThan 30)
 
 let private number (root: JsonObject) (name: string) = (nonNull root[name]).GetValue<float>()
 
@@ -73,70 +57,12 @@ let private mapMultipliers (change: float -> float) (root: JsonObject) =
         for k in 0 .. multipliers.Count - 1 do
             multipliers[k] <- JsonValue.Create(change ((nonNull multipliers[k]).GetValue<float>()))
 
-[<Test>]
-let ``A value lowered by more than the multipliers leave is rejected`` () =
-    Generators.check 100 RandomNetworks.network (fun case ->
-        match certificate Nominal case.Network case.Input case.Radius with
-        | Some(bound, bytes) ->
-            changed bytes (set "value" (0.98 * bound.Value))
-            |> shouldBeRejected "value" case.Network case.Input
-        | None -> ())
-
 /// The places of a certificate at which reaches are narrowed.
 let private narrowed (root: JsonObject) =
     items root "reaches"
     |> Seq.map (fun reach -> (nonNull reach).AsObject())
     |> Seq.filter (fun reach -> (items reach "entries").Count > 0)
     |> List.ofSeq
-
-[<Test>]
-let ``A reach that is stated smaller than its multipliers show is rejected`` () =
-    let mutable tried = 0
-
-    Generators.check 150 RandomNetworks.network (fun case ->
-        match certificate Nominal case.Network case.Input case.Radius with
-        | None -> ()
-        | Some(_, bytes) ->
-            let before = tried
-
-            let changed =
-                changed bytes (fun root ->
-                    for reach in narrowed root do
-                        tried <- tried + 1
-                        let bounds = items reach "bounds"
-                        bounds[0] <- JsonValue.Create(0.1 * number' bounds 0))
-
-            if tried > before then
-                shouldBeRejected "reach" case.Network case.Input changed)
-
-    TestContext.Out.WriteLine $"{tried} places with narrowed reaches"
-    Assert.That(tried, Is.GreaterThan 10)
-
-[<Test>]
-let ``No multipliers make the checker accept less than a slope that is attained`` () =
-    let mutable tried = 0
-
-    Generators.check 200 RandomNetworks.network (fun case ->
-        match certificate Nominal case.Network case.Input case.Radius with
-        | Some(_, bytes) ->
-            let draw = Generators.Draw(case.Seed + 1)
-            let size = Shape.size case.Input.Shape
-            let direction = Tensor.ofArray case.Input.Shape (draw.Gaussians size)
-
-            let attained =
-                LowerBound.along Generators.context Euclidean case.Network case.Input direction
-
-            if attained.Value > 0.0 then
-                tried <- tried + 1
-
-                for spread in [ 0.0; 0.1; 2.0 ] do
-                    changed bytes (fun root ->
-                        set "value" (Math.BitDecrement attained.Value) root
-                        mapMultipliers (fun t -> t * exp (spread * draw.Gaussian())) root)
-                    |> shouldBeRejected $"multipliers by {spread}" case.Network case.Input
-        | None -> ())
-
-    Assert.That(tried, Is.GreaterThan 20)
 
 /// A chain with pooling windows that overlap, and an input near which slopes lie strictly between 0 and 1.
 let exampleWith factor =
@@ -200,99 +126,174 @@ let private changes: (string * (JsonObject -> unit)) list =
         "windows repeated", (fun root -> (items root "windows").Add((items root "windows" |> at 0).DeepClone()))
     ]
 
-[<Test>]
-let ``The example is accepted, and rejected after any one change`` () =
-    let network, input = example
-    Assert.That((rejections network input exampleCertificate = Ok []))
+[<Tests>]
+let tests =
+    testList
+        "MultiplierCertificate"
+        [
+            testTheory "Every certificate of a random network is accepted" [ 0; 1 ] (fun (definition: int) ->
+                let definition = if definition = 0 then Nominal else Uniform
+                let mutable written = 0
 
-    for what, change in changes do
-        shouldBeRejected what network input (changed exampleCertificate change)
+                Generators.check 150 RandomNetworks.network (fun case ->
+                    match certificate definition case.Network case.Input case.Radius with
+                    | None -> ()
+                    | Some(_, bytes) ->
+                        written <- written + 1
 
-[<Test>]
-let ``Each multiplier by itself is needed`` () =
-    let network, input = example
+                        rejections case.Network case.Input bytes |> assertAccepted)
 
-    let root =
-        JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
+                printfn "%s" $"{written} certificates by multipliers"
+                Expect.isGreaterThan written 30 "written")
 
-    for b in 0 .. (bends root).Length - 1 do
-        for k in 0 .. (items (bendAt b root) "entries").Count - 1 do
-            let one (change: JsonArray -> unit) =
-                changed exampleCertificate (fun root -> change (items (bendAt b root) "multipliers"))
+            testCase "A value lowered by more than the multipliers leave is rejected" (fun () ->
+                Generators.check 100 RandomNetworks.network (fun case ->
+                    match certificate Nominal case.Network case.Input case.Radius with
+                    | Some(bound, bytes) ->
+                        changed bytes (set "value" (0.98 * bound.Value))
+                        |> shouldBeRejected "value" case.Network case.Input
+                    | None -> ()))
 
-            let with' (t: float) =
-                one (fun (multipliers: JsonArray) -> multipliers[k] <- JsonValue.Create t)
+            testCase "A reach that is stated smaller than its multipliers show is rejected" (fun () ->
+                let mutable tried = 0
 
-            for t in [ -1.0; 0.0; 1e-12; 1e12 ] do
-                shouldBeRejected $"multiplier {k} of bend {b}: {t}" network input (with' t)
+                Generators.check 150 RandomNetworks.network (fun case ->
+                    match certificate Nominal case.Network case.Input case.Radius with
+                    | None -> ()
+                    | Some(_, bytes) ->
+                        let before = tried
 
-            changed exampleCertificate (fun root ->
-                let bend = bendAt b root
-                (items bend "entries").RemoveAt k
-                (items bend "multipliers").RemoveAt k)
-            |> shouldBeRejected $"multiplier {k} of bend {b} left out" network input
+                        let changed =
+                            changed bytes (fun root ->
+                                for reach in narrowed root do
+                                    tried <- tried + 1
+                                    let bounds = items reach "bounds"
+                                    bounds[0] <- JsonValue.Create(0.1 * number' bounds 0))
 
-[<Test>]
-let ``A member of a pooling window that may win is needed`` () =
-    let network, input = example
+                        if tried > before then
+                            shouldBeRejected "reach" case.Network case.Input changed)
 
-    let windows (root: JsonObject) =
-        (items root "windows" |> at 0).AsArray()
+                printfn "%s" $"{tried} places with narrowed reaches"
+                Expect.isGreaterThan tried 10 "tried")
 
-    let root =
-        JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
+            testCase "No multipliers make the checker accept less than a slope that is attained" (fun () ->
+                let mutable tried = 0
 
-    let mutable dropped = 0
+                Generators.check 200 RandomNetworks.network (fun case ->
+                    match certificate Nominal case.Network case.Input case.Radius with
+                    | Some(_, bytes) ->
+                        let draw = Generators.Draw(case.Seed + 1)
+                        let size = Shape.size case.Input.Shape
+                        let direction = Tensor.ofArray case.Input.Shape (draw.Gaussians size)
 
-    for w in 0 .. (windows root).Count - 1 do
-        let members = (windows root |> at w).AsArray()
+                        let attained =
+                            LowerBound.along Generators.context Euclidean case.Network case.Input direction
 
-        if members.Count > 1 then
-            dropped <- dropped + 1
+                        if attained.Value > 0.0 then
+                            tried <- tried + 1
 
-            changed exampleCertificate (fun root -> (windows root |> at w).AsArray().RemoveAt(members.Count - 1))
-            |> shouldBeRejected $"window {w}" network input
+                            for spread in [ 0.0; 0.1; 2.0 ] do
+                                changed bytes (fun root ->
+                                    set "value" (Math.BitDecrement attained.Value) root
+                                    mapMultipliers (fun t -> t * exp (spread * draw.Gaussian())) root)
+                                |> shouldBeRejected $"multipliers by {spread}" case.Network case.Input
+                    | None -> ())
 
-    Assert.That(dropped, Is.GreaterThan 3)
+                Expect.isGreaterThan tried 20 "tried")
 
-[<Test>]
-let ``A certificate proves nothing about a network with larger weights or another input`` () =
-    let network, input = example
-    let other, _ = exampleWith 1.02
-    shouldBeRejected "network" other input exampleCertificate
+            testCase "The example is accepted, and rejected after any one change" (fun () ->
+                let network, input = example
 
-    let rehashed =
-        set "network" (CanonicalNetwork.hash other) |> changed exampleCertificate
+                Expect.isTrue
+                    (rejections network input exampleCertificate = Ok [])
+                    "rejections network input exampleCertificate = Ok []"
 
-    shouldBeRejected "network, with its hash" other input rehashed
+                for what, change in changes do
+                    shouldBeRejected what network input (changed exampleCertificate change))
 
-    let moved = Tensor.map (fun x -> 0.5 * x) input
+            testCase "Each multiplier by itself is needed" (fun () ->
+                let network, input = example
 
-    let rehashed =
-        set "input" (CanonicalNetwork.inputHash moved) |> changed exampleCertificate
+                let root =
+                    JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
 
-    shouldBeRejected "input, with its hash" network moved rehashed
+                for b in 0 .. (bends root).Length - 1 do
+                    for k in 0 .. (items (bendAt b root) "entries").Count - 1 do
+                        let one (change: JsonArray -> unit) =
+                            changed exampleCertificate (fun root -> change (items (bendAt b root) "multipliers"))
 
-[<Test>]
-let ``A truncated certificate is unreadable, and never anything else`` () =
-    let network, input = example
+                        let with' (t: float) =
+                            one (fun (multipliers: JsonArray) -> multipliers[k] <- JsonValue.Create t)
 
-    for length in 0..7 .. exampleCertificate.Length - 3 do
-        match rejections network input exampleCertificate[.. length - 1] with
-        | Error _ -> ()
-        | Ok _ -> Assert.Fail $"{length} bytes were read"
+                        for t in [ -1.0; 0.0; 1e-12; 1e12 ] do
+                            shouldBeRejected $"multiplier {k} of bend {b}: {t}" network input (with' t)
 
-[<Test>]
-let ``A network whose changes take too many coefficients is refused before they are formed`` () =
-    let network = RandomNetworks.build [ 6000 ] [ Step("relu", Relu) ]
+                        changed exampleCertificate (fun root ->
+                            let bend = bendAt b root
+                            (items bend "entries").RemoveAt k
+                            (items bend "multipliers").RemoveAt k)
+                        |> shouldBeRejected $"multiplier {k} of bend {b} left out" network input)
 
-    let input = Tensor.create [ 6000 ] 1.0
+            testCase "A member of a pooling window that may win is needed" (fun () ->
+                let network, input = example
 
-    let bytes =
-        changed exampleCertificate (fun root ->
-            set "network" (CanonicalNetwork.hash network) root
-            set "input" (CanonicalNetwork.inputHash input) root)
+                let windows (root: JsonObject) =
+                    (items root "windows" |> at 0).AsArray()
 
-    match rejections network input bytes with
-    | Ok [ only ] -> Assert.That(only, Does.StartWith "not checked: 6000 entries in terms of 6000 coordinates")
-    | other -> Assert.Fail $"{other}"
+                let root =
+                    JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
+
+                let mutable dropped = 0
+
+                for w in 0 .. (windows root).Count - 1 do
+                    let members = (windows root |> at w).AsArray()
+
+                    if members.Count > 1 then
+                        dropped <- dropped + 1
+
+                        changed exampleCertificate (fun root ->
+                            (windows root |> at w).AsArray().RemoveAt(members.Count - 1))
+                        |> shouldBeRejected $"window {w}" network input
+
+                Expect.isGreaterThan dropped 3 "dropped")
+
+            testCase "A certificate proves nothing about a network with larger weights or another input" (fun () ->
+                let network, input = example
+                let other, _ = exampleWith 1.02
+                shouldBeRejected "network" other input exampleCertificate
+
+                let rehashed =
+                    set "network" (CanonicalNetwork.hash other) |> changed exampleCertificate
+
+                shouldBeRejected "network, with its hash" other input rehashed
+
+                let moved = Tensor.map (fun x -> 0.5 * x) input
+
+                let rehashed =
+                    set "input" (CanonicalNetwork.inputHash moved) |> changed exampleCertificate
+
+                shouldBeRejected "input, with its hash" network moved rehashed)
+
+            testCase "A truncated certificate is unreadable, and never anything else" (fun () ->
+                let network, input = example
+
+                for length in 0..7 .. exampleCertificate.Length - 3 do
+                    match rejections network input exampleCertificate[.. length - 1] with
+                    | Error _ -> ()
+                    | Ok _ -> failtest $"{length} bytes were read")
+
+            testCase "A network whose changes take too many coefficients is refused before they are formed" (fun () ->
+                let network = RandomNetworks.build [ 6000 ] [ Step("relu", Relu) ]
+
+                let input = Tensor.create [ 6000 ] 1.0
+
+                let bytes =
+                    changed exampleCertificate (fun root ->
+                        set "network" (CanonicalNetwork.hash network) root
+                        set "input" (CanonicalNetwork.inputHash input) root)
+
+                match rejections network input bytes with
+                | Ok [ only ] ->
+                    Expect.stringStarts only "not checked: 6000 entries in terms of 6000 coordinates" "only"
+                | other -> failtest $"{other}")
+        ]

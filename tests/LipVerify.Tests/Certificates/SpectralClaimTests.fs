@@ -2,7 +2,8 @@
 module LipVerify.Tests.SpectralClaimTests
 
 open System
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Checker
 open LipVerify.Checker.Network
 open LipVerify.Checker.SpectralClaim
@@ -70,20 +71,6 @@ let private isAccepted case method failure relative =
     prove case.Operator case.Factors case.Mask method failure (case.Norm * relative)
     |> isProved
 
-[<Test>]
-let ``True claims about small operators are accepted, false ones rejected`` () =
-    let seed = Random.Shared.Next()
-    let draw = Generators.Draw seed
-
-    for number in 1..2000 do
-        let case = grow draw
-
-        if case.Norm > 1e-6 * (if case.Norm < 1e-60 then 1e-120 else 1.0) then
-            for method, failure, margin in [ "lanczos", 1e-9, 1e-9; "lanczos", 1e-9, 1e-3; "cholesky", 0.0, 1e-9 ] do
-                let where = $"{method}, margin {margin}, case {number} of seed {seed}"
-                Assert.That(isAccepted case method failure (1.0 + margin), Is.True, where)
-                Assert.That(isAccepted case method failure (1.0 - max 1e-6 margin), Is.False, where)
-
 /// `tridiag(−1, 2, −1)`, whose largest eigenvalue is `2 + 2cos(π/(n + 1))`.
 let private laplacian n : Operator =
     {
@@ -99,64 +86,86 @@ let private laplacian n : Operator =
         Factor = fun _ -> Directed.point 1.0
     }
 
-[<TestCase("lanczos", 4000, 1e-4)>]
-[<TestCase("lanczos", 4000, 1e-5)>]
-[<TestCase("cholesky", 3000, 1e-9)>]
-let ``The norm of a large Laplacian is shown`` (method: string) (n: int) (margin: float) =
-    let case =
-        {
-            Operator = laplacian n
-            Factors = Array.create n 1.0
-            Mask = Array.create n true
-            Norm = 2.0 + 2.0 * cos (Math.PI / float (n + 1))
-        }
+[<Tests>]
+let tests =
+    testList
+        "SpectralClaim"
+        [
+            testCase "True claims about small operators are accepted, false ones rejected" (fun () ->
+                let seed = Random.Shared.Next()
+                let draw = Generators.Draw seed
 
-    Assert.That(isAccepted case method 1e-9 (1.0 + margin))
-    Assert.That(isAccepted case method 1e-9 0.99, Is.False)
+                for number in 1..2000 do
+                    let case = grow draw
 
-[<Test>]
-let ``A claim may be as tight as the engine's deflation makes it`` () =
-    let draw = Generators.Draw(Random.Shared.Next())
-    // A double largest eigenvalue with a gap behind it.
-    let values = Array.init 3500 (fun i -> if i < 2 then 1.0 else draw.Real(0.0, 0.6))
+                    if case.Norm > 1e-6 * (if case.Norm < 1e-60 then 1e-120 else 1.0) then
+                        for method, failure, margin in
+                            [ "lanczos", 1e-9, 1e-9; "lanczos", 1e-9, 1e-3; "cholesky", 0.0, 1e-9 ] do
+                            let where = $"{method}, margin {margin}, case {number} of seed {seed}"
+                            Expect.isTrue (isAccepted case method failure (1.0 + margin)) where
+                            Expect.isFalse (isAccepted case method failure (1.0 - max 1e-6 margin)) where)
 
-    let case =
-        {
-            Operator = diagonal values
-            Factors = Array.create 3500 1.0
-            Mask = Array.create 3500 true
-            Norm = 1.0
-        }
+            testTheory
+                "The norm of a large Laplacian is shown"
+                [ "lanczos", 4000, 1e-4; "lanczos", 4000, 1e-5; "cholesky", 3000, 1e-9 ]
+                (fun (method: string, n: int, margin: float) ->
+                    let case =
+                        {
+                            Operator = laplacian n
+                            Factors = Array.create n 1.0
+                            Mask = Array.create n true
+                            Norm = 2.0 + 2.0 * cos (Math.PI / float (n + 1))
+                        }
 
-    for margin in [ 1e-6; 1e-9; 1e-12 ] do
-        Assert.That(isAccepted case "lanczos" 1e-9 (1.0 + margin), $"{margin}")
+                    Expect.isTrue
+                        (isAccepted case method 1e-9 (1.0 + margin))
+                        "isAccepted case method 1e-9 (1.0 + margin)"
 
-/// One large value above `size − 1` others up to `rest`: what a single vector sees of it decides.
-[<TestCase(0.1, 60, 1.0)>]
-[<TestCase(0.1, 1000, 0.7)>]
-[<TestCase(0.6, 1000, 0.9)>]
-let ``False claims pass no more often than their failure probability`` (failure: float) (size: int) (rest: float) =
-    let trials = 600
-    let draw = Generators.Draw(Random.Shared.Next())
-    let mutable passed = 0
+                    Expect.isFalse (isAccepted case method 1e-9 0.99) "isAccepted case method 1e-9 0.99")
 
-    for _ in 1..trials do
-        let values = Array.init size (fun i -> if i = 0 then 1.0 else draw.Real(0.0, rest))
+            testCase "A claim may be as tight as the engine's deflation makes it" (fun () ->
+                let draw = Generators.Draw(Random.Shared.Next())
+                // A double largest eigenvalue with a gap behind it.
+                let values = Array.init 3500 (fun i -> if i < 2 then 1.0 else draw.Real(0.0, 0.6))
 
-        let case =
-            {
-                Operator = diagonal values
-                Factors = Array.create size 1.0
-                Mask = Array.create size true
-                Norm = 1.0
-            }
+                let case =
+                    {
+                        Operator = diagonal values
+                        Factors = Array.create 3500 1.0
+                        Mask = Array.create 3500 true
+                        Norm = 1.0
+                    }
 
-        if isAccepted case "lanczos" failure (1.0 - 1e-6) then
-            passed <- passed + 1
+                for margin in [ 1e-6; 1e-9; 1e-12 ] do
+                    Expect.isTrue (isAccepted case "lanczos" 1e-9 (1.0 + margin)) $"{margin}")
 
-    TestContext.Out.WriteLine $"{passed} of {trials} false claims passed"
-    // Six standard deviations of a binomial distribution.
-    let most =
-        float trials * failure + 6.0 * sqrt (float trials * failure * (1.0 - failure))
+            // One large value above `size − 1` others up to `rest`: what a single vector sees of it decides.
+            testTheory
+                "False claims pass no more often than their failure probability"
+                [ 0.1, 60, 1.0; 0.1, 1000, 0.7; 0.6, 1000, 0.9 ]
+                (fun (failure: float, size: int, rest: float) ->
+                    let trials = 600
+                    let draw = Generators.Draw(Random.Shared.Next())
+                    let mutable passed = 0
 
-    Assert.That(float passed, Is.LessThanOrEqualTo most)
+                    for _ in 1..trials do
+                        let values = Array.init size (fun i -> if i = 0 then 1.0 else draw.Real(0.0, rest))
+
+                        let case =
+                            {
+                                Operator = diagonal values
+                                Factors = Array.create size 1.0
+                                Mask = Array.create size true
+                                Norm = 1.0
+                            }
+
+                        if isAccepted case "lanczos" failure (1.0 - 1e-6) then
+                            passed <- passed + 1
+
+                    printfn "%s" $"{passed} of {trials} false claims passed"
+                    // Six standard deviations of a binomial distribution.
+                    let most =
+                        float trials * failure + 6.0 * sqrt (float trials * failure * (1.0 - failure))
+
+                    Expect.isLessThanOrEqual (float passed) most "float passed")
+        ]

@@ -3,7 +3,8 @@ module LipVerify.Tests.StructuredCertificateChangeTests
 
 open System
 open System.Text.Json.Nodes
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
@@ -81,165 +82,165 @@ let private changes: (string * (JsonObject -> unit)) list =
         "field left out", (fun root -> root.Remove "value" |> ignore)
     ]
 
-[<Test>]
-let ``The example is accepted, and rejected after any one change`` () =
-    let network, input = example
-    rejections network input exampleCertificate |> assertAccepted
-
-    for what, change in changes do
-        shouldBeRejected what network input (changed exampleCertificate change)
-
-[<Test>]
-let ``The channels of each place are needed`` () =
-    let network, input = example
-    let mutable tried = 0
-
-    let root =
-        JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
-
-    for p in 0 .. (places root).Length - 1 do
-        // One that lies at the end of its reach alone may turn out to be none.
-        if (items (place p root) "channels").Count > 3 then
-            tried <- tried + 1
-
-            changed exampleCertificate (fun root ->
-                for name in [ "channels"; "reaches"; "reachFactors"; "factors" ] do
-                    (items (place p root) name).Clear())
-            |> shouldBeRejected $"channels of place {p} left out" network input
-
-    Assert.That(tried, Is.GreaterThan 0)
-
-[<Test>]
-let ``Values that are positive do not count as 0`` () =
-    let network, input = example
-    let convolution = (Network.layers network).Head.Layer
-
-    let values =
-        Tensor.ofStorage
-            [ 72 ]
-            (Layer.apply Generators.engine convolution 1 (HostStorage(Array.copy (Tensor.values input))))
-        |> Tensor.values
-
-    let root =
-        JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
-
-    let integers name =
-        items (place 0 root) name
-        |> Seq.map (fun node -> (nonNull node).GetValue<int>())
-        |> Array.ofSeq
-
-    let pairs = integers "pairs" |> Array.chunkBySize 2
-    let mutable tried = 0
-
-    for name, isFalse in
-        [
-            "constant", (fun (pair: int[]) -> values[pair[0]] > 0.0 || values[pair[1]] > 0.0)
-            "alone", (fun (pair: int[]) -> pair[0] <> pair[1] && values[pair[1]] > 0.0)
-        ] do
-        for k in 0 .. pairs.Length - 1 do
-            if isFalse pairs[k] then
-                tried <- tried + 1
-
-                changed exampleCertificate (fun root ->
-                    let place = place 0 root
-                    let channels = items place "channels"
-
-                    // Its channel goes, so that nothing else is wrong with it.
-                    match channels |> Seq.tryFindIndex (fun node -> (nonNull node).GetValue<int>() = k) with
-                    | None -> ()
-                    | Some at ->
-                        for name in [ "channels"; "reaches"; "reachFactors"; "factors" ] do
-                            (items place name).RemoveAt at
-
-                    (items place name).Add(JsonValue.Create k))
-                |> shouldBeRejected $"{name} {k}" network input
-
-    Assert.That(tried, Is.GreaterThan 10)
-
-[<Test>]
-let ``What is smaller than the certificate says is accepted`` () =
-    let network, input = example
-
-    for what, change in [ "radius", times 0.9 "radius"; "value", times 1.1 "value" ] do
-        match rejections network input (changed exampleCertificate change) with
-        | Ok [] -> ()
-        | other -> Assert.Fail $"{what}: {other}"
-
-[<Test>]
-let ``A certificate proves nothing about a network with larger weights or another input`` () =
-    let network, input = example
-    let other, _ = MultiplierCertificateTests.exampleWith 1.1
-    shouldBeRejected "network" other input exampleCertificate
-
-    set "network" (CanonicalNetwork.hash other)
-    |> changed exampleCertificate
-    |> shouldBeRejected "network, with its hash" other input
-
-    let moved = Tensor.map (fun x -> 0.5 * x) input
-
-    set "input" (CanonicalNetwork.inputHash moved)
-    |> changed exampleCertificate
-    |> shouldBeRejected "input, with its hash" network moved
-
-[<Test>]
-let ``A certificate over all inputs is rejected with a reach or a smaller value`` () =
-    let network, input = example
-
-    match globalCertificate network input with
-    | None -> Assert.Fail "the structured bound is not below the product of layers"
-    | Some(_, bytes) ->
-        rejections network input bytes |> assertAccepted
-
-        for what, change in
-            [
-                "a reach",
-                (fun root ->
-                    for place in places root do
-                        let reaches = items place "reaches"
-
-                        for k in 0 .. reaches.Count - 1 do
-                            reaches[k] <- JsonValue.Create 1e-3)
-                "value", times 0.99 "value"
-                "value and factor of the outputs",
-                (fun root ->
-                    times 0.98 "value" root
-                    times (1.0 / 0.98) "scale" root)
-                "nominal", set "definition" "nominal"
-                "norm of the loop above 1",
-                (fun root ->
-                    times 1.1 "loopNorm" root
-                    times 1.1 "value" root)
-            ] do
-            shouldBeRejected what network input (changed bytes change)
-
-[<Test>]
-let ``A truncated certificate is unreadable, and never anything else`` () =
-    let network, input = example
-
-    for length in 0..97 .. exampleCertificate.Length - 3 do
-        match rejections network input exampleCertificate[.. length - 1] with
-        | Error _ -> ()
-        | Ok _ -> Assert.Fail $"{length} bytes were read"
-
 /// The example's certificate with the hashes of another network and input.
 let private rehashed network input =
     changed exampleCertificate (fun root ->
         set "network" (CanonicalNetwork.hash network) root
         set "input" (CanonicalNetwork.inputHash input) root)
 
-[<Test>]
-let ``A map that is too large is not checked, and not formed`` () =
-    let axis = WindowAxis(64, 3, 1, 1, 1)
+[<Tests>]
+let tests =
+    testList
+        "StructuredCertificateChange"
+        [
+            testCase "The example is accepted, and rejected after any one change" (fun () ->
+                let network, input = example
+                rejections network input exampleCertificate |> assertAccepted
 
-    let convolution =
-        Layer.convolution
-            (ConvolutionGeometry(64, 64, axis, axis))
-            (Tensor.create [ 64; 64; 3; 3 ] 1.0)
-            (Tensor.create [ 64 ] 0.0)
+                for what, change in changes do
+                    shouldBeRejected what network input (changed exampleCertificate change))
 
-    let network = RandomNetworks.build [ 64; 64; 64 ] [ Step("conv", convolution) ]
-    let input = Tensor.create [ 64; 64; 64 ] 1.0
+            testCase "The channels of each place are needed" (fun () ->
+                let network, input = example
+                let mutable tried = 0
 
-    match rejections network input (rehashed network input) with
-    | Ok [ only ] -> Assert.That(only, Does.StartWith "layer 0: not checked")
-    | other -> Assert.Fail $"{other}"
+                let root =
+                    JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
+
+                for p in 0 .. (places root).Length - 1 do
+                    // One that lies at the end of its reach alone may turn out to be none.
+                    if (items (place p root) "channels").Count > 3 then
+                        tried <- tried + 1
+
+                        changed exampleCertificate (fun root ->
+                            for name in [ "channels"; "reaches"; "reachFactors"; "factors" ] do
+                                (items (place p root) name).Clear())
+                        |> shouldBeRejected $"channels of place {p} left out" network input
+
+                Expect.isGreaterThan tried 0 "tried")
+
+            testCase "Values that are positive do not count as 0" (fun () ->
+                let network, input = example
+                let convolution = (Network.layers network).Head.Layer
+
+                let values =
+                    Tensor.ofStorage
+                        [ 72 ]
+                        (Layer.apply Generators.engine convolution 1 (HostStorage(Array.copy (Tensor.values input))))
+                    |> Tensor.values
+
+                let root =
+                    JsonNode.Parse(ReadOnlySpan exampleCertificate) |> nonNull |> _.AsObject()
+
+                let integers name =
+                    items (place 0 root) name
+                    |> Seq.map (fun node -> (nonNull node).GetValue<int>())
+                    |> Array.ofSeq
+
+                let pairs = integers "pairs" |> Array.chunkBySize 2
+                let mutable tried = 0
+
+                for name, isFalse in
+                    [
+                        "constant", (fun (pair: int[]) -> values[pair[0]] > 0.0 || values[pair[1]] > 0.0)
+                        "alone", (fun (pair: int[]) -> pair[0] <> pair[1] && values[pair[1]] > 0.0)
+                    ] do
+                    for k in 0 .. pairs.Length - 1 do
+                        if isFalse pairs[k] then
+                            tried <- tried + 1
+
+                            changed exampleCertificate (fun root ->
+                                let place = place 0 root
+                                let channels = items place "channels"
+
+                                // Its channel goes, so that nothing else is wrong with it.
+                                match
+                                    channels |> Seq.tryFindIndex (fun node -> (nonNull node).GetValue<int>() = k)
+                                with
+                                | None -> ()
+                                | Some at ->
+                                    for name in [ "channels"; "reaches"; "reachFactors"; "factors" ] do
+                                        (items place name).RemoveAt at
+
+                                (items place name).Add(JsonValue.Create k))
+                            |> shouldBeRejected $"{name} {k}" network input
+
+                Expect.isGreaterThan tried 10 "tried")
+
+            testCase "What is smaller than the certificate says is accepted" (fun () ->
+                let network, input = example
+
+                for what, change in [ "radius", times 0.9 "radius"; "value", times 1.1 "value" ] do
+                    match rejections network input (changed exampleCertificate change) with
+                    | Ok [] -> ()
+                    | other -> failtest $"{what}: {other}")
+
+            testCase "A certificate proves nothing about a network with larger weights or another input" (fun () ->
+                let network, input = example
+                let other, _ = MultiplierCertificateTests.exampleWith 1.1
+                shouldBeRejected "network" other input exampleCertificate
+
+                set "network" (CanonicalNetwork.hash other)
+                |> changed exampleCertificate
+                |> shouldBeRejected "network, with its hash" other input
+
+                let moved = Tensor.map (fun x -> 0.5 * x) input
+
+                set "input" (CanonicalNetwork.inputHash moved)
+                |> changed exampleCertificate
+                |> shouldBeRejected "input, with its hash" network moved)
+
+            testCase "A certificate over all inputs is rejected with a reach or a smaller value" (fun () ->
+                let network, input = example
+
+                match globalCertificate network input with
+                | None -> failtest "the structured bound is not below the product of layers"
+                | Some(_, bytes) ->
+                    rejections network input bytes |> assertAccepted
+
+                    for what, change in
+                        [
+                            "a reach",
+                            (fun root ->
+                                for place in places root do
+                                    let reaches = items place "reaches"
+
+                                    for k in 0 .. reaches.Count - 1 do
+                                        reaches[k] <- JsonValue.Create 1e-3)
+                            "value", times 0.99 "value"
+                            "value and factor of the outputs",
+                            (fun root ->
+                                times 0.98 "value" root
+                                times (1.0 / 0.98) "scale" root)
+                            "nominal", set "definition" "nominal"
+                            "norm of the loop above 1",
+                            (fun root ->
+                                times 1.1 "loopNorm" root
+                                times 1.1 "value" root)
+                        ] do
+                        shouldBeRejected what network input (changed bytes change))
+
+            testCase "A truncated certificate is unreadable, and never anything else" (fun () ->
+                let network, input = example
+
+                for length in 0..97 .. exampleCertificate.Length - 3 do
+                    match rejections network input exampleCertificate[.. length - 1] with
+                    | Error _ -> ()
+                    | Ok _ -> failtest $"{length} bytes were read")
+
+            testCase "A map that is too large is not checked, and not formed" (fun () ->
+                let axis = WindowAxis(64, 3, 1, 1, 1)
+
+                let convolution =
+                    Layer.convolution
+                        (ConvolutionGeometry(64, 64, axis, axis))
+                        (Tensor.create [ 64; 64; 3; 3 ] 1.0)
+                        (Tensor.create [ 64 ] 0.0)
+
+                let network = RandomNetworks.build [ 64; 64; 64 ] [ Step("conv", convolution) ]
+                let input = Tensor.create [ 64; 64; 64 ] 1.0
+
+                match rejections network input (rehashed network input) with
+                | Ok [ only ] -> Expect.stringStarts only "layer 0: not checked" "only"
+                | other -> failtest $"{other}")
+        ]

@@ -4,7 +4,8 @@ module LipVerify.Tests.CheckoutTests
 open System
 open System.Diagnostics
 open System.IO
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 let private root = Path.GetFullPath(Path.Combine(samples, "..", ".."))
@@ -24,21 +25,28 @@ let private runScript folder name =
         Error = error.Result
     }
 
-[<TestCase "lipverify">]
-[<TestCase "test">]
-let ``a checkout that cannot be written to, and is not built, says so`` (script: string) =
-    if OperatingSystem.IsWindows() then
-        Assert.Ignore "needs a POSIX shell"
+[<Tests>]
+let tests =
+    testList
+        "Checkout"
+        [
+            testTheory
+                "a checkout that cannot be written to, and is not built, says so"
+                [ "lipverify"; "test" ]
+                (fun (script: string) ->
+                    if OperatingSystem.IsWindows() then
+                        skiptest "needs a POSIX shell"
 
-    inFolder (fun folder ->
-        for name in [ "lipverify"; "test"; "setup.sh" ] do
-            File.Copy(Path.Combine(root, name), Path.Combine(folder, name))
+                    inFolder (fun folder ->
+                        for name in [ "lipverify"; "test"; "setup.sh" ] do
+                            File.Copy(Path.Combine(root, name), Path.Combine(folder, name))
 
-        Directory.CreateDirectory(Path.Combine(folder, "src")) |> ignore
-        // Where the build would go nothing can be made, even by a user who may do anything.
-        File.WriteAllText(Path.Combine(folder, ".lipverify"), "")
-        let outcome = runScript folder script
-        Assert.That(outcome.ExitCode, Is.EqualTo 2, outcome.Error)
-        Assert.That(outcome.Output, Is.Empty)
-        Assert.That(lines outcome.Error, Has.Exactly(1).Items)
-        Assert.That(outcome.Error, Does.Contain(folder).And.Contain "cannot be written to"))
+                        Directory.CreateDirectory(Path.Combine(folder, "src")) |> ignore
+                        // Where the build would go nothing can be made, even by a user who may do anything.
+                        File.WriteAllText(Path.Combine(folder, ".lipverify"), "")
+                        let outcome = runScript folder script
+                        Expect.equal outcome.ExitCode 2 outcome.Error
+                        Expect.isEmpty outcome.Output "output"
+                        Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+                        Expect.stringContainsAll outcome.Error [ folder; "cannot be written to" ] "error"))
+        ]

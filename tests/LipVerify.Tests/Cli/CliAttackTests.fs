@@ -7,7 +7,8 @@ open System.Text.Json
 open LipVerify.Core.Computation
 open LipVerify.Core.Attacks
 open LipVerify.Formats
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 let private attack arguments =
@@ -15,7 +16,7 @@ let private attack arguments =
     @ arguments
 
 let private json outcome =
-    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    Expect.equal outcome.ExitCode 0 outcome.Error
     JsonDocument.Parse(outcome.Output).RootElement
 
 let private keys (element: JsonElement) =
@@ -42,106 +43,6 @@ let private distance (a: Tensor) (b: Tensor) =
     |> Array.sum
     |> sqrt
 
-[<Test>]
-let ``attack --json has its keys in their order`` () =
-    let report = attack [ "--json"; "--clip"; "0,1" ] |> run |> json
-
-    Assert.That(
-        keys report,
-        Is.EqualTo
-            "schema model norm originalLabel clip attack label distance rigor attacks saved engine elapsedSeconds"
-    )
-
-    Assert.That(string (report.GetProperty("schema").GetString()), Is.EqualTo "lipverify/attack/1")
-    Assert.That(number "originalLabel" report, Is.EqualTo 8)
-    Assert.That(number "label" report, Is.Not.EqualTo 8)
-    Assert.That(report.GetProperty("attacks").GetArrayLength(), Is.EqualTo 1)
-    Assert.That(keys (report.GetProperty("attacks")[0]), Is.EqualTo "attack label distance rigor elapsedSeconds")
-    Assert.That(report.GetProperty("clip").GetArrayLength(), Is.EqualTo 2)
-
-[<Test>]
-let ``every attack is tried unless one is named, and the nearest is reported`` () =
-    let report =
-        [ "attack"; onnx; "--input"; eight; "--preprocess"; "mnist"; "--json" ]
-        |> run
-        |> json
-
-    let distances =
-        [
-            for outcome in report.GetProperty("attacks").EnumerateArray() -> number "distance" outcome
-        ]
-
-    Assert.That(distances.Length, Is.EqualTo Attack.all.Length)
-    Assert.That(number "distance" report, Is.EqualTo(List.min distances))
-
-[<Test>]
-let ``--output F.npy saves the exact adversarial input`` () =
-    withPath ".npy" (fun path ->
-        let report = attack [ "--json"; "--output"; path ] |> run |> json
-
-        match Npy.load path with
-        | Error error -> failwith (LoadError.text error)
-        | Ok saved ->
-            Assert.That(saved.Shape = [ 1; 28; 28 ])
-            let expected = number "distance" report
-            Assert.That(distance saved (nominal ()), Is.EqualTo(expected).Within(1e-12 * expected))
-
-        // The saved input has the class that was reported.
-        let bound =
-            [ "bound"; onnx; "--input"; path; "--radius"; "0"; "--json" ] |> run |> json
-
-        let outputs =
-            [
-                for value in bound.GetProperty("output").EnumerateArray() -> value.GetDouble()
-            ]
-
-        let largest = outputs |> List.indexed |> List.maxBy snd |> fst
-        Assert.That(float largest, Is.EqualTo(number "label" report)))
-
-[<Test>]
-let ``--output F.png saves a picture and says whether it is still adversarial`` () =
-    withPath ".png" (fun path ->
-        let outcome = attack [ "--clip"; "0,1"; "--output"; path ] |> run
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        Assert.That(outcome.Error, Does.Contain "rounded to 8 bits")
-        Assert.That(outcome.Output, Does.Contain path)
-
-        match Png.load path with
-        | Error error -> failwith (LoadError.text error)
-        | Ok picture -> Assert.That((picture.Width, picture.Height, picture.Channels) = (28, 28, 1)))
-
-[<Test>]
-let ``finding nothing is an ordinary outcome`` () =
-    // All outputs of this network are 0 at the input of zeros, and so is its formal Jacobian.
-    withPath ".npy" (fun path ->
-        let outcome =
-            [
-                "attack"
-                "zoo:mnist-net"
-                "--input"
-                "zeros"
-                "--attack"
-                "pgd"
-                "--json"
-                "--output"
-                path
-            ]
-            |> run
-
-        let report = json outcome
-        Assert.That(report.GetProperty("distance").ValueKind, Is.EqualTo JsonValueKind.Null)
-        Assert.That(report.GetProperty("saved").ValueKind, Is.EqualTo JsonValueKind.Null)
-        Assert.That(outcome.Error, Does.Contain "is not written")
-        Assert.That(File.Exists path, Is.False))
-
-[<Test>]
-let ``other names of --output take the report`` () =
-    withPath ".txt" (fun path ->
-        let outcome = attack [ "--output"; path ] |> run
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        Assert.That(outcome.Output, Is.Empty)
-        Assert.That(File.ReadAllText path, Does.Contain "least perturbation"))
-
 let private mistakes: (string list * string list) list =
     let zoo arguments =
         [ "attack"; "zoo:mnist-net"; "--input"; "random" ] @ arguments
@@ -157,20 +58,135 @@ let private mistakes: (string list * string list) list =
         [ "attack"; "--input"; "zeros" ], [ "MODEL"; "lipverify attack --help" ]
     ]
 
-[<Test>]
-let ``mistakes are one line`` () =
-    for arguments, parts in mistakes do
-        let outcome = run arguments
-        Assert.That(outcome.ExitCode, Is.EqualTo 2)
-        Assert.That(outcome.Output, Is.Empty)
-        Assert.That(lines outcome.Error, Has.Exactly(1).Items)
+[<Tests>]
+let tests =
+    testList
+        "CliAttack"
+        [
+            testCase "attack --json has its keys in their order" (fun () ->
+                let report = attack [ "--json"; "--clip"; "0,1" ] |> run |> json
 
-        for part in parts do
-            Assert.That(outcome.Error, Does.Contain part)
+                Expect.equal
+                    (keys report)
+                    "schema model norm originalLabel clip attack label distance rigor attacks saved engine elapsedSeconds"
+                    "keys report"
 
-[<Test>]
-let ``help shows examples`` () =
-    let outcome = run [ "attack"; "--help" ]
-    Assert.That(outcome.ExitCode, Is.Zero)
-    Assert.That(outcome.Output, Does.Contain "lipverify attack ")
-    Assert.That(outcome.Output, Does.Contain "--clip")
+                Expect.equal
+                    (string (report.GetProperty("schema").GetString()))
+                    "lipverify/attack/1"
+                    "string (report.GetProperty(\"schema\").GetString())"
+
+                Expect.equal (number "originalLabel" report) 8 "originalLabel"
+                Expect.notEqual (number "label" report) 8 "label"
+
+                Expect.equal (report.GetProperty("attacks").GetArrayLength()) 1 "attacks"
+
+                Expect.equal
+                    (keys (report.GetProperty("attacks")[0]))
+                    "attack label distance rigor elapsedSeconds"
+                    "keys (report.GetProperty(\"attacks\")[0])"
+
+                Expect.equal (report.GetProperty("clip").GetArrayLength()) 2 "clip")
+
+            testCase "every attack is tried unless one is named, and the nearest is reported" (fun () ->
+                let report =
+                    [ "attack"; onnx; "--input"; eight; "--preprocess"; "mnist"; "--json" ]
+                    |> run
+                    |> json
+
+                let distances =
+                    [
+                        for outcome in report.GetProperty("attacks").EnumerateArray() -> number "distance" outcome
+                    ]
+
+                Expect.equal distances.Length Attack.all.Length "length"
+                Expect.equal (number "distance" report) (List.min distances) "distance")
+
+            testCase "--output F.npy saves the exact adversarial input" (fun () ->
+                withPath ".npy" (fun path ->
+                    let report = attack [ "--json"; "--output"; path ] |> run |> json
+
+                    match Npy.load path with
+                    | Error error -> failwith (LoadError.text error)
+                    | Ok saved ->
+                        Expect.isTrue (saved.Shape = [ 1; 28; 28 ]) "saved.Shape = [ 1; 28; 28 ]"
+                        let expected = number "distance" report
+
+                        Expect.isWithin
+                            (1e-12 * expected)
+                            (distance saved (nominal ()))
+                            expected
+                            "distance saved (nominal ())"
+
+                    // The saved input has the class that was reported.
+                    let bound =
+                        [ "bound"; onnx; "--input"; path; "--radius"; "0"; "--json" ] |> run |> json
+
+                    let outputs =
+                        [
+                            for value in bound.GetProperty("output").EnumerateArray() -> value.GetDouble()
+                        ]
+
+                    let largest = outputs |> List.indexed |> List.maxBy snd |> fst
+                    Expect.equal (float largest) (number "label" report) "float largest"))
+
+            testCase "--output F.png saves a picture and says whether it is still adversarial" (fun () ->
+                withPath ".png" (fun path ->
+                    let outcome = attack [ "--clip"; "0,1"; "--output"; path ] |> run
+                    Expect.equal outcome.ExitCode 0 outcome.Error
+                    Expect.stringContains outcome.Error "rounded to 8 bits" "error"
+                    Expect.stringContains outcome.Output path "output"
+
+                    match Png.load path with
+                    | Error error -> failwith (LoadError.text error)
+                    | Ok picture ->
+                        Expect.isTrue
+                            ((picture.Width, picture.Height, picture.Channels) = (28, 28, 1))
+                            "(picture.Width, picture.Height, picture.Channels) = (28, 28, 1)"))
+
+            testCase "finding nothing is an ordinary outcome" (fun () ->
+                // All outputs of this network are 0 at the input of zeros, and so is its formal Jacobian.
+                withPath ".npy" (fun path ->
+                    let outcome =
+                        [
+                            "attack"
+                            "zoo:mnist-net"
+                            "--input"
+                            "zeros"
+                            "--attack"
+                            "pgd"
+                            "--json"
+                            "--output"
+                            path
+                        ]
+                        |> run
+
+                    let report = json outcome
+                    Expect.equal (report.GetProperty("distance").ValueKind) JsonValueKind.Null "value kind"
+                    Expect.equal (report.GetProperty("saved").ValueKind) JsonValueKind.Null "value kind"
+                    Expect.stringContains outcome.Error "is not written" "error"
+                    Expect.isFalse (File.Exists path) "File.Exists path"))
+
+            testCase "other names of --output take the report" (fun () ->
+                withPath ".txt" (fun path ->
+                    let outcome = attack [ "--output"; path ] |> run
+                    Expect.equal outcome.ExitCode 0 outcome.Error
+                    Expect.isEmpty outcome.Output "output"
+                    Expect.stringContains (File.ReadAllText path) "least perturbation" "File.ReadAllText path"))
+
+            testCase "mistakes are one line" (fun () ->
+                for arguments, parts in mistakes do
+                    let outcome = run arguments
+                    Expect.equal outcome.ExitCode 2 "exit code"
+                    Expect.isEmpty outcome.Output "output"
+                    Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+
+                    for part in parts do
+                        Expect.stringContains outcome.Error part "error")
+
+            testCase "help shows examples" (fun () ->
+                let outcome = run [ "attack"; "--help" ]
+                Expect.equal outcome.ExitCode 0 "exit code"
+                Expect.stringContains outcome.Output "lipverify attack " "output"
+                Expect.stringContains outcome.Output "--clip" "output")
+        ]

@@ -5,7 +5,8 @@ open System
 open System.Diagnostics
 open System.IO
 open System.Xml.Linq
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Cli
 open LipVerify.Tests.CliRun
 open LipVerify.Tests.CurveRuns
@@ -32,56 +33,6 @@ let private plotted title work =
         |> ignore
 
         work (file "c.svg") (file "c.html") (rows (file "c.csv")))
-
-[<Test>]
-let ``The plot is well-formed, and names are escaped`` () =
-    let title = "a <b> & \"c\" ' ]]> </script>"
-
-    plotted title (fun svg html _ ->
-        let document = XDocument.Load svg
-        let root = document.Root |> nonNull
-        Assert.That(root.Name.LocalName, Is.EqualTo "svg")
-        Assert.That(root.Value, Does.Contain title)
-        let page = File.ReadAllText html
-        Assert.That(page, Does.Contain "a &lt;b&gt; &amp; &quot;c&quot;")
-        // The page's own scripts, and none that the title opened or closed.
-        Assert.That(page.Split("</script>").Length - 1, Is.EqualTo 2)
-        Assert.That(page, Does.Not.Contain "http://www.w3.org/1999/xhtml")
-
-        for reference in [ "src="; "href="; "@import"; "url(" ] do
-            Assert.That(page, Does.Not.Contain reference))
-
-[<Test>]
-let ``The plot has the curves, told apart by dashes and markers, within its frame`` () =
-    plotted "t" (fun svg _ _ ->
-        let root = (XDocument.Load svg).Root |> nonNull
-
-        let attribute (name: string) (element: XElement) =
-            element.Attribute(XName.op_Implicit name |> nonNull)
-            |> Option.ofObj
-            |> Option.map _.Value
-
-        let curves =
-            [
-                for element in root.Descendants() do
-                    if element.Name.LocalName = "polyline" then
-                        element
-            ]
-
-        Assert.That(curves.Length, Is.EqualTo 4)
-        let dashes = curves |> List.map (attribute "stroke-dasharray")
-        Assert.That((dashes[0..1] = [ None; None ]), "upper bounds are solid")
-        Assert.That(dashes[2..3] |> List.forall Option.isSome, "lower bounds are dashed")
-        Assert.That((List.distinct dashes[2..3]).Length, Is.EqualTo 2)
-
-        for curve in curves do
-            let points = (attribute "points" curve |> Option.get).Split ' '
-            Assert.That(points, Has.Length.EqualTo 3)
-
-            for point in points do
-                let place = point.Split ',' |> Array.map float
-                Assert.That(place[0], Is.InRange(0.0, CurvePlot.width))
-                Assert.That(place[1], Is.InRange(0.0, CurvePlot.height)))
 
 let private chromium () =
     [ "chromium"; "chromium-browser"; "google-chrome"; "google-chrome-stable" ]
@@ -122,7 +73,7 @@ let private dumpDom browser (html: string) (script: string) =
 
     if not (running.WaitForExit 120_000) then
         running.Kill true
-        Assert.Fail "the browser does not end"
+        failtest "the browser does not end"
 
     errors.Wait()
     output.Result
@@ -136,69 +87,120 @@ let private between (first: string) (last: string) (text: string) =
     else
         text.Substring(start, text.IndexOf(last, start) - start)
 
-[<Test>]
-let ``The page shows the values under the pointer and those that the arrow keys reach`` () =
-    match chromium () with
-    | None -> Assert.Ignore "no Chromium is installed"
-    | Some browser ->
-        plotted "t" (fun _ html rows ->
-            let values = [ for row in rows.Tail -> float (row.Split(',')[2]) ]
-            let shown index = values[index].ToString "G6"
-            let tip dom = between "<div id=\"tip\"" "</div>" dom
+[<Tests>]
+let tests =
+    testList
+        "CliCurvePlot"
+        [
+            testCase "The plot is well-formed, and names are escaped" (fun () ->
+                let title = "a <b> & \"c\" ' ]]> </script>"
 
-            let untouched = dumpDom browser html ""
-            Assert.That(tip untouched, Does.Contain "hidden", "nothing is shown before")
+                plotted title (fun svg html _ ->
+                    let document = XDocument.Load svg
+                    let root = document.Root |> nonNull
+                    Expect.equal root.Name.LocalName "svg" "local name"
+                    Expect.stringContains root.Value title "value"
+                    let page = File.ReadAllText html
+                    Expect.stringContains page "a &lt;b&gt; &amp; &quot;c&quot;" "page"
+                    // The page's own scripts, and none that the title opened or closed.
+                    Expect.equal (page.Split("</script>").Length - 1) 2 "page.Split(\"</script>\").Length - 1"
+                    Expect.stringLacks page "http://www.w3.org/1999/xhtml" "page"
 
-            // A real pointer event over the last marker of the first curve.
-            let hovered =
-                dumpDom
-                    browser
-                    html
-                    """const mark = [...document.querySelectorAll("#plot .curve")][0].lastElementChild.getBoundingClientRect();
+                    for reference in [ "src="; "href="; "@import"; "url(" ] do
+                        Expect.stringLacks page reference "page"))
+
+            testCase "The plot has the curves, told apart by dashes and markers, within its frame" (fun () ->
+                plotted "t" (fun svg _ _ ->
+                    let root = (XDocument.Load svg).Root |> nonNull
+
+                    let attribute (name: string) (element: XElement) =
+                        element.Attribute(XName.op_Implicit name |> nonNull)
+                        |> Option.ofObj
+                        |> Option.map _.Value
+
+                    let curves =
+                        [
+                            for element in root.Descendants() do
+                                if element.Name.LocalName = "polyline" then
+                                    element
+                        ]
+
+                    Expect.equal curves.Length 4 "length"
+                    let dashes = curves |> List.map (attribute "stroke-dasharray")
+                    Expect.isTrue (dashes[0..1] = [ None; None ]) "upper bounds are solid"
+                    Expect.isTrue (dashes[2..3] |> List.forall Option.isSome) "lower bounds are dashed"
+                    Expect.equal (List.distinct dashes[2..3]).Length 2 "length"
+
+                    for curve in curves do
+                        let points = (attribute "points" curve |> Option.get).Split ' '
+                        Expect.hasLength points 3 "points"
+
+                        for point in points do
+                            let place = point.Split ',' |> Array.map float
+                            Expect.isInRange place[0] (0.0, CurvePlot.width) "place[0]"
+                            Expect.isInRange place[1] (0.0, CurvePlot.height) "place[1]"))
+
+            testCase "The page shows the values under the pointer and those that the arrow keys reach" (fun () ->
+                match chromium () with
+                | None -> skiptest "no Chromium is installed"
+                | Some browser ->
+                    plotted "t" (fun _ html rows ->
+                        let values = [ for row in rows.Tail -> float (row.Split(',')[2]) ]
+                        let shown index = values[index].ToString "G6"
+                        let tip dom = between "<div id=\"tip\"" "</div>" dom
+
+                        let untouched = dumpDom browser html ""
+                        Expect.stringContains (tip untouched) "hidden" "nothing is shown before"
+
+                        // A real pointer event over the last marker of the first curve.
+                        let hovered =
+                            dumpDom
+                                browser
+                                html
+                                """const mark = [...document.querySelectorAll("#plot .curve")][0].lastElementChild.getBoundingClientRect();
                        document.querySelector("#plot svg").dispatchEvent(new PointerEvent("pointermove",
                          { clientX: mark.x + mark.width / 2, clientY: mark.y + mark.height / 2, pointerType: "mouse", bubbles: true }));"""
 
-            Assert.That(tip hovered, Does.Contain "radius 1<")
+                        Expect.stringContains (tip hovered) "radius 1<" "tip hovered"
 
-            for index in 8..11 do
-                Assert.That(tip hovered, Does.Contain(shown index))
+                        for index in 8..11 do
+                            Expect.stringContains (tip hovered) (shown index) "tip hovered"
 
-            let keyed =
-                dumpDom
-                    browser
-                    html
-                    """const plot = document.querySelector("#plot svg");
+                        let keyed =
+                            dumpDom
+                                browser
+                                html
+                                """const plot = document.querySelector("#plot svg");
                        plot.focus();
                        for (const key of ["Home", "ArrowRight"]) plot.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));"""
 
-            Assert.That(tip keyed, Does.Contain "radius 0.1<")
-            Assert.That(tip keyed, Does.Contain(shown 5)))
+                        Expect.stringContains (tip keyed) "radius 0.1<" "tip keyed"
+                        Expect.stringContains (tip keyed) (shown 5) "tip keyed"))
 
-[<Test>]
-let ``The table of the page holds all values`` () =
-    plotted "t" (fun _ html rows ->
-        let page = File.ReadAllText html
-        let table = between "<table class=\"values\">" "</table>" page
+            testCase "The table of the page holds all values" (fun () ->
+                plotted "t" (fun _ html rows ->
+                    let page = File.ReadAllText html
+                    let table = between "<table class=\"values\">" "</table>" page
 
-        for row in rows.Tail do
-            let fields = row.Split ','
+                    for row in rows.Tail do
+                        let fields = row.Split ','
 
-            let side =
-                if fields[1] = "global" || fields[1] = "analytic" then
-                    Upper
-                else
-                    Lower
+                        let side =
+                            if fields[1] = "global" || fields[1] = "analytic" then
+                                Upper
+                            else
+                                Lower
 
-            let value = float fields[2]
+                        let value = float fields[2]
 
-            let shown =
-                $"title=\"{Side.sign side} {Side.figure 17 side value}, {fields[3]}\">{Side.figure 6 side value}<"
+                        let shown =
+                            $"title=\"{Side.sign side} {Side.figure 17 side value}, {fields[3]}\">{Side.figure 6 side value}<"
 
-            Assert.That(table, Does.Contain shown))
+                        Expect.stringContains table shown "table"))
 
-[<Test>]
-let ``The page shows the names of files, not where they lie`` () =
-    plotted "t" (fun _ html _ ->
-        let page = File.ReadAllText html
-        Assert.That(page, Does.Contain "Local Lipschitz constant of mnist-net.onnx at 8.png")
-        Assert.That(page, Does.Not.Contain samples))
+            testCase "The page shows the names of files, not where they lie" (fun () ->
+                plotted "t" (fun _ html _ ->
+                    let page = File.ReadAllText html
+                    Expect.stringContains page "Local Lipschitz constant of mnist-net.onnx at 8.png" "page"
+                    Expect.stringLacks page samples "page"))
+        ]

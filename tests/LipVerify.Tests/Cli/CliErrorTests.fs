@@ -3,7 +3,8 @@ module LipVerify.Tests.CliErrorTests
 
 open System
 open System.IO
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 let private zoo arguments =
@@ -142,14 +143,14 @@ let private mistakes: (string list * string list) list =
     ]
 
 let private holdsOneLine (parts: string list) outcome =
-    Assert.That(outcome.ExitCode, Is.EqualTo 2)
-    Assert.That(outcome.Output, Is.Empty)
-    Assert.That(lines outcome.Error, Has.Exactly(1).Items)
-    Assert.That(outcome.Error, Does.StartWith "lipverify: ")
-    Assert.That(outcome.Error, Does.Not.Contain "   at ")
+    Expect.equal outcome.ExitCode 2 "exit code"
+    Expect.isEmpty outcome.Output "output"
+    Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+    Expect.stringStarts outcome.Error "lipverify: " "error"
+    Expect.stringLacks outcome.Error "   at " "error"
 
     for part in parts do
-        Assert.That(outcome.Error, Does.Contain part)
+        Expect.stringContains outcome.Error part "error"
 
 let private cases =
     [
@@ -159,25 +160,8 @@ let private cases =
                 |> List.map (fun word -> if word.Contains '/' then Path.GetFileName word else word)
 
             let name = String.Join(" ", shown)
-            TestCaseData(arguments, parts).SetName $"A mistake is one line: lipverify {name}"
+            testCase $"A mistake is one line: lipverify {name}" (fun () -> run arguments |> holdsOneLine parts)
     ]
-
-[<TestCaseSource(nameof cases)>]
-let ``A mistake is one line`` (arguments: string list) (parts: string list) = run arguments |> holdsOneLine parts
-
-[<TestCase "-1">]
-[<TestCase "NaN">]
-[<TestCase "inf">]
-[<TestCase "-Infinity">]
-[<TestCase "1e400">]
-[<TestCase "">]
-[<TestCase "0x1">]
-[<TestCase "1,5">]
-[<TestCase "small">]
-let ``A radius must be finite and not negative`` (radius: string) =
-    for arguments in [ [ "--radius"; radius ]; [ "--radius=" + radius ] ] do
-        if radius <> "" || arguments.Length = 2 then
-            bound arguments |> run |> holdsOneLine [ "--radius"; $"not \"{radius}\"" ]
 
 /// A file of the given content that is deleted afterwards.
 let private withFile (extension: string) (content: string) (action: string -> unit) =
@@ -190,43 +174,65 @@ let private withFile (extension: string) (content: string) (action: string -> un
     finally
         File.Delete path
 
-/// What JSON lets pass as a string and no text is: half a surrogate pair, and a byte that is not UTF-8 (here ÿ).
-[<TestCase """{"input":[1,28,28],"layers":[{"type":"\ud800"}]}""">]
-[<TestCase """{"input":[1,28,28],"layers":[{"type":"linear","name":"\udc00","in":784,"out":9}]}""">]
-[<TestCase """{"\ud800":1,"input":[1,28,28],"layers":[{"type":"relu"}]}""">]
-[<TestCase """{"input":[1,28,28],"layers":[{"type":"relu","\ud800":1}]}""">]
-[<TestCase """{"input":[1,28,28],"layers":[{"type":"ÿ"}]}""">]
-[<TestCase """{"ÿ":1,"input":[1,28,28],"layers":[{"type":"relu"}]}""">]
-let ``A string of an architecture that is no text is one line`` (content: string) =
-    withFile ".json" "" (fun path ->
-        File.WriteAllBytes(path, Text.Encoding.Latin1.GetBytes content)
+[<Tests>]
+let tests =
+    testList
+        "CliError"
+        [
+            yield! cases
 
-        stateDict [ "--architecture"; path ]
-        |> run
-        |> holdsOneLine [ path; "not UTF-8" ])
+            testTheory
+                "A radius must be finite and not negative"
+                [ "-1"; "NaN"; "inf"; "-Infinity"; "1e400"; ""; "0x1"; "1,5"; "small" ]
+                (fun (radius: string) ->
+                    for arguments in [ [ "--radius"; radius ]; [ "--radius=" + radius ] ] do
+                        if radius <> "" || arguments.Length = 2 then
+                            bound arguments |> run |> holdsOneLine [ "--radius"; $"not \"{radius}\"" ])
 
-[<TestCase "gpu">]
-[<TestCase "cuda">]
-let ``Engines that are named are those that there are`` (name: string) =
-    zoo [ "--engine"; name ]
-    |> run
-    |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, not \"{name}\"" ]
+            // What JSON lets pass as a string and no text is: half a surrogate pair, and a byte that is not UTF-8 (here ÿ).
+            testTheory
+                "A string of an architecture that is no text is one line"
+                [
+                    """{"input":[1,28,28],"layers":[{"type":"\ud800"}]}"""
+                    """{"input":[1,28,28],"layers":[{"type":"linear","name":"\udc00","in":784,"out":9}]}"""
+                    """{"\ud800":1,"input":[1,28,28],"layers":[{"type":"relu"}]}"""
+                    """{"input":[1,28,28],"layers":[{"type":"relu","\ud800":1}]}"""
+                    """{"input":[1,28,28],"layers":[{"type":"ÿ"}]}"""
+                    """{"ÿ":1,"input":[1,28,28],"layers":[{"type":"relu"}]}"""
+                ]
+                (fun (content: string) ->
+                    withFile ".json" "" (fun path ->
+                        File.WriteAllBytes(path, Text.Encoding.Latin1.GetBytes content)
 
-[<TestCase("", "empty")>]
-[<TestCase("{", "JSON")>]
-[<TestCase("[]", "must be an object")>]
-[<TestCase("""{"input":[1,28,28]}""", "layers")>]
-[<TestCase("""{"input":[0],"layers":[]}""", "positive")>]
-[<TestCase("""{"input":[1,28,28],"layers":[{"type":"lstm"}]}""", "layers[0]: \"type\" is \"lstm\"")>]
-[<TestCase("""{"input":[1,28,28],"layers":[{"type":"conv2d","name":"conv1","in":1,"out":6}]}""", "\"kernel\" is missing")>]
-[<TestCase("""{"input":[1,28,28],"layers":[{"type":"linear","name":"fc9","in":784,"out":9}]}""", "fc9")>]
-let ``A bad architecture file is told with its place`` (content: string) (part: string) =
-    withFile ".json" content (fun path -> stateDict [ "--architecture"; path ] |> run |> holdsOneLine [ part ])
+                        stateDict [ "--architecture"; path ]
+                        |> run
+                        |> holdsOneLine [ path; "not UTF-8" ]))
 
-[<Test>]
-let ``The architecture file of the documentation's kind loads`` () =
-    let content =
-        """{ "input": [1, 28, 28], // as in docs/architecture-files.md
+            testTheory "Engines that are named are those that there are" [ "gpu"; "cuda" ] (fun (name: string) ->
+                zoo [ "--engine"; name ]
+                |> run
+                |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, not \"{name}\"" ])
+
+            testTheory
+                "A bad architecture file is told with its place"
+                [
+                    "", "empty"
+                    "{", "JSON"
+                    "[]", "must be an object"
+                    """{"input":[1,28,28]}""", "layers"
+                    """{"input":[0],"layers":[]}""", "positive"
+                    """{"input":[1,28,28],"layers":[{"type":"lstm"}]}""", "layers[0]: \"type\" is \"lstm\""
+                    """{"input":[1,28,28],"layers":[{"type":"conv2d","name":"conv1","in":1,"out":6}]}""",
+                    "\"kernel\" is missing"
+                    """{"input":[1,28,28],"layers":[{"type":"linear","name":"fc9","in":784,"out":9}]}""", "fc9"
+                ]
+                (fun (content: string, part: string) ->
+                    withFile ".json" content (fun path ->
+                        stateDict [ "--architecture"; path ] |> run |> holdsOneLine [ part ]))
+
+            testCase "The architecture file of the documentation's kind loads" (fun () ->
+                let content =
+                    """{ "input": [1, 28, 28], // as in docs/architecture-files.md
              "layers": [
                { "type": "conv2d", "name": "conv1", "in": 1, "out": 6, "kernel": 5 }, { "type": "relu" },
                { "type": "maxpool2d", "kernel": 2 },
@@ -236,30 +242,29 @@ let ``The architecture file of the documentation's kind loads`` () =
                { "type": "linear", "name": "fc2", "in": 120, "out": 84 }, { "type": "relu" },
                { "type": "linear", "name": "fc3", "in": 84, "out": 10 }, ] }"""
 
-    withFile ".json" content (fun path ->
-        let outcome = stateDict [ "--architecture"; path ] |> run
-        Assert.That(outcome.Error, Is.Empty)
-        Assert.That(outcome.ExitCode, Is.Zero)
-        Assert.That(outcome.Output, Does.Contain "44426"))
+                withFile ".json" content (fun path ->
+                    let outcome = stateDict [ "--architecture"; path ] |> run
+                    Expect.isEmpty outcome.Error "error"
+                    Expect.equal outcome.ExitCode 0 "exit code"
+                    Expect.stringContains outcome.Output "44426" "output"))
 
-[<Test>]
-let ``A link to nowhere is a missing file`` () =
-    let link = Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid():N}.pt")
+            testCase "A link to nowhere is a missing file" (fun () ->
+                let link = Path.Combine(Path.GetTempPath(), $"lipverify-{Guid.NewGuid():N}.pt")
 
-    try
-        File.CreateSymbolicLink(link, "/nonexistent/model.pt") |> ignore
+                try
+                    File.CreateSymbolicLink(link, "/nonexistent/model.pt") |> ignore
 
-        [ "info"; link; "--architecture"; "mnist-net" ]
-        |> run
-        |> holdsOneLine [ link; "no such file" ]
-    finally
-        File.Delete link
+                    [ "info"; link; "--architecture"; "mnist-net" ]
+                    |> run
+                    |> holdsOneLine [ link; "no such file" ]
+                finally
+                    File.Delete link)
 
-[<Test>]
-let ``Values of an input that are NaN are refused`` () =
-    let content = String.Join(",", Seq.init 784 (fun i -> if i = 3 then "nan" else "0"))
+            testCase "Values of an input that are NaN are refused" (fun () ->
+                let content = String.Join(",", Seq.init 784 (fun i -> if i = 3 then "nan" else "0"))
 
-    withFile ".csv" content (fun path ->
-        [ "bound"; onnx; "--radius"; "1"; "--input"; path ]
-        |> run
-        |> holdsOneLine [ path ])
+                withFile ".csv" content (fun path ->
+                    [ "bound"; onnx; "--radius"; "1"; "--input"; path ]
+                    |> run
+                    |> holdsOneLine [ path ]))
+        ]

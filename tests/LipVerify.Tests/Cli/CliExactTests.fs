@@ -5,7 +5,8 @@ open System
 open System.IO
 open System.Text
 open System.Text.Json
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 /// A network 2-2-1 as state dict and architecture: `3 relu(x1) − relu(x2 + 1)`.
@@ -55,65 +56,68 @@ let internal write folder =
         "exact"
     ]
 
-[<Test>]
-let ``bound --method exact reports both ends and the gap between them`` () =
-    inFolder (fun folder ->
-        let outcome =
-            write folder @ [ "--radius"; "0.5"; "--definition"; "uniform"; "--json" ] |> run
+[<Tests>]
+let tests =
+    testList
+        "CliExact"
+        [
+            testCase "bound --method exact reports both ends and the gap between them" (fun () ->
+                inFolder (fun folder ->
+                    let outcome =
+                        write folder @ [ "--radius"; "0.5"; "--definition"; "uniform"; "--json" ] |> run
 
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        let report = JsonDocument.Parse(outcome.Output).RootElement
-        let number (name: string) = report.GetProperty(name).GetDouble()
-        // Where x1 > 0 the gradient is (3, −1); x2 + 1 stays positive.
-        Assert.That(number "lower", Is.EqualTo(sqrt 10.0).Within 0.01)
-        Assert.That(number "value", Is.EqualTo(sqrt 10.0).Within 0.01)
-        Assert.That(number "value", Is.GreaterThanOrEqualTo(number "lower"))
-        Assert.That(number "gap", Is.LessThanOrEqualTo 1e-3))
+                    Expect.equal outcome.ExitCode 0 outcome.Error
+                    let report = JsonDocument.Parse(outcome.Output).RootElement
+                    let number (name: string) = report.GetProperty(name).GetDouble()
+                    // Where x1 > 0 the gradient is (3, −1); x2 + 1 stays positive.
+                    Expect.isWithin 0.01 (number "lower") (sqrt 10.0) "lower"
+                    Expect.isWithin 0.01 (number "value") (sqrt 10.0) "value"
+                    Expect.isGreaterThanOrEqual (number "value") (number "lower") "value"
+                    Expect.isLessThanOrEqual (number "gap") 1e-3 "gap"))
 
-[<Test>]
-let ``bound --method exact takes the maximum norm, where the rows of the Jacobian are summed`` () =
-    inFolder (fun folder ->
-        for definition in [ "uniform"; "nominal" ] do
-            let outcome =
-                write folder
-                @ [ "--radius"; "0.5"; "--definition"; definition; "--norm"; "inf"; "--json" ]
-                |> run
+            testCase "bound --method exact takes the maximum norm, where the rows of the Jacobian are summed" (fun () ->
+                inFolder (fun folder ->
+                    for definition in [ "uniform"; "nominal" ] do
+                        let outcome =
+                            write folder
+                            @ [ "--radius"; "0.5"; "--definition"; definition; "--norm"; "inf"; "--json" ]
+                            |> run
 
-            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-            let report = JsonDocument.Parse(outcome.Output).RootElement
-            let number (name: string) = report.GetProperty(name).GetDouble()
-            Assert.That(report.GetProperty("norm").GetString(), Is.EqualTo "inf")
-            // Where x1 > 0 the gradient is (3, −1), and the input lies on the kink.
-            Assert.That(number "lower", Is.EqualTo(4.0).Within 0.01)
-            Assert.That(number "value", Is.EqualTo(4.0).Within 0.01)
-            Assert.That(number "gap", Is.LessThanOrEqualTo 1e-3))
+                        Expect.equal outcome.ExitCode 0 outcome.Error
+                        let report = JsonDocument.Parse(outcome.Output).RootElement
+                        let number (name: string) = report.GetProperty(name).GetDouble()
 
-[<Test>]
-let ``bound --method exact says both ends to a reader`` () =
-    inFolder (fun folder ->
-        let outcome = write folder @ [ "--radius"; "0.5"; "--time-limit"; "60" ] |> run
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        Assert.That(outcome.Output, Does.Contain "≤ 3.16")
-        Assert.That(outcome.Output, Does.Contain "≥ 3.16")
-        Assert.That(outcome.Output, Does.Contain "gap"))
+                        Expect.equal (string (report.GetProperty "norm")) "inf" "norm"
+                        // Where x1 > 0 the gradient is (3, −1), and the input lies on the kink.
+                        Expect.isWithin 0.01 (number "lower") (4.0) "lower"
+                        Expect.isWithin 0.01 (number "value") (4.0) "value"
+                        Expect.isLessThanOrEqual (number "gap") 1e-3 "gap"))
 
-[<TestCase("--certificate", "c.json", "has no use for --certificate")>]
-[<TestCase("--enclosure", "crown", "has no use for --enclosure")>]
-[<TestCase("--class", "0", "has no use for --class")>]
-[<TestCase("--rigor", "certified", "--rigor certified is out of reach")>]
-let ``bound --method exact refuses options that make no sense for it``
-    (option: string)
-    (value: string)
-    (problem: string)
-    =
-    inFolder (fun folder ->
-        let outcome = write folder @ [ "--radius"; "0.5"; option; value ] |> run
-        Assert.That(outcome.ExitCode, Is.EqualTo 2)
-        Assert.That(outcome.Error, Does.Contain problem))
+            testCase "bound --method exact says both ends to a reader" (fun () ->
+                inFolder (fun folder ->
+                    let outcome = write folder @ [ "--radius"; "0.5"; "--time-limit"; "60" ] |> run
+                    Expect.equal outcome.ExitCode 0 outcome.Error
+                    Expect.stringContains outcome.Output "≤ 3.16" "output"
+                    Expect.stringContains outcome.Output "≥ 3.16" "output"
+                    Expect.stringContains outcome.Output "gap" "output"))
 
-[<Test>]
-let ``bound --method exact needs a radius`` () =
-    inFolder (fun folder ->
-        let outcome = run (write folder)
-        Assert.That(outcome.ExitCode, Is.EqualTo 2)
-        Assert.That(outcome.Error, Does.Contain "--radius is missing"))
+            testTheory
+                "bound --method exact refuses options that make no sense for it"
+                [
+                    "--certificate", "c.json", "has no use for --certificate"
+                    "--enclosure", "crown", "has no use for --enclosure"
+                    "--class", "0", "has no use for --class"
+                    "--rigor", "certified", "--rigor certified is out of reach"
+                ]
+                (fun (option: string, value: string, problem: string) ->
+                    inFolder (fun folder ->
+                        let outcome = write folder @ [ "--radius"; "0.5"; option; value ] |> run
+                        Expect.equal outcome.ExitCode 2 "exit code"
+                        Expect.stringContains outcome.Error problem "error"))
+
+            testCase "bound --method exact needs a radius" (fun () ->
+                inFolder (fun folder ->
+                    let outcome = run (write folder)
+                    Expect.equal outcome.ExitCode 2 "exit code"
+                    Expect.stringContains outcome.Error "--radius is missing" "error"))
+        ]

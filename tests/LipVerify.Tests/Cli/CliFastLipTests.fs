@@ -2,7 +2,8 @@
 module LipVerify.Tests.CliFastLipTests
 
 open System.Text.Json
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 /// `bound --method METHOD` of `3 relu(x1) − relu(x2 + 1)` around 0.
@@ -10,50 +11,69 @@ let private arguments method folder =
     CliExactTests.write folder
     |> List.map (fun argument -> if argument = "exact" then method else argument)
 
-[<Test>]
-let ``bound --method fastlip and recurjac measure the entries of the Jacobian in each norm``
-    ([<Values("fastlip", "recurjac")>] method: string)
-    ([<Values("inf", "2", "1")>] norm: string)
-    =
-    // The largest entries are (3, 1) in size.
-    let expected = Map [ "inf", 4.0; "2", sqrt 10.0; "1", 3.0 ] |> Map.find norm
+[<Tests>]
+let tests =
+    testList
+        "CliFastLip"
+        [
+            testTheory
+                "bound --method fastlip and recurjac measure the entries of the Jacobian in each norm"
+                [
+                    for method in [ "fastlip"; "recurjac" ] do
+                        for norm in [ "inf"; "2"; "1" ] do
+                            method, norm
+                ]
+                (fun (method, norm) ->
+                    // The largest entries are (3, 1) in size.
+                    let expected = Map [ "inf", 4.0; "2", sqrt 10.0; "1", 3.0 ] |> Map.find norm
 
-    inFolder (fun folder ->
-        let outcome =
-            arguments method folder
-            @ [ "--radius"; "0.5"; "--definition"; "uniform"; "--norm"; norm; "--json" ]
-            |> run
+                    inFolder (fun folder ->
+                        let outcome =
+                            arguments method folder
+                            @ [ "--radius"; "0.5"; "--definition"; "uniform"; "--norm"; norm; "--json" ]
+                            |> run
 
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        let report = JsonDocument.Parse(outcome.Output).RootElement
-        let value = report.GetProperty("value").GetDouble()
-        // The spectral certificate is loose by 1e-9 at most.
-        Assert.That(value, Is.GreaterThanOrEqualTo expected)
-        Assert.That(report.GetProperty("method").GetString(), Is.EqualTo method)
-        Assert.That(value, Is.LessThanOrEqualTo(expected * (1.0 + 1e-8)))
-        Assert.That(report.GetProperty("norm").GetString(), Is.EqualTo norm)
-        Assert.That(report.GetProperty("rigor").GetString(), Is.EqualTo "certified"))
+                        Expect.equal outcome.ExitCode 0 outcome.Error
+                        let report = JsonDocument.Parse(outcome.Output).RootElement
+                        let value = report.GetProperty("value").GetDouble()
+                        // The spectral certificate is loose by 1e-9 at most.
+                        Expect.isGreaterThanOrEqual value expected "value"
 
-[<TestCase "fastlip">]
-[<TestCase "recurjac">]
-let ``bound --method fastlip and recurjac without a radius say what is missing`` (method: string) =
-    inFolder (fun folder ->
-        let outcome = arguments method folder |> run
-        Assert.That(outcome.ExitCode, Is.EqualTo 2)
-        Assert.That(outcome.Error, Does.Contain "--radius is missing"))
+                        Expect.equal (string (report.GetProperty "method")) method "method"
 
-[<Test>]
-let ``bound --method recurjac and fastlip end by --time-limit and say so`` () =
-    inFolder (fun folder ->
-        let run method =
-            arguments method folder
-            @ [ "--radius"; "0.5"; "--norm"; "inf"; "--time-limit"; "0"; "--json" ]
-            |> run
+                        Expect.isLessThanOrEqual value (expected * (1.0 + 1e-8)) "value"
 
-        for method in [ "recurjac"; "fastlip" ] do
-            let outcome = run method
-            Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-            let report = JsonDocument.Parse(outcome.Output).RootElement
-            Assert.That(report.GetProperty("explanation").GetString(), Does.Contain "the time limit ended it")
-            Assert.That(report.GetProperty("rigor").GetString(), Is.EqualTo "certified")
-            Assert.That(report.GetProperty("value").GetDouble(), Is.GreaterThanOrEqualTo 3.0))
+                        Expect.equal (string (report.GetProperty "norm")) norm "norm"
+
+                        Expect.equal (string (report.GetProperty "rigor")) "certified" "rigor"))
+
+            testTheory
+                "bound --method fastlip and recurjac without a radius say what is missing"
+                [ "fastlip"; "recurjac" ]
+                (fun (method: string) ->
+                    inFolder (fun folder ->
+                        let outcome = arguments method folder |> run
+                        Expect.equal outcome.ExitCode 2 "exit code"
+                        Expect.stringContains outcome.Error "--radius is missing" "error"))
+
+            testCase "bound --method recurjac and fastlip end by --time-limit and say so" (fun () ->
+                inFolder (fun folder ->
+                    let run method =
+                        arguments method folder
+                        @ [ "--radius"; "0.5"; "--norm"; "inf"; "--time-limit"; "0"; "--json" ]
+                        |> run
+
+                    for method in [ "recurjac"; "fastlip" ] do
+                        let outcome = run method
+                        Expect.equal outcome.ExitCode 0 outcome.Error
+                        let report = JsonDocument.Parse(outcome.Output).RootElement
+
+                        Expect.stringContains
+                            (string (report.GetProperty "explanation"))
+                            "the time limit ended it"
+                            "explanation"
+
+                        Expect.equal (string (report.GetProperty "rigor")) "certified" "rigor"
+
+                        Expect.isGreaterThanOrEqual (report.GetProperty("value").GetDouble()) 3.0 "value"))
+        ]

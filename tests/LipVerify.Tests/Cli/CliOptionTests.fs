@@ -4,7 +4,8 @@ module LipVerify.Tests.CliOptionTests
 open System
 open System.IO
 open System.Text.RegularExpressions
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Cli
 open LipVerify.Core.Computation
 open LipVerify.Formats
@@ -128,88 +129,6 @@ let private isRefused outcome =
     outcome.ExitCode = 2
     && Regex.IsMatch(outcome.Error, "lipverify [a-z]+ has no use for")
 
-[<TestCase "info">]
-[<TestCase "bound">]
-[<TestCase "enclose">]
-[<TestCase "compare">]
-[<TestCase "certify">]
-[<TestCase "curve">]
-[<TestCase "check">]
-[<TestCase "attack">]
-[<TestCase "bench">]
-[<TestCase "demo">]
-let ``A command takes the options that it uses and refuses the others`` (command: string) =
-    inFolder (fun folder ->
-        let path = files folder
-
-        [ "--radius"; "0.5"; "--certificate"; path "c.json" ]
-        |> List.append (
-            working path "bound" ""
-            |> List.filter (fun word -> word <> "--radius" && word <> "0.5")
-        )
-        |> run
-        |> fun outcome -> Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-
-        for option in options do
-            let start = working path command option
-
-            let line =
-                if List.contains option start then
-                    start
-                else
-                    start @ withValue path option
-
-            if not (List.contains option (CommandOptions.ofCommand command)) then
-                let outcome = run line
-                Assert.That(isRefused outcome, $"{option}: {outcome.Error}")
-                Assert.That(lines outcome.Error, Has.Exactly(1).Items)
-                Assert.That(outcome.Output, Is.Empty)
-            // Benchmarks and the demonstration take too long for each of their options.
-            elif command <> "bench" && command <> "demo" then
-                let outcome = run line
-                // Of another input a certificate does not hold.
-                let isOther =
-                    command = "check" && List.contains option [ "--preprocess"; "--mean"; "--std" ]
-
-                Assert.That(outcome.ExitCode, Is.EqualTo(if isOther then 1 else 0), $"{option}: {outcome.Error}"))
-
-[<TestCaseSource(nameof commands)>]
-let ``The help of a command lists what it takes and no more`` (command: string) =
-    let outcome = run [ command; "--help" ]
-    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-
-    let listed =
-        lines outcome.Output
-        |> List.map _.Trim()
-        |> List.filter (fun line -> line.StartsWith("--", StringComparison.Ordinal))
-        |> List.map (fun line -> line.Split([| ' '; ',' |])[0])
-
-    for option in options do
-        Assert.That(
-            List.contains option listed,
-            Is.EqualTo(List.contains option (CommandOptions.ofCommand command)),
-            option
-        )
-
-    Assert.That(
-        lines outcome.Output
-        |> List.forall (fun line -> line.Contains "lipverify " || line.Length <= 100)
-    )
-
-[<TestCase("")>]
-[<TestCase("--help")>]
-let ``Without a command all of them are listed`` (arguments: string) =
-    let outcome =
-        arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-        |> List.ofArray
-        |> run
-
-    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-    Assert.That(outcome.Error, Is.Empty)
-
-    for command in commands do
-        Assert.That(outcome.Output, Does.Contain $"\n    {command} ", command)
-
 let private ball =
     set [ "analytic"; "local-lipsdp"; "structured"; "exact"; "fastlip"; "recurjac" ]
 
@@ -225,70 +144,6 @@ let private takes option method =
     | "--definition" -> ball.Contains method
     | "--time-limit" -> true
     | _ -> not (oneOutput.Contains method)
-
-[<Test>]
-let ``A method takes the options that it uses and refuses the others`` () =
-    inFolder (fun folder ->
-        let path = files folder
-
-        let values =
-            [
-                "--radius", "0.5"
-                "--class", "0"
-                "--certificate", path "m.json"
-                "--enclosure", "ball"
-                "--definition", "nominal"
-                "--time-limit", "60"
-                "--failure-probability", "1e-6"
-                "--tolerance", "0.01"
-                "--seed", "3"
-            ]
-
-        for method in BoundMethods.all do
-            let start =
-                [
-                    "bound"
-                    path "small.safetensors"
-                    "--architecture"
-                    path "small.json"
-                    "--method"
-                    method.Name
-                    if ball.Contains method.Name then
-                        yield! [ "--input"; path "x.csv"; "--radius"; "0.5" ]
-                    if oneOutput.Contains method.Name then
-                        yield! [ "--class"; "0" ]
-                ]
-
-            for option, value in values do
-                let input =
-                    if option = "--radius" && takes option method.Name then
-                        [ "--input"; path "x.csv" ]
-                    else
-                        []
-
-                let line =
-                    if List.contains option start then
-                        start
-                    else
-                        start @ input @ [ option; value ]
-
-                let outcome = run line
-                let why = $"{method.Name} {option}: {outcome.Error}"
-
-                if takes option method.Name then
-                    // Solvers that are not installed are another matter.
-                    Assert.That(outcome.ExitCode = 0 || outcome.Error.Contains "Debian package", why)
-                else
-                    Assert.That(outcome.ExitCode, Is.EqualTo 2, why)
-                    Assert.That(outcome.Error, Does.Contain option, why)
-
-                    Assert.That(
-                        outcome.Error,
-                        Does
-                            .Contain($"--method {method.Name} has no use for {option}")
-                            .Or.Contain("leave --definition out"),
-                        why
-                    ))
 
 /// Command lines with an option of no effect, each with parts of the line that they must give.
 let private idle: (string * string list) list =
@@ -319,55 +174,6 @@ let private idle: (string * string list) list =
         "info zoo:mnist-net --architecture mnist-net", [ "leave out --architecture" ]
     ]
 
-[<Test>]
-let ``An option of no effect is refused with a line that says so`` () =
-    inFolder (fun folder ->
-        let path = files folder
-
-        for line, parts in idle do
-            let words =
-                line.Split ' '
-                |> List.ofArray
-                |> List.collect (fun word ->
-                    match word with
-                    | "M" -> [ path "small.safetensors"; "--architecture"; path "small.json" ]
-                    | "X" -> [ path "x.csv" ]
-                    | _ -> [ word ])
-
-            let outcome = run words
-            Assert.That(outcome.ExitCode, Is.EqualTo 2, line)
-            Assert.That(lines outcome.Error, Has.Exactly(1).Items, line)
-
-            for part in parts do
-                Assert.That(outcome.Error, Does.Contain part, line))
-
-[<Test>]
-let ``A preprocessing counts for the range of pixels and for pictures too`` () =
-    let attack arguments =
-        [
-            "attack"
-            "zoo:mnist-net"
-            "--input"
-            "zeros"
-            "--preprocess"
-            "mnist"
-            "--attack"
-            "fgsm"
-        ]
-        @ arguments
-        |> run
-
-    Assert.That((attack []).ExitCode, Is.EqualTo 2)
-    let outcome = attack [ "--clip"; "-10,10" ]
-    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-
-[<Test>]
-let ``certify --method global says that its constant is uniform`` () =
-    inFolder (fun folder ->
-        let path = files folder
-        let outcome = run (working path "certify" "" @ [ "--method"; "global"; "--json" ])
-        Assert.That(outcome.Output, Does.Contain "\"definition\": \"uniform\""))
-
 /// Options of numbers, and a line to which they belong.
 let private numbers =
     [
@@ -382,33 +188,222 @@ let private numbers =
         "curve zoo:mnist-net --input zeros", "--radii", "1:2:"
     ]
 
-[<TestCase "1e-400">]
-[<TestCase "1e400">]
-[<TestCase "-1e-400">]
-let ``A number that a double cannot hold is refused`` (text: string) =
-    for line, option, before in numbers do
-        let value = before + text
-        let outcome = (line.Split ' ' |> List.ofArray) @ [ $"{option}={value}" ] |> run
-        Assert.That(outcome.ExitCode, Is.EqualTo 2, $"{option} {value}")
-        Assert.That(outcome.Error, Does.Contain option, $"{option} {value}")
-        Assert.That(outcome.Error, Does.Contain text, $"{option} {value}")
+[<Tests>]
+let tests =
+    testList
+        "CliOption"
+        [
+            testTheory
+                "A command takes the options that it uses and refuses the others"
+                [
+                    "info"
+                    "bound"
+                    "enclose"
+                    "compare"
+                    "certify"
+                    "curve"
+                    "check"
+                    "attack"
+                    "bench"
+                    "demo"
+                ]
+                (fun (command: string) ->
+                    inFolder (fun folder ->
+                        let path = files folder
 
-[<Test>]
-let ``A text of a positive number is read as a positive number, or refused`` () =
-    check 1000 id (fun seed ->
-        let random = Random seed
-        let digits = String.init (1 + random.Next 20) (fun _ -> string (random.Next 10))
-        let text = $"{random.Next 10}.{digits}e{random.Next 800 - 400}"
-        let isZero = text.Split('e')[0] |> Seq.forall (fun c -> c = '0' || c = '.')
+                        [ "--radius"; "0.5"; "--certificate"; path "c.json" ]
+                        |> List.append (
+                            working path "bound" ""
+                            |> List.filter (fun word -> word <> "--radius" && word <> "0.5")
+                        )
+                        |> run
+                        |> fun outcome -> Expect.equal outcome.ExitCode 0 outcome.Error
 
-        match DecimalText.parse text with
-        | Ok value -> Assert.That((value > 0.0 && Double.IsFinite value) || (isZero && value = 0.0), text)
-        | Error _ -> Assert.That(isZero, Is.False, text))
+                        for option in options do
+                            let start = working path command option
 
-[<TestCase("0")>]
-[<TestCase("0e99")>]
-[<TestCase("-0.000")>]
-let ``Zero is zero`` (text: string) =
-    match DecimalText.parse text with
-    | Ok value -> Assert.That(value, Is.Zero)
-    | Error problem -> Assert.Fail problem
+                            let line =
+                                if List.contains option start then
+                                    start
+                                else
+                                    start @ withValue path option
+
+                            if not (List.contains option (CommandOptions.ofCommand command)) then
+                                let outcome = run line
+                                Expect.isTrue (isRefused outcome) $"{option}: {outcome.Error}"
+                                Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+                                Expect.isEmpty outcome.Output "output"
+                            // Benchmarks and the demonstration take too long for each of their options.
+                            elif command <> "bench" && command <> "demo" then
+                                let outcome = run line
+                                // Of another input a certificate does not hold.
+                                let isOther =
+                                    command = "check" && List.contains option [ "--preprocess"; "--mean"; "--std" ]
+
+                                Expect.equal outcome.ExitCode (if isOther then 1 else 0) $"{option}: {outcome.Error}"))
+
+            testTheory "The help of a command lists what it takes and no more" commands (fun (command: string) ->
+                let outcome = run [ command; "--help" ]
+                Expect.equal outcome.ExitCode 0 outcome.Error
+
+                let listed =
+                    lines outcome.Output
+                    |> List.map _.Trim()
+                    |> List.filter (fun line -> line.StartsWith("--", StringComparison.Ordinal))
+                    |> List.map (fun line -> line.Split([| ' '; ',' |])[0])
+
+                for option in options do
+                    Expect.equal
+                        (List.contains option listed)
+                        (List.contains option (CommandOptions.ofCommand command))
+                        option
+
+                Expect.isTrue
+                    (lines outcome.Output
+                     |> List.forall (fun line -> line.Contains "lipverify " || line.Length <= 100))
+                    "")
+
+            testTheory "Without a command all of them are listed" [ ""; "--help" ] (fun (arguments: string) ->
+                let outcome =
+                    arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                    |> List.ofArray
+                    |> run
+
+                Expect.equal outcome.ExitCode 0 outcome.Error
+                Expect.isEmpty outcome.Error "error"
+
+                for command in commands do
+                    Expect.stringContains outcome.Output $"\n    {command} " command)
+
+            testCase "A method takes the options that it uses and refuses the others" (fun () ->
+                inFolder (fun folder ->
+                    let path = files folder
+
+                    let values =
+                        [
+                            "--radius", "0.5"
+                            "--class", "0"
+                            "--certificate", path "m.json"
+                            "--enclosure", "ball"
+                            "--definition", "nominal"
+                            "--time-limit", "60"
+                            "--failure-probability", "1e-6"
+                            "--tolerance", "0.01"
+                            "--seed", "3"
+                        ]
+
+                    for method in BoundMethods.all do
+                        let start =
+                            [
+                                "bound"
+                                path "small.safetensors"
+                                "--architecture"
+                                path "small.json"
+                                "--method"
+                                method.Name
+                                if ball.Contains method.Name then
+                                    yield! [ "--input"; path "x.csv"; "--radius"; "0.5" ]
+                                if oneOutput.Contains method.Name then
+                                    yield! [ "--class"; "0" ]
+                            ]
+
+                        for option, value in values do
+                            let input =
+                                if option = "--radius" && takes option method.Name then
+                                    [ "--input"; path "x.csv" ]
+                                else
+                                    []
+
+                            let line =
+                                if List.contains option start then
+                                    start
+                                else
+                                    start @ input @ [ option; value ]
+
+                            let outcome = run line
+                            let why = $"{method.Name} {option}: {outcome.Error}"
+
+                            if takes option method.Name then
+                                // Solvers that are not installed are another matter.
+                                Expect.isTrue (outcome.ExitCode = 0 || outcome.Error.Contains "Debian package") why
+                            else
+                                Expect.equal outcome.ExitCode 2 why
+                                Expect.stringContains outcome.Error option why
+
+                                Expect.isMatch
+                                    outcome.Error
+                                    $"--method {method.Name} has no use for {option}|leave --definition out"
+                                    why))
+
+            testCase "An option of no effect is refused with a line that says so" (fun () ->
+                inFolder (fun folder ->
+                    let path = files folder
+
+                    for line, parts in idle do
+                        let words =
+                            line.Split ' '
+                            |> List.ofArray
+                            |> List.collect (fun word ->
+                                match word with
+                                | "M" -> [ path "small.safetensors"; "--architecture"; path "small.json" ]
+                                | "X" -> [ path "x.csv" ]
+                                | _ -> [ word ])
+
+                        let outcome = run words
+                        Expect.equal outcome.ExitCode 2 line
+                        Expect.hasLength (lines outcome.Error) 1 line
+
+                        for part in parts do
+                            Expect.stringContains outcome.Error part line))
+
+            testCase "A preprocessing counts for the range of pixels and for pictures too" (fun () ->
+                let attack arguments =
+                    [
+                        "attack"
+                        "zoo:mnist-net"
+                        "--input"
+                        "zeros"
+                        "--preprocess"
+                        "mnist"
+                        "--attack"
+                        "fgsm"
+                    ]
+                    @ arguments
+                    |> run
+
+                Expect.equal (attack []).ExitCode 2 "exit code"
+                let outcome = attack [ "--clip"; "-10,10" ]
+                Expect.equal outcome.ExitCode 0 outcome.Error)
+
+            testCase "certify --method global says that its constant is uniform" (fun () ->
+                inFolder (fun folder ->
+                    let path = files folder
+                    let outcome = run (working path "certify" "" @ [ "--method"; "global"; "--json" ])
+                    Expect.stringContains outcome.Output "\"definition\": \"uniform\"" "output"))
+
+            testTheory
+                "A number that a double cannot hold is refused"
+                [ "1e-400"; "1e400"; "-1e-400" ]
+                (fun (text: string) ->
+                    for line, option, before in numbers do
+                        let value = before + text
+                        let outcome = (line.Split ' ' |> List.ofArray) @ [ $"{option}={value}" ] |> run
+                        Expect.equal outcome.ExitCode 2 $"{option} {value}"
+                        Expect.stringContains outcome.Error option $"{option} {value}"
+                        Expect.stringContains outcome.Error text $"{option} {value}")
+
+            statement "A text of a positive number is read as a positive number, or refused" 1000 id (fun seed ->
+                let random = Random seed
+                let digits = String.init (1 + random.Next 20) (fun _ -> string (random.Next 10))
+                let text = $"{random.Next 10}.{digits}e{random.Next 800 - 400}"
+                let isZero = text.Split('e')[0] |> Seq.forall (fun c -> c = '0' || c = '.')
+
+                match DecimalText.parse text with
+                | Ok value -> Expect.isTrue ((value > 0.0 && Double.IsFinite value) || (isZero && value = 0.0)) text
+                | Error _ -> Expect.isFalse isZero text)
+
+            testTheory "Zero is zero" [ "0"; "0e99"; "-0.000" ] (fun (text: string) ->
+                match DecimalText.parse text with
+                | Ok value -> Expect.equal value 0 "value"
+                | Error problem -> failtest problem)
+        ]

@@ -3,7 +3,8 @@ module LipVerify.Tests.CliTruthTests
 
 open System.IO
 open System.Text.Json
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 open LipVerify.Tests.OnnxWriter
 
@@ -35,21 +36,6 @@ let private commands model input =
         [ "compare"; model; "--input"; input; "--radius"; "0.1"; "--time-limit"; "1" ]
     ]
 
-[<Test>]
-let ``a Softmax that is left out is told in JSON and on standard output, by every command`` () =
-    inFiles softmaxed "1,2,3" (fun model input ->
-        for command in [ "info"; model ] :: commands model input do
-            let report = run (command @ [ "--json" ])
-            Assert.That(report.ExitCode, Is.Zero, report.Error)
-            let root = JsonDocument.Parse(report.Output).RootElement
-            let notices = root.GetProperty("notices").EnumerateArray() |> List.ofSeq
-            Assert.That(notices.Length, Is.EqualTo 1)
-            Assert.That(notices[0].GetString(), Does.Contain "Softmax")
-
-        for command in [ [ "info"; model ]; (commands model input).Head ] do
-            let report = run command
-            Assert.That(report.Output, Does.StartWith "note: the final Softmax is left out"))
-
 /// Logits x at the input, with a softmax over each pair of them.
 let private inPairs shape axis =
     model
@@ -63,60 +49,6 @@ let private inPairs shape axis =
             doubles "w" [ 4; 4 ] (Array.init 16 (fun i -> if i % 5 = 0 then 1.0 else 0.0))
             longs "shape" shape
         ]
-
-[<TestCase(2, 2, -1)>]
-[<TestCase(2, 2, 1)>]
-let ``no class is certified or attacked behind a Softmax over part of the outputs``
-    (rows: int)
-    (columns: int)
-    (axis: int)
-    =
-    // The largest logit is 9; the largest probability is that of the logit beside -9: 1 or 8.5.
-    inFiles (inPairs [ 1; rows; columns ] axis) "9,8.5,1,-9" (fun model input ->
-        for command in
-            [
-                [ "certify"; model; "--input"; input ]
-                [ "attack"; model; "--input"; input ]
-            ] do
-            let outcome = run command
-            Assert.That(outcome.ExitCode, Is.EqualTo 2)
-            Assert.That(outcome.Output, Is.Empty)
-            Assert.That(lines outcome.Error, Has.Exactly(1).Items)
-            Assert.That(outcome.Error, Does.Contain(model).And.Contain "over part of the outputs")
-
-        let bound = run (commands model input).Head
-        Assert.That(bound.ExitCode, Is.Zero, bound.Error))
-
-[<Test>]
-let ``a Softmax over all outputs of another shape keeps the class`` () =
-    inFiles (inPairs [ 1; 1; 4 ] -1) "9,8.5,1,-9" (fun model input ->
-        let outcome = run [ "certify"; model; "--input"; input ]
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error))
-
-[<Test>]
-let ``the output that is shown is the file's`` () =
-    inFiles softmaxed "1,2,3" (fun model input ->
-        let report = run ((commands model input).Head @ [ "--json" ])
-
-        let output =
-            [
-                for value in JsonDocument.Parse(report.Output).RootElement.GetProperty("output").EnumerateArray() do
-                    value.GetDouble()
-            ]
-
-        // Logits 2.5 and 3.75.
-        let share = 1.0 / (1.0 + exp 1.25)
-        Assert.That(output[0], Is.EqualTo(share).Within 1e-15)
-        Assert.That(output[1], Is.EqualTo(1.0 - share).Within 1e-15))
-
-[<Test>]
-let ``a model of which nothing is left out has no notices`` () =
-    let report = run (bound [ "--radius"; "0.1"; "--json" ])
-
-    let found, _ =
-        JsonDocument.Parse(report.Output).RootElement.TryGetProperty "notices"
-
-    Assert.That(found, Is.False)
 
 /// Four layers of which each multiplies by 1e100.
 let private growing =
@@ -134,47 +66,117 @@ let private growing =
         [ doubles "c" [] [| 1e100 |] ]
 
 let private shouldFail (parts: string list) (outcome: Outcome) =
-    Assert.That(outcome.ExitCode, Is.EqualTo 2, outcome.Output)
-    Assert.That(outcome.Output, Is.Empty)
-    Assert.That((lines outcome.Error).Length, Is.EqualTo 1, outcome.Error)
+    Expect.equal outcome.ExitCode 2 outcome.Output
+    Expect.isEmpty outcome.Output "output"
+    Expect.equal (lines outcome.Error).Length 1 outcome.Error
 
     for part in parts do
-        Assert.That(outcome.Error, Does.Contain part)
+        Expect.stringContains outcome.Error part "error"
 
-[<Test>]
-let ``values that leave the range of doubles are an error that names the layer, in every command`` () =
-    inFiles growing "1,2" (fun model input ->
-        for command in commands model input do
-            for options in [ []; [ "--json" ] ] do
-                run (command @ options)
-                |> shouldFail [ "layer 6 (Mul_6)"; "range of double precision" ])
+[<Tests>]
+let tests =
+    testList
+        "CliTruth"
+        [
+            testCase "a Softmax that is left out is told in JSON and on standard output, by every command" (fun () ->
+                inFiles softmaxed "1,2,3" (fun model input ->
+                    for command in [ "info"; model ] :: commands model input do
+                        let report = run (command @ [ "--json" ])
+                        Expect.equal report.ExitCode 0 report.Error
+                        let root = JsonDocument.Parse(report.Output).RootElement
+                        let notices = root.GetProperty("notices").EnumerateArray() |> List.ofSeq
+                        Expect.equal notices.Length 1 "length"
+                        Expect.stringContains (string notices[0]) "Softmax" "notice"
 
-[<Test>]
-let ``a bound that leaves the range of doubles is an error`` () =
-    inFiles growing "0,0" (fun model input ->
-        run [ "bound"; model; "--method"; "global"; "--json" ]
-        |> shouldFail [ "range of double precision" ]
+                    for command in [ [ "info"; model ]; (commands model input).Head ] do
+                        let report = run command
+                        Expect.stringStarts report.Output "note: the final Softmax is left out" "output"))
 
-        run [ "bound"; model; "--input"; input; "--radius"; "1"; "--json" ]
-        |> shouldFail [ "range of double precision" ]
+            testTheory
+                "no class is certified or attacked behind a Softmax over part of the outputs"
+                [ 2, 2, -1; 2, 2, 1 ]
+                (fun (rows: int, columns: int, axis: int) ->
+                    // The largest logit is 9; the largest probability is that of the logit beside -9: 1 or 8.5.
+                    inFiles (inPairs [ 1; rows; columns ] axis) "9,8.5,1,-9" (fun model input ->
+                        for command in
+                            [
+                                [ "certify"; model; "--input"; input ]
+                                [ "attack"; model; "--input"; input ]
+                            ] do
+                            let outcome = run command
+                            Expect.equal outcome.ExitCode 2 "exit code"
+                            Expect.isEmpty outcome.Output "output"
+                            Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+                            Expect.stringContainsAll outcome.Error [ model; "over part of the outputs" ] "error"
 
-        run [ "curve"; model; "--input"; input; "--radii"; "1"; "--methods"; "global" ]
-        |> shouldFail [ "global"; "range of double precision" ]
+                        let bound = run (commands model input).Head
+                        Expect.equal bound.ExitCode 0 bound.Error))
 
-        run [ "enclose"; model; "--input"; input; "--radius"; "1e10" ]
-        |> shouldFail [ "range of double precision" ])
+            testCase "a Softmax over all outputs of another shape keeps the class" (fun () ->
+                inFiles (inPairs [ 1; 1; 4 ] -1) "9,8.5,1,-9" (fun model input ->
+                    let outcome = run [ "certify"; model; "--input"; input ]
+                    Expect.equal outcome.ExitCode 0 outcome.Error))
 
-[<Test>]
-let ``a tie claims no constant`` () =
-    let tied = model [ 1; 2 ] [ node "Relu" [ "x" ] "y" [] ] []
+            testCase "the output that is shown is the file's" (fun () ->
+                inFiles softmaxed "1,2,3" (fun model input ->
+                    let report = run ((commands model input).Head @ [ "--json" ])
 
-    inFiles tied "1,1" (fun model input ->
-        for method in [ "analytic"; "global"; "crown" ] do
-            let report =
-                run [ "certify"; model; "--input"; input; "--method"; method; "--json" ]
+                    let output =
+                        [
+                            for value in
+                                JsonDocument.Parse(report.Output).RootElement.GetProperty("output").EnumerateArray() do
+                                value.GetDouble()
+                        ]
 
-            Assert.That(report.ExitCode, Is.Zero, report.Error)
-            let root = JsonDocument.Parse(report.Output).RootElement
-            Assert.That(root.GetProperty("label").ValueKind, Is.EqualTo JsonValueKind.Null)
-            Assert.That(root.GetProperty("certifiedRadius").GetDouble(), Is.Zero)
-            Assert.That(root.GetProperty("lipschitz").ValueKind, Is.EqualTo JsonValueKind.Null))
+                    // Logits 2.5 and 3.75.
+                    let share = 1.0 / (1.0 + exp 1.25)
+                    Expect.isWithin 1e-15 output[0] share "output[0]"
+                    Expect.isWithin 1e-15 output[1] (1.0 - share) "output[1]"))
+
+            testCase "a model of which nothing is left out has no notices" (fun () ->
+                let report = run (bound [ "--radius"; "0.1"; "--json" ])
+
+                let found, _ =
+                    JsonDocument.Parse(report.Output).RootElement.TryGetProperty "notices"
+
+                Expect.isFalse found "found")
+
+            testCase
+                "values that leave the range of doubles are an error that names the layer, in every command"
+                (fun () ->
+                    inFiles growing "1,2" (fun model input ->
+                        for command in commands model input do
+                            for options in [ []; [ "--json" ] ] do
+                                run (command @ options)
+                                |> shouldFail [ "layer 6 (Mul_6)"; "range of double precision" ]))
+
+            testCase "a bound that leaves the range of doubles is an error" (fun () ->
+                inFiles growing "0,0" (fun model input ->
+                    run [ "bound"; model; "--method"; "global"; "--json" ]
+                    |> shouldFail [ "range of double precision" ]
+
+                    run [ "bound"; model; "--input"; input; "--radius"; "1"; "--json" ]
+                    |> shouldFail [ "range of double precision" ]
+
+                    run [ "curve"; model; "--input"; input; "--radii"; "1"; "--methods"; "global" ]
+                    |> shouldFail [ "global"; "range of double precision" ]
+
+                    run [ "enclose"; model; "--input"; input; "--radius"; "1e10" ]
+                    |> shouldFail [ "range of double precision" ]))
+
+            testCase "a tie claims no constant" (fun () ->
+                let tied = model [ 1; 2 ] [ node "Relu" [ "x" ] "y" [] ] []
+
+                inFiles tied "1,1" (fun model input ->
+                    for method in [ "analytic"; "global"; "crown" ] do
+                        let report =
+                            run [ "certify"; model; "--input"; input; "--method"; method; "--json" ]
+
+                        Expect.equal report.ExitCode 0 report.Error
+                        let root = JsonDocument.Parse(report.Output).RootElement
+                        Expect.equal (root.GetProperty("label").ValueKind) JsonValueKind.Null "value kind"
+
+                        Expect.equal (root.GetProperty("certifiedRadius").GetDouble()) 0 "certifiedRadius"
+
+                        Expect.equal (root.GetProperty("lipschitz").ValueKind) JsonValueKind.Null "value kind"))
+        ]

@@ -2,7 +2,8 @@
 module LipVerify.Tests.CurveRuns
 
 open System.IO
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 /// The bundled network and its 8, with little effort.
@@ -25,16 +26,16 @@ let commandLine arguments = subject @ arguments @ effort arguments
 let curve arguments = run (commandLine arguments)
 
 let succeeds outcome =
-    Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
+    Expect.equal outcome.ExitCode 0 outcome.Error
     outcome.Output
 
 let fails (parts: string list) outcome =
-    Assert.That(outcome.ExitCode, Is.EqualTo 2)
-    Assert.That(outcome.Output, Is.Empty)
-    Assert.That(lines outcome.Error, Has.Exactly(1).Items, outcome.Error)
+    Expect.equal outcome.ExitCode 2 "exit code"
+    Expect.isEmpty outcome.Output "output"
+    Expect.hasLength (lines outcome.Error) 1 outcome.Error
 
     for part in parts do
-        Assert.That(outcome.Error, Does.Contain part)
+        Expect.stringContains outcome.Error part "error"
 
 /// The rows of a CSV file without their times.
 let rows path =

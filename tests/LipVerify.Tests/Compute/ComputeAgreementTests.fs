@@ -1,12 +1,12 @@
-namespace LipVerify.Tests
+module LipVerify.Tests.ComputeAgreementTests
 
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// The two engines share the cutting of the work but not the products: at sizes out of reach of plain loops each checks the other.
-[<TestFixture>]
-type ComputeAgreementTests() =
+let private suiteOfComputeAgreement () =
     let managed = engineOrSkip "managed" 2
 
     /// Both engines run `operation`, and once more on absolute values, which gives the scale of the rounding.
@@ -23,41 +23,50 @@ type ComputeAgreementTests() =
         // The sum of absolute values is rounded too: one more part in γ_terms, far below the doubled bound's slack.
         assertWithinRounding "openblas against managed" (terms + 1) expected (run (engineOrSkip "openblas" 2) inputs)
 
-    [<TestCase(40, 3001, 1100)>]
-    [<TestCase(700, 650, 600)>]
-    [<TestCase(3, 5000, 4000)>]
-    member _.``the engines agree on matrix products``(m: int, n: int, k: int) =
-        for ta in [ true; false ] do
-            for tb in [ true; false ] do
-                agree k [ randomValues 1 (m * k); randomValues 2 (k * n) ] (m * n) (fun engine inputs result ->
-                    let a = MatrixView.Of(inputs[0], (if ta then m else k))
-                    let b = MatrixView.Of(inputs[1], (if tb then k else n))
-                    engine.MatrixMultiply(ta, tb, m, n, k, 1.0, a, b, 0.0, MatrixView.Of(result, n)))
+    [
+        testTheory
+            "the engines agree on matrix products"
+            [ 40, 3001, 1100; 700, 650, 600; 3, 5000, 4000 ]
+            (fun (m: int, n: int, k: int) ->
+                for ta in [ true; false ] do
+                    for tb in [ true; false ] do
+                        agree k [ randomValues 1 (m * k); randomValues 2 (k * n) ] (m * n) (fun engine inputs result ->
+                            let a = MatrixView.Of(inputs[0], (if ta then m else k))
+                            let b = MatrixView.Of(inputs[1], (if tb then k else n))
+                            engine.MatrixMultiply(ta, tb, m, n, k, 1.0, a, b, 0.0, MatrixView.Of(result, n))))
 
-    [<TestCase(3, 64, 96, 3, 1, 1, 1, 1)>]
-    [<TestCase(128, 96, 28, 3, 1, 1, 1, 2)>]
-    [<TestCase(96, 192, 27, 5, 1, 2, 2, 1)>]
-    [<TestCase(3, 64, 160, 11, 4, 2, 1, 1)>]
-    [<TestCase(256, 256, 7, 3, 2, 1, 1, 20)>]
-    [<TestCase(128, 128, 30, 3, 1, 1, 128, 2)>]
-    member _.``the engines agree on convolutions and adjoints``
-        (channels: int, outputs: int, size: int, kernel: int, stride: int, padding: int, groups: int, batch: int)
-        =
-        let axis = WindowAxis(size, kernel, stride, padding, padding)
-        let g = ConvolutionGeometry(channels, outputs, axis, axis, groups)
+        testTheory
+            "the engines agree on convolutions and adjoints"
+            [
+                3, 64, 96, 3, 1, 1, 1, 1
+                128, 96, 28, 3, 1, 1, 1, 2
+                96, 192, 27, 5, 1, 2, 2, 1
+                3, 64, 160, 11, 4, 2, 1, 1
+                256, 256, 7, 3, 2, 1, 1, 20
+                128, 128, 30, 3, 1, 1, 128, 2
+            ]
+            (fun
+                (channels: int, outputs: int, size: int, kernel: int, stride: int, padding: int, groups: int, batch: int) ->
+                let axis = WindowAxis(size, kernel, stride, padding, padding)
+                let g = ConvolutionGeometry(channels, outputs, axis, axis, groups)
 
-        agree
-            (g.WeightSize / outputs)
-            [ randomValues 1 g.WeightSize; sparseValues 2 (batch * g.InputSize) ]
-            (batch * g.OutputSize)
-            (fun engine inputs result ->
-                let mutable geometry = g
-                engine.Convolve(&geometry, inputs[0], inputs[1], batch, result))
+                agree
+                    (g.WeightSize / outputs)
+                    [ randomValues 1 g.WeightSize; sparseValues 2 (batch * g.InputSize) ]
+                    (batch * g.OutputSize)
+                    (fun engine inputs result ->
+                        let mutable geometry = g
+                        engine.Convolve(&geometry, inputs[0], inputs[1], batch, result))
 
-        agree
-            (outputs / groups * kernel * kernel)
-            [ randomValues 1 g.WeightSize; sparseValues 3 (batch * g.OutputSize) ]
-            (batch * g.InputSize)
-            (fun engine inputs result ->
-                let mutable geometry = g
-                engine.ConvolveAdjoint(&geometry, inputs[0], inputs[1], batch, result))
+                agree
+                    (outputs / groups * kernel * kernel)
+                    [ randomValues 1 g.WeightSize; sparseValues 3 (batch * g.OutputSize) ]
+                    (batch * g.InputSize)
+                    (fun engine inputs result ->
+                        let mutable geometry = g
+                        engine.ConvolveAdjoint(&geometry, inputs[0], inputs[1], batch, result)))
+
+    ]
+
+[<Tests>]
+let tests = testList "ComputeAgreement" [ yield! suiteOfComputeAgreement () ]

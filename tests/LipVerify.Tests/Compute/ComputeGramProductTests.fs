@@ -1,9 +1,10 @@
-namespace LipVerify.Tests
+module LipVerify.Tests.ComputeGramProductTests
 
 open FsCheck.FSharp
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 type GramProductCase =
     {
@@ -15,8 +16,7 @@ type GramProductCase =
         Seed: int
     }
 
-[<TestFixture>]
-type ComputeGramProductTests() =
+let private suiteOfComputeGramProduct () =
     let engine: IEngine = ManagedEngine 2
 
     let case =
@@ -66,79 +66,102 @@ type ComputeGramProductTests() =
         engine.MultiplyGram(case.Rows, case.Columns, host matrix, host (factors case), case.Vectors, host x, host y)
         x, y
 
-    [<Test>]
-    member _.``AᵀSA·x is within its depth of the sums over both sides``() =
-        check 120 case (fun case ->
-            let matrix = randomValues case.Seed (case.Rows * case.Columns)
-            let s = factors case
-            let x, y = run engine case matrix
+    [
+        testCase "AᵀSA·x is within its depth of the sums over both sides" (fun () ->
+            check 120 case (fun case ->
+                let matrix = randomValues case.Seed (case.Rows * case.Columns)
+                let s = factors case
+                let x, y = run engine case matrix
 
-            let image =
-                Array.init (case.Vectors * case.Rows) (fun index ->
-                    let v, i = index / case.Rows, index % case.Rows
+                let image =
+                    Array.init (case.Vectors * case.Rows) (fun index ->
+                        let v, i = index / case.Rows, index % case.Rows
 
-                    let terms =
-                        Array.init case.Columns (fun j -> matrix[i * case.Columns + j] * x[v * case.Columns + j])
+                        let terms =
+                            Array.init case.Columns (fun j -> matrix[i * case.Columns + j] * x[v * case.Columns + j])
 
-                    struct (s[i] * Array.sum terms, s[i] * Array.sumBy abs terms))
+                        struct (s[i] * Array.sum terms, s[i] * Array.sumBy abs terms))
 
-            let expected =
-                Array.init y.Length (fun index ->
-                    let v, j = index / case.Columns, index % case.Columns
-                    let column = Array.init case.Rows (fun i -> matrix[i * case.Columns + j])
-                    let entry i = image[v * case.Rows + i]
+                let expected =
+                    Array.init y.Length (fun index ->
+                        let v, j = index / case.Columns, index % case.Columns
+                        let column = Array.init case.Rows (fun i -> matrix[i * case.Columns + j])
+                        let entry i = image[v * case.Rows + i]
 
-                    {
-                        Value =
-                            column
-                            |> Array.mapi (fun i a -> (let struct (value, _) = entry i in value * a))
-                            |> Array.sum
-                        Absolute =
-                            column
-                            |> Array.mapi (fun i a -> (let struct (_, size) = entry i in size * abs a))
-                            |> Array.sum
-                    })
+                        {
+                            Value =
+                                column
+                                |> Array.mapi (fun i a -> (let struct (value, _) = entry i in value * a))
+                                |> Array.sum
+                            Absolute =
+                                column
+                                |> Array.mapi (fun i a -> (let struct (_, size) = entry i in size * abs a))
+                                |> Array.sum
+                        })
 
-            // The reference sums rows and columns one after the other.
-            let depth =
-                max (engine.GramProductDepth(case.Rows, case.Columns)) (case.Rows + case.Columns + 3)
+                // The reference sums rows and columns one after the other.
+                let depth =
+                    max (engine.GramProductDepth(case.Rows, case.Columns)) (case.Rows + case.Columns + 3)
 
-            assertWithinRounding $"{case}" depth expected y)
+                assertWithinRounding $"{case}" depth expected y))
 
-    [<Test>]
-    member _.``AᵀSA·x has the same bits with one thread and with two, and whatever the matrix holds where S is 0``() =
-        let alone: IEngine = ManagedEngine 1
+        testCase
+            "AᵀSA·x has the same bits with one thread and with two, and whatever the matrix holds where S is 0"
+            (fun () ->
+                let alone: IEngine = ManagedEngine 1
 
-        check 60 case (fun case ->
-            let matrix = randomValues case.Seed (case.Rows * case.Columns)
-            let s = factors case
+                check 60 case (fun case ->
+                    let matrix = randomValues case.Seed (case.Rows * case.Columns)
+                    let s = factors case
 
-            let spoilt =
-                matrix |> Array.mapi (fun i a -> if s[i / case.Columns] = 0.0 then nan else a)
+                    let spoilt =
+                        matrix |> Array.mapi (fun i a -> if s[i / case.Columns] = 0.0 then nan else a)
 
-            let _, one = run alone case matrix
-            let _, two = run engine case spoilt
-            assertSameBits one two)
+                    let _, one = run alone case matrix
+                    let _, two = run engine case spoilt
+                    assertSameBits one two))
 
-    [<Test>]
-    member _.``a vector's image does not depend on the vectors beside it``() =
-        check 60 case (fun case ->
-            let matrix = randomValues case.Seed (case.Rows * case.Columns)
-            let x, together = run engine case matrix
+        testCase "a vector's image does not depend on the vectors beside it" (fun () ->
+            check 60 case (fun case ->
+                let matrix = randomValues case.Seed (case.Rows * case.Columns)
+                let x, together = run engine case matrix
 
-            for v in 0 .. case.Vectors - 1 do
-                let own = Array.sub x (v * case.Columns) case.Columns
-                let y = Array.create case.Columns nan
-                engine.MultiplyGram(case.Rows, case.Columns, host matrix, host (factors case), 1, host own, host y)
-                assertSameBits y (Array.sub together (v * case.Columns) case.Columns))
+                for v in 0 .. case.Vectors - 1 do
+                    let own = Array.sub x (v * case.Columns) case.Columns
+                    let y = Array.create case.Columns nan
 
-    [<Test>]
-    member _.``blocks that are too short or shared are refused``() =
-        let block n : Storage = host (Array.zeroCreate n)
-        let x = block 4
+                    engine.MultiplyGram(
+                        case.Rows,
+                        case.Columns,
+                        host matrix,
+                        host (factors case),
+                        1,
+                        host own,
+                        host y
+                    )
 
-        Assert.That(refusal (fun () -> engine.MultiplyGram(3, 2, block 5, block 3, 2, x, block 4)), Does.Contain "a ")
+                    assertSameBits y (Array.sub together (v * case.Columns) case.Columns)))
 
-        Assert.That(refusal (fun () -> engine.MultiplyGram(3, 2, block 6, block 2, 2, x, block 4)), Does.Contain "s ")
+        testCase "blocks that are too short or shared are refused" (fun () ->
+            let block n : Storage = host (Array.zeroCreate n)
+            let x = block 4
 
-        Assert.That(refusal (fun () -> engine.MultiplyGram(3, 2, block 6, block 3, 2, x, x)), Does.Contain "same block")
+            Expect.stringContains
+                (refusal (fun () -> engine.MultiplyGram(3, 2, block 5, block 3, 2, x, block 4)))
+                "a "
+                ""
+
+            Expect.stringContains
+                (refusal (fun () -> engine.MultiplyGram(3, 2, block 6, block 2, 2, x, block 4)))
+                "s "
+                ""
+
+            Expect.stringContains
+                (refusal (fun () -> engine.MultiplyGram(3, 2, block 6, block 3, 2, x, x)))
+                "same block"
+                "")
+
+    ]
+
+[<Tests>]
+let tests = testList "ComputeGramProduct" [ yield! suiteOfComputeGramProduct () ]

@@ -1,15 +1,13 @@
-namespace LipVerify.Tests
+module LipVerify.Tests.ComputePoolingTests
 
 open System
 open FsCheck.FSharp
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
-[<TestFixture("managed", 1)>]
-[<TestFixture("managed", 2)>]
-type ComputePoolingTests(name: string, threads: int) =
-    let engine = engineOrSkip name threads
+let private suiteOfComputePooling (engine: IEngine) =
 
     let pooling =
         gen {
@@ -52,102 +50,116 @@ type ComputePoolingTests(name: string, threads: int) =
         engine.AveragePoolAdjoint(&geometry, countPadding, host y, batch, host x)
         x
 
-    [<Test>]
-    member _.``max pooling takes the first largest value of each window, and padding never wins``() =
-        check 150 pooling (fun (g, batch, seed) ->
-            // Few different values, all negative: ties abound, and a zero from the padding would show.
-            let x =
-                randomValues seed (batch * g.InputSize)
-                |> Array.map (fun v -> floor (2.0 * v) - 5.0)
+    [
+        testCase "max pooling takes the first largest value of each window, and padding never wins" (fun () ->
+            check 150 pooling (fun (g, batch, seed) ->
+                // Few different values, all negative: ties abound, and a zero from the padding would show.
+                let x =
+                    randomValues seed (batch * g.InputSize)
+                    |> Array.map (fun v -> floor (2.0 * v) - 5.0)
 
-            let y, winners = maxPool g x batch
+                let y, winners = maxPool g x batch
 
-            for image in 0 .. batch - 1 do
-                poolingWindows g
-                |> Array.iteri (fun output (taps, _) ->
-                    let value tap = x[image * g.InputSize + tap]
-                    let largest = taps |> Array.map value |> Array.max
-                    Assert.That(y[image * g.OutputSize + output], Is.EqualTo largest)
+                for image in 0 .. batch - 1 do
+                    poolingWindows g
+                    |> Array.iteri (fun output (taps, _) ->
+                        let value tap = x[image * g.InputSize + tap]
+                        let largest = taps |> Array.map value |> Array.max
+                        Expect.equal y[image * g.OutputSize + output] largest "y[image * g.OutputSize + output]"
 
-                    Assert.That(
-                        winners[image * g.OutputSize + output],
-                        Is.EqualTo(taps |> Array.find (fun t -> value t = largest))
-                    )))
+                        Expect.equal
+                            winners[image * g.OutputSize + output]
+                            (taps |> Array.find (fun t -> value t = largest))
+                            "winners[image * g.OutputSize + output]")))
 
-    [<Test>]
-    member _.``max pooling hands on the first value that is not a number``() =
-        let g = PoolingGeometry(1, WindowAxis(2, 2, 2), WindowAxis(4, 2, 2))
-        let y, winners = maxPool g [| 1.0; nan; 3.0; 4.0; nan; 9.0; 2.0; 1.0 |] 1
-        Assert.That(Double.IsNaN y[0] && y[1] = 4.0)
-        Assert.That((winners = [| 1; 3 |]))
+        testCase "max pooling hands on the first value that is not a number" (fun () ->
+            let g = PoolingGeometry(1, WindowAxis(2, 2, 2), WindowAxis(4, 2, 2))
+            let y, winners = maxPool g [| 1.0; nan; 3.0; 4.0; nan; 9.0; 2.0; 1.0 |] 1
+            Expect.isTrue (Double.IsNaN y[0] && y[1] = 4.0) "Double.IsNaN y[0] && y[1] = 4.0"
+            Expect.isTrue (winners = [| 1; 3 |]) "winners = [| 1; 3 |]")
 
-    [<Test>]
-    member _.``average pooling divides by the taps inside the input or inside the padded input``() =
-        check 100 pooling (fun (g, batch, seed) ->
-            let x = randomValues seed (batch * g.InputSize)
+        testCase "average pooling divides by the taps inside the input or inside the padded input" (fun () ->
+            check 100 pooling (fun (g, batch, seed) ->
+                let x = randomValues seed (batch * g.InputSize)
 
-            for countPadding in [ true; false ] do
-                let expected =
-                    [|
-                        for image in 0 .. batch - 1 do
-                            for taps, padded in poolingWindows g do
-                                let divisor = float (if countPadding then padded else taps.Length)
-                                let values = taps |> Array.map (fun tap -> x[image * g.InputSize + tap])
+                for countPadding in [ true; false ] do
+                    let expected =
+                        [|
+                            for image in 0 .. batch - 1 do
+                                for taps, padded in poolingWindows g do
+                                    let divisor = float (if countPadding then padded else taps.Length)
+                                    let values = taps |> Array.map (fun tap -> x[image * g.InputSize + tap])
 
-                                {
-                                    Value = Array.sum values / divisor
-                                    Absolute = Array.sumBy abs values / divisor
-                                }
-                    |]
+                                    {
+                                        Value = Array.sum values / divisor
+                                        Absolute = Array.sumBy abs values / divisor
+                                    }
+                        |]
 
-                assertWithinRounding
-                    $"{g}"
-                    (g.Rows.Kernel * g.Columns.Kernel + 1)
-                    expected
-                    (average g countPadding x batch))
+                    assertWithinRounding
+                        $"{g}"
+                        (g.Rows.Kernel * g.Columns.Kernel + 1)
+                        expected
+                        (average g countPadding x batch)))
 
-    [<Test>]
-    member _.``⟨Px, y⟩ = ⟨x, Pᵀy⟩ within rounding for average pooling``() =
-        check 100 pooling (fun (g, batch, seed) ->
-            let x, y =
-                randomValues seed (batch * g.InputSize), randomValues (seed + 1) (batch * g.OutputSize)
+        testCase "⟨Px, y⟩ = ⟨x, Pᵀy⟩ within rounding for average pooling" (fun () ->
+            check 100 pooling (fun (g, batch, seed) ->
+                let x, y =
+                    randomValues seed (batch * g.InputSize), randomValues (seed + 1) (batch * g.OutputSize)
 
-            for countPadding in [ true; false ] do
-                let inner = Array.fold2 (fun sum a b -> sum + a * b) 0.0
+                for countPadding in [ true; false ] do
+                    let inner = Array.fold2 (fun sum a b -> sum + a * b) 0.0
 
-                let left, right =
-                    inner (average g countPadding x batch) y, inner x (averageAdjoint g countPadding y batch)
+                    let left, right =
+                        inner (average g countPadding x batch) y, inner x (averageAdjoint g countPadding y batch)
 
-                let absolute =
-                    Array.fold2 (fun sum a b -> sum + a * abs b) 0.0 (average g countPadding (Array.map abs x) batch) y
-                // A sum over a window (or over the windows of an input), a division, and the inner product; the sum of absolute
-                // values is itself rounded, which the last few terms allow for.
-                let terms = 2 * g.Rows.Kernel * g.Columns.Kernel + max x.Length y.Length + 4
-                Assert.That(abs (left - right), Is.LessThanOrEqualTo(2.0 * gamma terms * absolute)))
+                    let absolute =
+                        Array.fold2
+                            (fun sum a b -> sum + a * abs b)
+                            0.0
+                            (average g countPadding (Array.map abs x) batch)
+                            y
+                    // A sum over a window (or over the windows of an input), a division, and the inner product; the sum of absolute
+                    // values is itself rounded, which the last few terms allow for.
+                    let terms = 2 * g.Rows.Kernel * g.Columns.Kernel + max x.Length y.Length + 4
+                    Expect.isLessThanOrEqual (abs (left - right)) (2.0 * gamma terms * absolute) "abs (left - right)"))
 
-    [<Test>]
-    member _.``a ceil-mode overhang is not counted as padding``() =
-        // Windows over 0 1 2 | 3 4 -: PyTorch divides the second by 2.
-        let g = PoolingGeometry(1, WindowAxis(1, 1), WindowAxis(5, 3, 3, 0, 0, 1, true))
-        assertSameBits [| 2.0; 5.0 |] (average g true [| 1.0; 2.0; 3.0; 4.0; 6.0 |] 1)
+        testCase "a ceil-mode overhang is not counted as padding" (fun () ->
+            // Windows over 0 1 2 | 3 4 -: PyTorch divides the second by 2.
+            let g = PoolingGeometry(1, WindowAxis(1, 1), WindowAxis(5, 3, 3, 0, 0, 1, true))
+            assertSameBits [| 2.0; 5.0 |] (average g true [| 1.0; 2.0; 3.0; 4.0; 6.0 |] 1))
 
-    [<Test>]
-    member _.``blocks that are too short are refused with both numbers``() =
-        let mutable g = PoolingGeometry(1, WindowAxis(4, 2, 2), WindowAxis(4, 2, 2))
-        let x, y = host (Array.zeroCreate 16), host (Array.zeroCreate 4)
-        Assert.That(refusal (fun () -> engine.MaxPool(&g, x, 2, y, null)), Does.Contain("32").And.Contain("16"))
+        testCase "blocks that are too short are refused with both numbers" (fun () ->
+            let mutable g = PoolingGeometry(1, WindowAxis(4, 2, 2), WindowAxis(4, 2, 2))
+            let x, y = host (Array.zeroCreate 16), host (Array.zeroCreate 4)
 
-        Assert.That(
-            refusal (fun () -> engine.MaxPool(&g, x, 1, y, Array.zeroCreate 3)),
-            Does.Contain("4").And.Contain("3")
-        )
+            Expect.stringContainsAll
+                (refusal (fun () -> engine.MaxPool(&g, x, 2, y, null)))
+                [ "32"; "16" ]
+                "refusal (fun () -> engine.MaxPool(&g, x, 2, y, null))"
 
-        Assert.That(
-            refusal (fun () -> engine.AveragePool(&g, true, x, 1, host (Array.zeroCreate 3))),
-            Does.Contain("4").And.Contain("3")
-        )
+            Expect.stringContainsAll
+                (refusal (fun () -> engine.MaxPool(&g, x, 1, y, Array.zeroCreate 3)))
+                [ "4"; "3" ]
+                "refusal (fun () -> engine.MaxPool(&g, x, 1, y, Array.zeroCreate 3))"
 
-        Assert.That(
-            refusal (fun () -> engine.AveragePoolAdjoint(&g, true, y, 1, y)),
-            Does.Contain("16").And.Contain("4")
-        )
+            Expect.stringContainsAll
+                (refusal (fun () -> engine.AveragePool(&g, true, x, 1, host (Array.zeroCreate 3))))
+                [ "4"; "3" ]
+                ""
+
+            Expect.stringContainsAll
+                (refusal (fun () -> engine.AveragePoolAdjoint(&g, true, y, 1, y)))
+                [ "16"; "4" ]
+                "refusal (fun () -> engine.AveragePoolAdjoint(&g, true, y, 1, y))")
+
+    ]
+
+[<Tests>]
+let tests =
+    testList
+        "ComputePooling"
+        [
+            onEngine "managed" 1 suiteOfComputePooling
+            onEngine "managed" 2 suiteOfComputePooling
+        ]

@@ -1,10 +1,11 @@
-namespace LipVerify.Tests
+module LipVerify.Tests.ComputeProductTests
 
 open System
 open FsCheck.FSharp
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 type MatrixCase =
     {
@@ -16,10 +17,7 @@ type MatrixCase =
         Seed: int
     }
 
-[<TestFixture("managed")>]
-[<TestFixture("openblas")>]
-type ComputeProductTests(name: string) =
-    let mutable engine = Unchecked.defaultof<IEngine>
+let private suiteOfComputeProduct (engine: IEngine) =
 
     let side =
         Gen.frequency [ 4, Gen.choose (1, 9); 3, Gen.choose (1, 60); 1, Gen.choose (100, 230) ]
@@ -99,149 +97,154 @@ type ComputeProductTests(name: string) =
         before,
         values
 
-    [<OneTimeSetUp>]
-    member _.Choose() = engine <- engineOrSkip name 2
+    [
+        testCase
+            "a matrix product is within rounding of the triple loop, and what C held does not matter when β is 0"
+            (fun () ->
+                check 150 case (fun case ->
+                    let expected, actual, _, _ = run engine case
+                    let _, _, k = case.Sizes
+                    // One more rounding each for α, for β and for their sum.
+                    assertWithinRounding $"{case}" (k + 3) expected actual))
 
-    [<Test>]
-    member _.``a matrix product is within rounding of the triple loop, and what C held does not matter when β is 0``() =
-        check 150 case (fun case ->
-            let expected, actual, _, _ = run engine case
-            let _, _, k = case.Sizes
-            // One more rounding each for α, for β and for their sum.
-            assertWithinRounding $"{case}" (k + 3) expected actual)
+        testCase "a matrix product writes nothing outside C" (fun () ->
+            check 60 case (fun case ->
+                let _, _, before, after = run engine case
+                let m, n, _ = case.Sizes
+                let stride = n + case.Slack
 
-    [<Test>]
-    member _.``a matrix product writes nothing outside C``() =
-        check 60 case (fun case ->
-            let _, _, before, after = run engine case
-            let m, n, _ = case.Sizes
-            let stride = n + case.Slack
+                for i in 0 .. after.Length - 1 do
+                    let place = i - case.Slack
+                    let inside = place >= 0 && place / stride < m && place % stride < n
 
-            for i in 0 .. after.Length - 1 do
-                let place = i - case.Slack
-                let inside = place >= 0 && place / stride < m && place % stride < n
+                    if not inside && before[i] <> after[i] then
+                        failwith $"{case}: position {i} changed"))
 
-                if not inside && before[i] <> after[i] then
-                    failwith $"{case}: position {i} changed")
+        testCase "a matrix product has the same bits with one thread and with two" (fun () ->
+            let alone = singleThreaded engine
 
-    [<Test>]
-    member _.``a matrix product has the same bits with one thread and with two``() =
-        let alone = engineOrSkip name 1
+            check 40 case (fun case ->
+                let _, one, _, _ = run alone case
+                let _, two, _, _ = run engine case
+                assertSameBits one two))
 
-        check 40 case (fun case ->
-            let _, one, _, _ = run alone case
-            let _, two, _, _ = run engine case
-            assertSameBits one two)
-
-    [<TestCase(3, 4, 40000)>]
-    [<TestCase(30, 20, 9000)>]
-    [<TestCase(1, 3000, 17)>]
-    [<TestCase(2, 19, 5000)>]
-    [<TestCase(600, 9, 300)>]
-    member _.``long and slender products are within rounding of the triple loop``(m: int, n: int, k: int) =
-        for ta in [ true; false ] do
-            for tb in [ true; false ] do
-                let case =
-                    {
-                        Sizes = m, n, k
-                        Transposes = ta, tb
-                        Alpha = 1.0
-                        Beta = 1.0
-                        Slack = 1
-                        Seed = m
-                    }
-
-                let expected, actual, _, _ = run engine case
-                // The results of up to eight slices are added: that many roundings more.
-                assertWithinRounding $"{case}" (k + 11) expected actual
-
-    [<Test>]
-    member _.``a product whose result overlaps an operand is refused, and neighbouring column blocks are not``() =
-        let block = host (randomValues 1 (20 * 20))
-        let left, right = MatrixView(block, 0, 20), MatrixView(block, 10, 20)
-        let other = MatrixView.Of(host (randomValues 2 100), 10)
-        engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, right)
-
-        refusal (fun () ->
-            engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, MatrixView(block, 5, 20)))
-        |> ignore
-
-    [<Test>]
-    member _.``a matrix that does not fit its block is refused with both numbers``() =
-        let short = host (Array.zeroCreate 11)
-        let fit = MatrixView.Of(host (Array.zeroCreate 12), 4)
-
-        let error =
-            refusal (fun () ->
-                engine.MatrixMultiply(
-                    false,
-                    true,
-                    3,
-                    3,
-                    4,
-                    1.0,
-                    MatrixView.Of(short, 4),
-                    fit,
-                    0.0,
-                    MatrixView.Of(host (Array.zeroCreate 9), 3)
-                ))
-
-        Assert.That(error, Does.Contain("12").And.Contain("11"))
-
-        for view in
-            [
-                MatrixView(fit.Storage, -1, 4)
-                MatrixView(fit.Storage, 0, 3)
-                MatrixView(fit.Storage, 0, Int32.MaxValue)
-            ] do
-            refusal (fun () ->
-                engine.MatrixMultiply(
-                    false,
-                    true,
-                    3,
-                    3,
-                    4,
-                    1.0,
-                    view,
-                    fit,
-                    0.0,
-                    MatrixView.Of(host (Array.zeroCreate 9), 3)
-                ))
-            |> ignore
-
-    [<Test>]
-    member _.``a product with a function of the entries is within rounding of its definition, either way``() =
-        let cases =
-            gen {
-                let! rows = Gen.choose (1, 150)
-                let! columns = Gen.frequency [ 4, Gen.choose (1, 70); 1, Gen.choose (2000, 4200) ]
-                let! seed = Gen.choose (0, 1000000)
-                let! scale = Gen.elements [ 1.0; 0.25; 1024.0 ]
-                return rows, columns, seed, scale
-            }
-
-        check 60 cases (fun (rows, columns, seed, scale) ->
-            let a = randomValues seed (rows * columns)
-
-            for f, apply in [ EntryFunction.Absolute, abs; EntryFunction.Square, (fun v -> v * v) ] do
-                let entry i j = apply (scale * a[i * columns + j])
-
-                let across, down = sparseValues seed columns, sparseValues seed rows
-
-                let product lines terms (entry: int -> int -> float) (x: float[]) transpose =
-                    let expected =
-                        Array.init lines (fun i ->
-                            let parts = Array.init terms (fun j -> entry i j * x[j])
-
+        testTheory
+            "long and slender products are within rounding of the triple loop"
+            [ 3, 4, 40000; 30, 20, 9000; 1, 3000, 17; 2, 19, 5000; 600, 9, 300 ]
+            (fun (m: int, n: int, k: int) ->
+                for ta in [ true; false ] do
+                    for tb in [ true; false ] do
+                        let case =
                             {
-                                Value = Array.sum parts
-                                Absolute = Array.sumBy abs parts
-                            })
+                                Sizes = m, n, k
+                                Transposes = ta, tb
+                                Alpha = 1.0
+                                Beta = 1.0
+                                Slack = 1
+                                Seed = m
+                            }
 
-                    let y = Array.create lines nan
-                    engine.MultiplyEntries(f, scale, transpose, rows, columns, host a, host x, host y)
-                    // Squaring rounds once more.
-                    assertWithinRounding $"{f} {rows}×{columns}" (terms + 1) expected y
+                        let expected, actual, _, _ = run engine case
+                        // The results of up to eight slices are added: that many roundings more.
+                        assertWithinRounding $"{case}" (k + 11) expected actual)
 
-                product rows columns entry across false
-                product columns rows (fun j i -> entry i j) down true)
+        testCase
+            "a product whose result overlaps an operand is refused, and neighbouring column blocks are not"
+            (fun () ->
+                let block = host (randomValues 1 (20 * 20))
+                let left, right = MatrixView(block, 0, 20), MatrixView(block, 10, 20)
+                let other = MatrixView.Of(host (randomValues 2 100), 10)
+                engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, right)
+
+                refusal (fun () ->
+                    engine.MatrixMultiply(false, false, 20, 10, 10, 1.0, left, other, 0.0, MatrixView(block, 5, 20)))
+                |> ignore)
+
+        testCase "a matrix that does not fit its block is refused with both numbers" (fun () ->
+            let short = host (Array.zeroCreate 11)
+            let fit = MatrixView.Of(host (Array.zeroCreate 12), 4)
+
+            let error =
+                refusal (fun () ->
+                    engine.MatrixMultiply(
+                        false,
+                        true,
+                        3,
+                        3,
+                        4,
+                        1.0,
+                        MatrixView.Of(short, 4),
+                        fit,
+                        0.0,
+                        MatrixView.Of(host (Array.zeroCreate 9), 3)
+                    ))
+
+            Expect.stringContainsAll error [ "12"; "11" ] "error"
+
+            for view in
+                [
+                    MatrixView(fit.Storage, -1, 4)
+                    MatrixView(fit.Storage, 0, 3)
+                    MatrixView(fit.Storage, 0, Int32.MaxValue)
+                ] do
+                refusal (fun () ->
+                    engine.MatrixMultiply(
+                        false,
+                        true,
+                        3,
+                        3,
+                        4,
+                        1.0,
+                        view,
+                        fit,
+                        0.0,
+                        MatrixView.Of(host (Array.zeroCreate 9), 3)
+                    ))
+                |> ignore)
+
+        testCase "a product with a function of the entries is within rounding of its definition, either way" (fun () ->
+            let cases =
+                gen {
+                    let! rows = Gen.choose (1, 150)
+                    let! columns = Gen.frequency [ 4, Gen.choose (1, 70); 1, Gen.choose (2000, 4200) ]
+                    let! seed = Gen.choose (0, 1000000)
+                    let! scale = Gen.elements [ 1.0; 0.25; 1024.0 ]
+                    return rows, columns, seed, scale
+                }
+
+            check 60 cases (fun (rows, columns, seed, scale) ->
+                let a = randomValues seed (rows * columns)
+
+                for f, apply in [ EntryFunction.Absolute, abs; EntryFunction.Square, (fun v -> v * v) ] do
+                    let entry i j = apply (scale * a[i * columns + j])
+
+                    let across, down = sparseValues seed columns, sparseValues seed rows
+
+                    let product lines terms (entry: int -> int -> float) (x: float[]) transpose =
+                        let expected =
+                            Array.init lines (fun i ->
+                                let parts = Array.init terms (fun j -> entry i j * x[j])
+
+                                {
+                                    Value = Array.sum parts
+                                    Absolute = Array.sumBy abs parts
+                                })
+
+                        let y = Array.create lines nan
+                        engine.MultiplyEntries(f, scale, transpose, rows, columns, host a, host x, host y)
+                        // Squaring rounds once more.
+                        assertWithinRounding $"{f} {rows}×{columns}" (terms + 1) expected y
+
+                    product rows columns entry across false
+                    product columns rows (fun j i -> entry i j) down true))
+
+    ]
+
+[<Tests>]
+let tests =
+    testList
+        "ComputeProduct"
+        [
+            onEngine "managed" 2 suiteOfComputeProduct
+            onEngine "openblas" 2 suiteOfComputeProduct
+        ]

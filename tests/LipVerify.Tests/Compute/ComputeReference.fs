@@ -4,7 +4,8 @@ module LipVerify.Tests.ComputeReference
 open FsCheck
 open FsCheck.FSharp
 open LipVerify.Compute
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// The engine of that name, or a visibly skipped test where it cannot be had.
 let engineOrSkip name threads : IEngine =
@@ -14,10 +15,23 @@ let engineOrSkip name threads : IEngine =
         let mutable reason = ""
 
         if not (OpenBlasEngine.TryCreate(threads, &engine, &reason)) then
-            Assert.Ignore reason
+            skiptest reason
 
         engine
     | _ -> ManagedEngine threads
+
+/// The tests of an engine with so many threads, or a visibly skipped one where the engine cannot be had.
+let onEngine name threads (tests: IEngine -> Test list) =
+    let listName = $"{name}, {threads} threads"
+
+    try
+        testList listName (tests (engineOrSkip name threads))
+    with error ->
+        testCase listName (fun () -> raise error)
+
+/// An engine of the same kind with one thread.
+let singleThreaded (engine: IEngine) =
+    engineOrSkip (if engine :? OpenBlasEngine then "openblas" else "managed") 1
 
 let host (values: float[]) : Storage = HostStorage values
 
@@ -64,7 +78,7 @@ let assertSameBits (expected: float[]) (actual: float[]) =
 
 /// The message with which a call refuses its arguments.
 let refusal (call: unit -> unit) =
-    (nonNull (Assert.Throws<System.ArgumentException>(System.Action call))).Message
+    (Expect.thrown<System.ArgumentException> call).Message
 
 /// Runs a property on random cases; a failure names the shrunk case and the seed that replays it.
 let check count (generator: Gen<'a>) (property: 'a -> unit) =

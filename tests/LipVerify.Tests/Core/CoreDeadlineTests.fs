@@ -3,7 +3,8 @@ module LipVerify.Tests.CoreDeadlineTests
 
 open System
 open System.Threading
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Propositions.Generators
 
@@ -15,101 +16,122 @@ let private forever (context: Context) =
         Context.check context
         Thread.Sleep 1
 
-[<Test>]
-let ``a deadline is over once its time is, and never where there is none`` () =
-    Assert.That(Deadline.isOver Deadline.never, Is.False)
-    Assert.That(Deadline.isOver (Deadline.after hour), Is.False)
-    Assert.That(Deadline.isOver (Deadline.after TimeSpan.Zero))
-    Assert.That(Deadline.isOver (Deadline.after (TimeSpan.FromSeconds -1.0)))
-    Assert.That(Deadline.after TimeSpan.MaxValue |> Deadline.isOver, Is.False)
+[<Tests>]
+let tests =
+    testList
+        "CoreDeadline"
+        [
+            testCase "a deadline is over once its time is, and never where there is none" (fun () ->
+                Expect.isFalse (Deadline.isOver Deadline.never) "Deadline.isOver Deadline.never"
+                Expect.isFalse (Deadline.isOver (Deadline.after hour)) "Deadline.isOver (Deadline.after hour)"
 
-[<Test>]
-let ``what is left of the time is none where there is no limit, and 0 once it is over`` () =
-    Assert.That((Deadline.left Deadline.never).IsNone)
-    Assert.That(Deadline.left (Deadline.after TimeSpan.Zero), Is.EqualTo(Some TimeSpan.Zero))
+                Expect.isTrue
+                    (Deadline.isOver (Deadline.after TimeSpan.Zero))
+                    "Deadline.isOver (Deadline.after TimeSpan.Zero)"
 
-    match Deadline.left (Deadline.after hour) with
-    | Some left -> Assert.That(left, Is.GreaterThan(0.5 * hour).And.LessThanOrEqualTo hour)
-    | None -> Assert.Fail "no limit"
+                Expect.isTrue
+                    (Deadline.isOver (Deadline.after (TimeSpan.FromSeconds -1.0)))
+                    "Deadline.isOver (Deadline.after (TimeSpan.FromSeconds -1.0))"
 
-[<Test>]
-let ``a context keeps the earlier of two deadlines`` () =
-    let over = context |> Context.within (Some TimeSpan.Zero)
-    Assert.That(over |> Context.within (Some hour) |> Context.isOver)
-    Assert.That(over |> Context.within None |> Context.isOver)
+                Expect.isFalse
+                    (Deadline.after TimeSpan.MaxValue |> Deadline.isOver)
+                    "Deadline.after TimeSpan.MaxValue |> Deadline.isOver")
 
-    Assert.That(
-        context
-        |> Context.within (Some hour)
-        |> Context.within (Some TimeSpan.Zero)
-        |> Context.isOver
-    )
+            testCase "what is left of the time is none where there is no limit, and 0 once it is over" (fun () ->
+                Expect.isTrue (Deadline.left Deadline.never).IsNone "is none"
 
-    Assert.That(context |> Context.within None |> Context.isOver, Is.False)
+                Expect.equal
+                    (Deadline.left (Deadline.after TimeSpan.Zero))
+                    (Some TimeSpan.Zero)
+                    "Deadline.left (Deadline.after TimeSpan.Zero)"
 
-[<Test>]
-let ``an attempt gives what the work gives where there is time, and nothing where it is over`` () =
-    Assert.That(Context.attempt context (fun _ -> 3), Is.EqualTo(Some 3))
-    Assert.That(Context.attempt (context |> Context.within (Some hour)) (fun _ -> 3), Is.EqualTo(Some 3))
+                match Deadline.left (Deadline.after hour) with
+                | Some left -> Expect.isInRange left (0.5 * hour, hour) "the time left"
+                | None -> failtest "no limit")
 
-    let over = context |> Context.within (Some TimeSpan.Zero)
-    Assert.That((Context.attempt over (fun _ -> Assert.Fail "begun")).IsNone)
+            testCase "a context keeps the earlier of two deadlines" (fun () ->
+                let over = context |> Context.within (Some TimeSpan.Zero)
 
-[<Test>]
-let ``an attempt is ended by its deadline, also one inside another`` () =
-    let soon = context |> Context.within (Some(TimeSpan.FromMilliseconds 20.0))
-    Assert.That((Context.attempt soon forever).IsNone)
+                Expect.isTrue
+                    (over |> Context.within (Some hour) |> Context.isOver)
+                    "over |> Context.within (Some hour) |> Context.isOver"
 
-    let later = context |> Context.within (Some hour)
+                Expect.isTrue
+                    (over |> Context.within None |> Context.isOver)
+                    "over |> Context.within None |> Context.isOver"
 
-    let outer =
-        Context.attempt later (fun inner ->
-            let soon = inner |> Context.within (Some(TimeSpan.FromMilliseconds 20.0))
-            Context.attempt soon forever)
+                Expect.isTrue
+                    (context
+                     |> Context.within (Some hour)
+                     |> Context.within (Some TimeSpan.Zero)
+                     |> Context.isOver)
+                    ""
 
-    Assert.That(outer, Is.EqualTo(Some(None: unit option)))
+                Expect.isFalse
+                    (context |> Context.within None |> Context.isOver)
+                    "context |> Context.within None |> Context.isOver")
 
-[<Test>]
-let ``an attempt passes cancellation on`` () =
-    use source = new CancellationTokenSource()
+            testCase "an attempt gives what the work gives where there is time, and nothing where it is over" (fun () ->
+                Expect.equal (Context.attempt context (fun _ -> 3)) (Some 3) "Context.attempt context (fun _ -> 3)"
 
-    let cancelled =
-        { context with
-            Cancellation = source.Token
-        }
-        |> Context.within (Some hour)
+                Expect.equal
+                    (Context.attempt (context |> Context.within (Some hour)) (fun _ -> 3))
+                    (Some 3)
+                    "Context.attempt (context |> Context.within (Some hour)) (fun _ -> 3)"
 
-    Assert.Throws<OperationCanceledException>(
-        Action(fun () ->
-            Context.attempt cancelled (fun context ->
+                let over = context |> Context.within (Some TimeSpan.Zero)
+                Expect.isTrue (Context.attempt over (fun _ -> failtest "begun")).IsNone "is none")
+
+            testCase "an attempt is ended by its deadline, also one inside another" (fun () ->
+                let soon = context |> Context.within (Some(TimeSpan.FromMilliseconds 20.0))
+                Expect.isTrue (Context.attempt soon forever).IsNone "is none"
+
+                let later = context |> Context.within (Some hour)
+
+                let outer =
+                    Context.attempt later (fun inner ->
+                        let soon = inner |> Context.within (Some(TimeSpan.FromMilliseconds 20.0))
+                        Context.attempt soon forever)
+
+                Expect.equal outer (Some(None: unit option)) "outer")
+
+            testCase "an attempt passes cancellation on" (fun () ->
+                use source = new CancellationTokenSource()
+
+                let cancelled =
+                    { context with
+                        Cancellation = source.Token
+                    }
+                    |> Context.within (Some hour)
+
+                Expect.thrown<OperationCanceledException>(fun () ->
+                    Context.attempt cancelled (fun context ->
+                        source.Cancel()
+                        forever context)
+                    |> ignore)
+                |> ignore)
+
+            testCase "an attempt ends a factorisation between its columns, and products before they begin" (fun () ->
+                use source = new CancellationTokenSource()
+                let ended = engine.EndedBy source.Token
+                Expect.same ended.Origin engine "origin"
+                Expect.same (ended.EndedBy CancellationToken.None).Origin engine "origin"
+
+                let matrix () =
+                    LipVerify.Compute.HostStorage [| 2.0; 0.0; 0.0; 2.0 |]
+
+                Expect.isTrue (ended.TryCholesky(2, matrix ())) "ended.TryCholesky(2, matrix ())"
                 source.Cancel()
-                forever context)
-            |> ignore)
-    )
-    |> ignore
 
-[<Test>]
-let ``an attempt ends a factorisation between its columns, and products before they begin`` () =
-    use source = new CancellationTokenSource()
-    let ended = engine.EndedBy source.Token
-    Assert.That(ended.Origin, Is.SameAs engine)
-    Assert.That((ended.EndedBy CancellationToken.None).Origin, Is.SameAs engine)
+                Expect.thrown<OperationCanceledException>(fun () -> ended.TryCholesky(2, matrix ()) |> ignore)
+                |> ignore
 
-    let matrix () =
-        LipVerify.Compute.HostStorage [| 2.0; 0.0; 0.0; 2.0 |]
+                let view () =
+                    LipVerify.Compute.MatrixView.Of(matrix (), 2)
 
-    Assert.That(ended.TryCholesky(2, matrix ()))
-    source.Cancel()
+                Expect.thrown<OperationCanceledException>(fun () ->
+                    ended.MatrixMultiply(false, false, 2, 2, 2, 1.0, view (), view (), 0.0, view ()))
+                |> ignore
 
-    Assert.Throws<OperationCanceledException>(Action(fun () -> ended.TryCholesky(2, matrix ()) |> ignore))
-    |> ignore
-
-    let view () =
-        LipVerify.Compute.MatrixView.Of(matrix (), 2)
-
-    Assert.Throws<OperationCanceledException>(
-        Action(fun () -> ended.MatrixMultiply(false, false, 2, 2, 2, 1.0, view (), view (), 0.0, view ()))
-    )
-    |> ignore
-
-    Assert.That(engine.TryCholesky(2, matrix ()))
+                Expect.isTrue (engine.TryCholesky(2, matrix ())) "engine.TryCholesky(2, matrix ())")
+        ]

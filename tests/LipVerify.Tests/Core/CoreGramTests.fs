@@ -9,7 +9,8 @@ open LipVerify.Core.LinearMaps
 open LipVerify.Core.Spectral
 open LipVerify.Propositions.Generators
 open LipVerify.Tests.CoreSpectralTests
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// Entries of `MMᵀ` (or `MᵀM`) over all coordinates, with the sums of the absolute values of their terms.
 let private expected side (rows: float[][]) =
@@ -38,20 +39,14 @@ let private assertGram side (m: MaskedMap) =
         let n = layout.Live.Length
         let gamma = Rounding.gamma (Gram.roundingsPerEntry side m)
 
-        Assert.That(layout.Live |> Array.sort, Is.EqualTo<int>(MaskedMap.live (Gram.support side m)))
+        Expect.equal (layout.Live |> Array.sort) (MaskedMap.live (Gram.support side m)) "layout.Live |> Array.sort"
 
         for i in 0 .. n - 1 do
             for j in 0 .. n - 1 do
                 let struct (value, absolute) = exact layout.Live[i] layout.Live[j]
                 // The sum in this check errs by as much again; products may underflow.
                 let allowed = 2.0 * gamma * absolute + 1e-290
-                Assert.That(abs (matrix[i * n + j] - value), Is.LessThanOrEqualTo allowed, $"{side} {i} {j}")
-
-[<Test>]
-let ``a Gram matrix is within its rounding of the definition, on both sides`` () =
-    check 500 operator (fun (_, m) ->
-        assertGram Gram.Rows m
-        assertGram Gram.Columns m)
+                Expect.isLessThanOrEqual (abs (matrix[i * n + j] - value)) allowed $"{side} {i} {j}"
 
 /// A convolution large enough for several strips, blocks and threads, with dead coordinates and channels.
 let private largeConvolution () =
@@ -68,28 +63,44 @@ let private largeConvolution () =
         Columns = Tensor.vector (Array.init geometry.InputSize (fun i -> if i % 3 = 0 then 0.0 else 1.0))
     }
 
-[<Test>]
-let ``a Gram matrix of a large convolution is within its rounding, and the same for every number of threads`` () =
-    let m = largeConvolution ()
+[<Tests>]
+let tests =
+    testList
+        "CoreGram"
+        [
+            statement
+                "a Gram matrix is within its rounding of the definition, on both sides"
+                500
+                operator
+                (fun (_, m) ->
+                    assertGram Gram.Rows m
+                    assertGram Gram.Columns m)
 
-    for side in [ Gram.Rows; Gram.Columns ] do
-        assertGram side m
-        let layout = GramLayout.ofSide side m
+            testCase
+                "a Gram matrix of a large convolution is within its rounding, and the same for every number of threads"
+                (fun () ->
+                    let m = largeConvolution ()
 
-        let matrix threads =
-            let context = Context.create (ManagedEngine threads)
-            GramMatrix.form context m layout |> GramMatrix.whole layout
+                    for side in [ Gram.Rows; Gram.Columns ] do
+                        assertGram side m
+                        let layout = GramLayout.ofSide side m
 
-        Assert.That(matrix 1, Is.EqualTo<float>(matrix 3))
+                        let matrix threads =
+                            let context = Context.create (ManagedEngine threads)
+                            GramMatrix.form context m layout |> GramMatrix.whole layout
 
-[<Test>]
-let ``positions of a convolution lie close together in its Gram matrix`` () =
-    let axis = WindowAxis(40, 3, 1, 1, 1)
+                        Expect.equal (matrix 1) (matrix 3) "matrix 1")
 
-    let map =
-        Convolution(Convolution.create (ConvolutionGeometry(2, 3, axis, axis)) (Tensor.create [ 3; 2; 3; 3 ] 1.0))
+            testCase "positions of a convolution lie close together in its Gram matrix" (fun () ->
+                let axis = WindowAxis(40, 3, 1, 1, 1)
 
-    // Two rows and two columns further: 82 positions apart, and those between, with all channels.
-    for side, channels in [ Gram.Columns, 2; Gram.Rows, 3 ] do
-        let layout = GramLayout.ofSide side (MaskedMap.whole map)
-        Assert.That(layout.Envelope.LongestRow, Is.EqualTo(82 * channels + channels))
+                let map =
+                    Convolution(
+                        Convolution.create (ConvolutionGeometry(2, 3, axis, axis)) (Tensor.create [ 3; 2; 3; 3 ] 1.0)
+                    )
+
+                // Two rows and two columns further: 82 positions apart, and those between, with all channels.
+                for side, channels in [ Gram.Columns, 2; Gram.Rows, 3 ] do
+                    let layout = GramLayout.ofSide side (MaskedMap.whole map)
+                    Expect.equal layout.Envelope.LongestRow (82 * channels + channels) "longest row")
+        ]

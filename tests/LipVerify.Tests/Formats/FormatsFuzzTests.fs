@@ -4,7 +4,8 @@ module LipVerify.Tests.FormatsFuzzTests
 open System
 open System.IO.Compression
 open System.Text
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
@@ -121,18 +122,18 @@ let private check kind description (bytes: byte[]) =
 
     let allocated = GC.GetAllocatedBytesForCurrentThread() - before
     let allowed = 64L * 1024L * 1024L + 200L * int64 bytes.Length
-    Assert.That(allocated, Is.LessThanOrEqualTo allowed, $"{kind}, {description}: allocation")
+    Expect.isLessThanOrEqual allocated allowed $"{kind}, {description}: allocation"
 
     match outcome with
-    | Ok tensors -> Assert.That(List.forall Tensor.isFinite tensors, $"{kind}, {description}: not finite")
+    | Ok tensors -> Expect.isTrue (List.forall Tensor.isFinite tensors) $"{kind}, {description}: not finite"
     | Error error ->
         let text = LoadError.text error
-        Assert.That(text <> "" && text |> Seq.forall (Char.IsControl >> not), $"{kind}, {description}: {text}")
+        Expect.isTrue (text <> "" && text |> Seq.forall (Char.IsControl >> not)) $"{kind}, {description}: {text}"
 
 // -- properties ---------------------------------------------------------------------------------------------------
 
 /// Names of the valid files.
-let kinds = seeds.Keys |> Seq.map (fun kind -> [| box kind |]) |> Array.ofSeq
+let private kinds = List.ofSeq seeds.Keys
 
 // LIPVERIFY_FUZZ sets another number for long runs.
 let private rounds =
@@ -140,19 +141,25 @@ let private rounds =
     | true, rounds -> rounds
     | _ -> 400
 
-[<TestCaseSource(nameof kinds)>]
-let ``FormatsFuzz: an undamaged file loads`` (kind: string) =
-    Assert.That(Result.isOk (load kind seeds[kind]))
+[<Tests>]
+let tests =
+    testList
+        "FormatsFuzz"
+        [
+            testTheory "FormatsFuzz: an undamaged file loads" kinds (fun (kind: string) ->
+                Expect.isTrue (Result.isOk (load kind seeds[kind])) "Result.isOk (load kind seeds[kind])")
 
-[<TestCaseSource(nameof kinds)>]
-let ``FormatsFuzz: a damaged file is a value or one line of error`` (kind: string) =
-    for round in 1..rounds do
-        let random = Random(round)
-        check kind $"round {round}" (damaged random kind seeds[kind])
+            testTheory "FormatsFuzz: a damaged file is a value or one line of error" kinds (fun (kind: string) ->
+                for round in 1..rounds do
+                    let random = Random(round)
+                    check kind $"round {round}" (damaged random kind seeds[kind]))
 
-[<TestCaseSource(nameof kinds)>]
-let ``FormatsFuzz: a file with one flipped bit is a value or one line of error`` (kind: string) =
-    let bytes = seeds[kind]
+            testTheory
+                "FormatsFuzz: a file with one flipped bit is a value or one line of error"
+                kinds
+                (fun (kind: string) ->
+                    let bytes = seeds[kind]
 
-    for at in 0..3 .. bytes.Length - 1 do
-        check kind $"bit {at % 8} of byte {at}" (patch at [| bytes[at] ^^^ (1uy <<< at % 8) |] bytes)
+                    for at in 0..3 .. bytes.Length - 1 do
+                        check kind $"bit {at % 8} of byte {at}" (patch at [| bytes[at] ^^^ (1uy <<< at % 8) |] bytes))
+        ]

@@ -2,7 +2,8 @@
 module LipVerify.Tests.FormatsGoldenTests
 
 open System.IO
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
@@ -15,7 +16,7 @@ let private above (path: string) =
         | folder when Path.Exists(Path.Combine(folder.FullName, path)) -> Some(Path.Combine(folder.FullName, path))
         | folder -> search folder.Parent
 
-    search (DirectoryInfo TestContext.CurrentContext.TestDirectory)
+    search (DirectoryInfo System.AppContext.BaseDirectory)
 
 let private fixture name =
     match above (Path.Combine("fixtures", name)) with
@@ -24,11 +25,11 @@ let private fixture name =
 
 let private checkTensor (label: string) (tensor: Tensor) shape (sum: float) (first: float list) =
     let values = Tensor.values tensor
-    Assert.That(tensor.Shape = shape, $"{label} has shape {Shape.text tensor.Shape}")
+    Expect.isTrue (tensor.Shape = shape) $"{label} has shape {Shape.text tensor.Shape}"
     shouldEqual (label, first) (label, List.ofArray (Array.truncate 3 values))
     // The sums were taken in another order: n additions err by at most n ulp of the sum of absolute values.
     let tolerance = float values.Length * 2.3e-16 * Array.sumBy abs values
-    Assert.That(Array.sum values, Is.EqualTo(sum).Within(max tolerance 1e-300), label)
+    Expect.isWithin (max tolerance 1e-300) (Array.sum values) sum label
 
 let private stateDicts =
     [
@@ -164,15 +165,6 @@ let private stateDicts =
         [ 1.690525703800356; -0.4659373705408328; 0.0328201636785844 ]
     ]
 
-[<Test>]
-let ``state dicts of torch and numpy hold what these read from them`` () =
-    for file, name, shape, sum, first in stateDicts do
-        let state = StateDict.load (fixture file) |> valueOf
-
-        match state.TryFind name with
-        | Some tensor -> checkTensor $"{file} {name}" tensor shape sum first
-        | None -> Assert.Fail $"{file} has no {name}"
-
 let private arrays =
     [
         "fortran-f8.npy",
@@ -188,11 +180,6 @@ let private arrays =
         "scalar.npy", [], 2.75, [ 2.75 ]
     ]
 
-[<Test>]
-let ``arrays of numpy hold what numpy reads from them`` () =
-    for file, shape, sum, first in arrays do
-        checkTensor file (Npy.load (fixture file) |> valueOf) shape sum first
-
 let private pictures =
     [
         "grey-filter-1-sub.png", 1, 14754, [ 0uy; 17uy; 34uy ]
@@ -205,56 +192,71 @@ let private pictures =
         "grey-alpha.png", 2, 29468, [ 76uy; 109uy; 85uy ]
     ]
 
-[<Test>]
-let ``pictures of Pillow hold what it reads from them`` () =
-    for file, channels, sum, first in pictures do
-        let picture = Png.load (fixture file) |> valueOf
-        Assert.That((picture.Width, picture.Height, picture.Channels) = (13, 9, channels), file)
-        Assert.That(Array.sumBy int picture.Pixels, Is.EqualTo<int> sum, file)
-        shouldEqual (file, first) (file, List.ofArray (Array.truncate first.Length picture.Pixels))
+[<Tests>]
+let tests =
+    testList
+        "FormatsGolden"
+        [
+            testCase "state dicts of torch and numpy hold what these read from them" (fun () ->
+                for file, name, shape, sum, first in stateDicts do
+                    let state = StateDict.load (fixture file) |> valueOf
 
-[<Test>]
-let ``files that must be refused are refused with the reason`` () =
-    StateDict.load (fixture "whole-module.pt")
-    |> shouldFail [ "whole-module.pt: data.pkl at byte 2"; "torch.nn.modules.linear.Linear" ]
+                    match state.TryFind name with
+                    | Some tensor -> checkTensor $"{file} {name}" tensor shape sum first
+                    | None -> failtest $"{file} has no {name}")
 
-    StateDict.load (fixture "integers.pt")
-    |> shouldFail [ "i64"; "-4611686018427387903 at position 3" ]
+            testCase "arrays of numpy hold what numpy reads from them" (fun () ->
+                for file, shape, sum, first in arrays do
+                    checkTensor file (Npy.load (fixture file) |> valueOf) shape sum first)
 
-    Npy.load (fixture "object.npy") |> shouldFail [ "Python objects" ]
-    Npy.load (fixture "structured.npy") |> shouldFail [ "records" ]
-    Png.load (fixture "16bit.png") |> shouldFail [ "bit depth 16" ]
-    Png.load (fixture "interlaced.png") |> shouldFail [ "interlaced" ]
+            testCase "pictures of Pillow hold what it reads from them" (fun () ->
+                for file, channels, sum, first in pictures do
+                    let picture = Png.load (fixture file) |> valueOf
+                    Expect.isTrue ((picture.Width, picture.Height, picture.Channels) = (13, 9, channels)) file
+                    Expect.equal (Array.sumBy int picture.Pixels) sum file
+                    shouldEqual (file, first) (file, List.ofArray (Array.truncate first.Length picture.Pixels)))
 
-    Png.load (fixture "bad-crc.png")
-    |> shouldFail [ "chunk IDAT at byte 33"; "checksum" ]
+            testCase "files that must be refused are refused with the reason" (fun () ->
+                StateDict.load (fixture "whole-module.pt")
+                |> shouldFail [ "whole-module.pt: data.pkl at byte 2"; "torch.nn.modules.linear.Linear" ]
 
-    Png.loadTensor (fixture "rgba.png") |> shouldFail [ "transparent" ]
+                StateDict.load (fixture "integers.pt")
+                |> shouldFail [ "i64"; "-4611686018427387903 at position 3" ]
 
-[<Test>]
-let ``the published MNIST network and its input load`` () =
-    match above (Path.Combine("shared", "data", "mnist-net")) with
-    | None -> Assert.Ignore "shared/data/mnist-net is not here"
-    | Some folder ->
-        let state = StateDict.load (Path.Combine(folder, "mnist-net.ckpt")) |> valueOf
+                Npy.load (fixture "object.npy") |> shouldFail [ "Python objects" ]
+                Npy.load (fixture "structured.npy") |> shouldFail [ "records" ]
+                Png.load (fixture "16bit.png") |> shouldFail [ "bit depth 16" ]
+                Png.load (fixture "interlaced.png") |> shouldFail [ "interlaced" ]
 
-        let shapes = [ for name, tensor in state.Tensors -> name, tensor.Shape ]
+                Png.load (fixture "bad-crc.png")
+                |> shouldFail [ "chunk IDAT at byte 33"; "checksum" ]
 
-        shouldEqual
-            [
-                "conv1.weight", [ 6; 1; 5; 5 ]
-                "conv1.bias", [ 6 ]
-                "conv2.weight", [ 16; 6; 5; 5 ]
-                "conv2.bias", [ 16 ]
-                "fc1.weight", [ 120; 256 ]
-                "fc1.bias", [ 120 ]
-                "fc2.weight", [ 84; 120 ]
-                "fc2.bias", [ 84 ]
-                "fc3.weight", [ 10; 84 ]
-                "fc3.bias", [ 10 ]
-            ]
-            shapes
+                Png.loadTensor (fixture "rgba.png") |> shouldFail [ "transparent" ])
 
-        let picture = Png.loadTensor (Path.Combine(folder, "8.png")) |> valueOf
-        Assert.That(picture.Shape = [ 1; 28; 28 ])
-        Assert.That(Array.sum (Tensor.values picture), Is.EqualTo 36888.0)
+            testCase "the published MNIST network and its input load" (fun () ->
+                match above (Path.Combine("shared", "data", "mnist-net")) with
+                | None -> skiptest "shared/data/mnist-net is not here"
+                | Some folder ->
+                    let state = StateDict.load (Path.Combine(folder, "mnist-net.ckpt")) |> valueOf
+
+                    let shapes = [ for name, tensor in state.Tensors -> name, tensor.Shape ]
+
+                    shouldEqual
+                        [
+                            "conv1.weight", [ 6; 1; 5; 5 ]
+                            "conv1.bias", [ 6 ]
+                            "conv2.weight", [ 16; 6; 5; 5 ]
+                            "conv2.bias", [ 16 ]
+                            "fc1.weight", [ 120; 256 ]
+                            "fc1.bias", [ 120 ]
+                            "fc2.weight", [ 84; 120 ]
+                            "fc2.bias", [ 84 ]
+                            "fc3.weight", [ 10; 84 ]
+                            "fc3.bias", [ 10 ]
+                        ]
+                        shapes
+
+                    let picture = Png.loadTensor (Path.Combine(folder, "8.png")) |> valueOf
+                    Expect.isTrue (picture.Shape = [ 1; 28; 28 ]) "picture.Shape = [ 1; 28; 28 ]"
+                    Expect.equal (Array.sum (Tensor.values picture)) 36888.0 "Array.sum (Tensor.values picture)")
+        ]

@@ -6,7 +6,8 @@ open System.Buffers.Binary
 open System.IO
 open System.IO.Compression
 open System.Text
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 
@@ -217,24 +218,24 @@ let valueOf (outcome: Result<'a, LoadError>) =
 /// The one line of the error must hold each of these parts.
 let shouldFail (parts: string list) (outcome: Result<'a, LoadError>) =
     match outcome with
-    | Ok _ -> Assert.Fail "an error was expected"
+    | Ok _ -> failtest "an error was expected"
     | Error error ->
         let text = LoadError.text error
 
         for part in parts do
-            Assert.That(text, Does.Contain part)
+            Expect.stringContains text part "text"
 
-        Assert.That(Seq.exists System.Char.IsControl text, Is.False, text)
+        Expect.isFalse (Seq.exists System.Char.IsControl text) text
 
 /// Equality that shows both sides.
 let shouldEqual (expected: 'a) (actual: 'a) =
     if actual <> expected then
-        Assert.Fail $"expected %A{expected}, got %A{actual}"
+        failtest $"expected %A{expected}, got %A{actual}"
 
 /// The tensor of a name must have this shape and these values.
 let shouldHold name shape (values: float list) (state: StateDict) =
     match state.TryFind name with
-    | None -> Assert.Fail $"no tensor {name}"
+    | None -> failtest $"no tensor {name}"
     | Some tensor ->
-        Assert.That(tensor.Shape = shape, $"{name} has shape {Shape.text tensor.Shape}")
+        Expect.isTrue (tensor.Shape = shape) $"{name} has shape {Shape.text tensor.Shape}"
         shouldEqual (Array.ofList values) (Tensor.values tensor)

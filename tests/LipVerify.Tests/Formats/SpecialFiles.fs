@@ -5,13 +5,14 @@ open System
 open System.Diagnostics
 open System.IO
 open System.Net.Sockets
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 let private pipe (path: string) =
     use running = Process.Start(ProcessStartInfo("mkfifo", [ path ])) |> nonNull
 
     running.WaitForExit()
-    Assert.That(running.ExitCode, Is.Zero)
+    Expect.equal running.ExitCode 0 "exit code"
 
 /// What a clone holds in the place of a large file until it is fetched.
 let pointer =
@@ -21,7 +22,7 @@ let pointer =
 /// them would wait for ever, and reading others would never end.
 let each (extension: string) (work: string -> unit) =
     if OperatingSystem.IsWindows() then
-        Assert.Ignore "needs POSIX files"
+        skiptest "needs POSIX files"
 
     let folder = Directory.CreateTempSubdirectory "lipverify-special-"
 

@@ -4,7 +4,8 @@ module LipVerify.Tests.ArchitectureLimitTests
 open System
 open System.IO
 open System.Text.RegularExpressions
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -76,80 +77,22 @@ let private check (text: string) =
             |> Result.mapError LoadError.text
             |> Result.bind (Architecture.build smallOnes)
 
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(128L <<< 20), text)
+        Expect.isLessThan (GC.GetAllocatedBytesForCurrentThread() - before) (128L <<< 20) text
         outcome
 
     inFile text (fun path ->
         match built path with
-        | Error problem -> Assert.That(isOneLine problem, $"{text}\n{problem}")
+        | Error problem -> Expect.isTrue (isOneLine problem) $"{text}\n{problem}"
         | Ok network when Shape.size network.InputShape > 1000 -> ()
         | Ok network ->
             let output =
                 Network.evaluate Generators.context network (Tensor.create network.InputShape 1.0)
 
-            Assert.That((output.Shape = network.OutputShape), text)
+            Expect.isTrue (output.Shape = network.OutputShape) text
             Global.bound Generators.context network |> ignore)
-
-[<Test>]
-let ``the undamaged description is built`` () =
-    inFile description (fun path ->
-        ArchitectureFile.load path
-        |> valueOf
-        |> Architecture.build smallOnes
-        |> Result.isOk
-        |> Assert.That)
-
-[<Test>]
-let ``one absurd integer is a network or one line`` () =
-    for at in 0 .. integers.Length - 1 do
-        for number in telling do
-            check (withNumbers [ at, number ])
-
-[<Test>]
-let ``several absurd integers are a network or one line`` () =
-    let random = Random 5
-
-    for _ in 1..1500 do
-        check (
-            withNumbers
-                [
-                    for _ in 1 .. random.Next(2, 5) -> random.Next integers.Length, telling[random.Next telling.Length]
-                ]
-        )
 
 let private manyLayers count layer =
     $"""{{ "input": [1, 2, 2], "layers": [ {String.Join(",", Seq.replicate count layer)} ] }}"""
-
-[<Test>]
-let ``a description of a million layers is refused`` () =
-    inFile (manyLayers 1_000_000 """{"type":"x"}""") (fun path ->
-        ArchitectureFile.load path
-        |> shouldFail [ path; "there are 1000000 layers; at most 10000 are taken" ])
-
-[<Test>]
-let ``a description of more bytes than its layers take is not read`` () =
-    inFile (String(' ', 17 <<< 20)) (fun path ->
-        ArchitectureFile.load path |> shouldFail [ path; "larger than 16 MiB" ])
-
-[<Test>]
-let ``a description that is nested a million deep is refused`` () =
-    inFile ("{ \"input\": " + String('[', 1_000_000)) (fun path ->
-        ArchitectureFile.load path |> shouldFail [ path; "line 1"; "nested" ])
-
-// Scalings that follow each other lie in each other. Batch normalisation is two layers.
-[<TestCase("""{"type":"relu"}""", 1)>]
-[<TestCase("""{"type":"batchnorm2d","name":"b","channels":1}""", 2)>]
-[<TestCase("""{"type":"avgpool2d","kernel":1}""", 1)>]
-let ``as many layers as are taken fit on the stack`` (layer: string, layersEach: int) =
-    inFile (manyLayers (Network.mostLayers / layersEach) layer) (fun path ->
-        match ArchitectureFile.load path |> valueOf |> Architecture.build smallOnes with
-        | Error problem -> Assert.Fail problem
-        | Ok network ->
-            let input = Tensor.create network.InputShape 0.5
-            let radius = Radius.create 0.1 |> Result.toOption |> Option.get
-            Network.evaluate Generators.context network input |> ignore
-            Analytic.bound Generators.context Nominal network input radius |> ignore
-            CanonicalNetwork.hash network |> ignore)
 
 let private nested depth =
     (Step("relu", Relu), seq { 1..depth })
@@ -159,30 +102,87 @@ let private nested depth =
         else
             Series [ block ])
 
-[<Test>]
-let ``a network that is nested as deep as may be is bounded, and a deeper one is refused`` () =
-    match Network.create [ 2 ] (nested Network.mostNesting) with
-    | Error problem -> Assert.Fail problem
-    | Ok network ->
-        Global.bound Generators.context network |> ignore
-        Network.layers network |> ignore
+[<Tests>]
+let tests =
+    testList
+        "ArchitectureLimit"
+        [
+            testCase "the undamaged description is built" (fun () ->
+                inFile description (fun path ->
+                    let built = ArchitectureFile.load path |> valueOf |> Architecture.build smallOnes
+                    Expect.isOk built "the description"))
 
-    for depth in [ Network.mostNesting + 1; 1_000_000 ] do
-        match Network.create [ 2 ] (nested depth) with
-        | Ok _ -> Assert.Fail "expected an error"
-        | Error problem -> Assert.That(problem, Does.Contain "nested more than 256 deep")
+            testCase "one absurd integer is a network or one line" (fun () ->
+                for at in 0 .. integers.Length - 1 do
+                    for number in telling do
+                        check (withNumbers [ at, number ]))
 
-[<Test>]
-let ``a network of more layers than are taken is refused`` () =
-    let layers = List.replicate (Network.mostLayers + 1) (Step("relu", Relu))
+            testCase "several absurd integers are a network or one line" (fun () ->
+                let random = Random 5
 
-    match Network.create [ 2 ] (Series layers) with
-    | Ok _ -> Assert.Fail "expected an error"
-    | Error problem -> Assert.That(problem, Does.Contain "more than 10000 layers")
+                for _ in 1..1500 do
+                    check (
+                        withNumbers
+                            [
+                                for _ in 1 .. random.Next(2, 5) ->
+                                    random.Next integers.Length, telling[random.Next telling.Length]
+                            ]
+                    ))
 
-[<Test>]
-let ``an input of more values than a tensor takes is refused`` () =
-    for shape in [ [ 1 <<< 20; 1 <<< 20 ]; [ (1 <<< 28) + 1 ] ] do
-        match Network.create shape (Step("relu", Relu)) with
-        | Ok _ -> Assert.Fail "expected an error"
-        | Error problem -> Assert.That(problem, Does.Contain "at most 268435456 values")
+            testCase "a description of a million layers is refused" (fun () ->
+                inFile (manyLayers 1_000_000 """{"type":"x"}""") (fun path ->
+                    ArchitectureFile.load path
+                    |> shouldFail [ path; "there are 1000000 layers; at most 10000 are taken" ]))
+
+            testCase "a description of more bytes than its layers take is not read" (fun () ->
+                inFile (String(' ', 17 <<< 20)) (fun path ->
+                    ArchitectureFile.load path |> shouldFail [ path; "larger than 16 MiB" ]))
+
+            testCase "a description that is nested a million deep is refused" (fun () ->
+                inFile ("{ \"input\": " + String('[', 1_000_000)) (fun path ->
+                    ArchitectureFile.load path |> shouldFail [ path; "line 1"; "nested" ]))
+
+            // Scalings that follow each other lie in each other. Batch normalisation is two layers.
+            testTheory
+                "as many layers as are taken fit on the stack"
+                [
+                    """{"type":"relu"}""", 1
+                    """{"type":"batchnorm2d","name":"b","channels":1}""", 2
+                    """{"type":"avgpool2d","kernel":1}""", 1
+                ]
+                (fun (layer: string, layersEach: int) ->
+                    inFile (manyLayers (Network.mostLayers / layersEach) layer) (fun path ->
+                        match ArchitectureFile.load path |> valueOf |> Architecture.build smallOnes with
+                        | Error problem -> failtest problem
+                        | Ok network ->
+                            let input = Tensor.create network.InputShape 0.5
+                            let radius = Radius.create 0.1 |> Result.toOption |> Option.get
+                            Network.evaluate Generators.context network input |> ignore
+                            Analytic.bound Generators.context Nominal network input radius |> ignore
+                            CanonicalNetwork.hash network |> ignore))
+
+            testCase "a network that is nested as deep as may be is bounded, and a deeper one is refused" (fun () ->
+                match Network.create [ 2 ] (nested Network.mostNesting) with
+                | Error problem -> failtest problem
+                | Ok network ->
+                    Global.bound Generators.context network |> ignore
+                    Network.layers network |> ignore
+
+                for depth in [ Network.mostNesting + 1; 1_000_000 ] do
+                    match Network.create [ 2 ] (nested depth) with
+                    | Ok _ -> failtest "expected an error"
+                    | Error problem -> Expect.stringContains problem "nested more than 256 deep" "problem")
+
+            testCase "a network of more layers than are taken is refused" (fun () ->
+                let layers = List.replicate (Network.mostLayers + 1) (Step("relu", Relu))
+
+                match Network.create [ 2 ] (Series layers) with
+                | Ok _ -> failtest "expected an error"
+                | Error problem -> Expect.stringContains problem "more than 10000 layers" "problem")
+
+            testCase "an input of more values than a tensor takes is refused" (fun () ->
+                for shape in [ [ 1 <<< 20; 1 <<< 20 ]; [ (1 <<< 28) + 1 ] ] do
+                    match Network.create shape (Step("relu", Relu)) with
+                    | Ok _ -> failtest "expected an error"
+                    | Error problem -> Expect.stringContains problem "at most 268435456 values" "problem")
+        ]

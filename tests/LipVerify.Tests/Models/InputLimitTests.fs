@@ -3,7 +3,8 @@ module LipVerify.Tests.InputLimitTests
 
 open System
 open System.IO
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
@@ -28,7 +29,11 @@ let private refusal allowed (load: string -> Result<'a, LoadError>) (path: strin
     match load path with
     | Ok _ -> failwith "expected an error"
     | Error error ->
-        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(allowed: int64))
+        Expect.isLessThan
+            (GC.GetAllocatedBytesForCurrentThread() - before)
+            (allowed: int64)
+            "GC.GetAllocatedBytesForCurrentThread() - before"
+
         LoadError.text error
 
 let private single shape =
@@ -37,40 +42,47 @@ let private single shape =
 let private several shape =
     InputSource.loadAll shape Preprocessing.none
 
-[<Test>]
-let ``a table of ten million rows is not read for one input`` () =
-    csv (Seq.replicate 10_000_000 "0.5") (fun path ->
-        let problem = refusal (8L <<< 20) (single [ 1; 28; 28 ]) path
-        Assert.That(problem, Does.StartWith path)
-        Assert.That(problem, Does.Contain("larger than").And.Contain "784 values"))
+[<Tests>]
+let tests =
+    testList
+        "InputLimit"
+        [
+            testCase "a table of ten million rows is not read for one input" (fun () ->
+                csv (Seq.replicate 10_000_000 "0.5") (fun path ->
+                    let problem = refusal (8L <<< 20) (single [ 1; 28; 28 ]) path
+                    Expect.stringStarts problem path "problem"
+                    Expect.stringContainsAll problem [ "larger than"; "784 values" ] "problem"))
 
-[<Test>]
-let ``a table of ten million rows is no batch of a network with one input`` () =
-    csv (Seq.replicate 10_000_000 "0.5") (fun path ->
-        let problem = refusal (32L <<< 20) (several [ 1 ]) path
-        Assert.That(problem, Does.Contain "100000 inputs"))
+            testCase "a table of ten million rows is no batch of a network with one input" (fun () ->
+                csv (Seq.replicate 10_000_000 "0.5") (fun path ->
+                    let problem = refusal (32L <<< 20) (several [ 1 ]) path
+                    Expect.stringContains problem "100000 inputs" "problem"))
 
-[<Test>]
-let ``reading ends at the first value for which there is no use`` () =
-    csv (Seq.append (Seq.replicate 100 "1,2,3,4") [ "no number" ]) (fun path ->
-        single [ 8 ] path
-        |> shouldFail [ path; "line 3, column 1"; "more than 8 values"; "an input of 8" ])
+            testCase "reading ends at the first value for which there is no use" (fun () ->
+                csv (Seq.append (Seq.replicate 100 "1,2,3,4") [ "no number" ]) (fun path ->
+                    single [ 8 ] path
+                    |> shouldFail [ path; "line 3, column 1"; "more than 8 values"; "an input of 8" ]))
 
-[<Test>]
-let ``a batch has at most a hundred thousand inputs`` () =
-    csv (Seq.replicate 100_001 "1,2") (fun path ->
-        several [ 2 ] path
-        |> shouldFail [ path; "line 100001, column 1"; "100000 inputs" ])
+            testCase "a batch has at most a hundred thousand inputs" (fun () ->
+                csv (Seq.replicate 100_001 "1,2") (fun path ->
+                    several [ 2 ] path
+                    |> shouldFail [ path; "line 100001, column 1"; "100000 inputs" ])
 
-    inFile ".npy" (fun path -> File.WriteAllBytes(path, Npy.write (Tensor.create [ 100_001; 2 ] 0.5))) (fun path ->
-        several [ 2 ] path
-        |> shouldFail [ path; "a batch of 100001 inputs; at most 100000" ])
+                inFile
+                    ".npy"
+                    (fun path -> File.WriteAllBytes(path, Npy.write (Tensor.create [ 100_001; 2 ] 0.5)))
+                    (fun path ->
+                        several [ 2 ] path
+                        |> shouldFail [ path; "a batch of 100001 inputs; at most 100000" ]))
 
-[<Test>]
-let ``a batch within the limit is taken whole`` () =
-    csv (Seq.replicate 100_000 "1,2") (fun path ->
-        match several [ 2 ] path |> valueOf with
-        | InputSource.One _ -> Assert.Fail "expected several inputs"
-        | InputSource.Several(inputs, _) ->
-            Assert.That(inputs, Has.Length.EqualTo 100_000)
-            Assert.That(inputs |> List.forall (fun input -> Result.isOk input.Values)))
+            testCase "a batch within the limit is taken whole" (fun () ->
+                csv (Seq.replicate 100_000 "1,2") (fun path ->
+                    match several [ 2 ] path |> valueOf with
+                    | InputSource.One _ -> failtest "expected several inputs"
+                    | InputSource.Several(inputs, _) ->
+                        Expect.hasLength inputs 100_000 "inputs"
+
+                        Expect.isTrue
+                            (inputs |> List.forall (fun input -> Result.isOk input.Values))
+                            "inputs |> List.forall (fun input -> Result.isOk input.Values)"))
+        ]

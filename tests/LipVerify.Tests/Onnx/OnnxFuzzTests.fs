@@ -3,7 +3,8 @@ module LipVerify.Tests.OnnxFuzzTests
 
 open System
 open System.Threading
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Networks
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
@@ -93,44 +94,14 @@ let private tryRead seed (file: byte[]) =
             failwith $"mutation {seed}: {failure}"
 
     let allocated = GC.GetAllocatedBytesForCurrentThread() - before
-    Assert.That(allocated, Is.LessThan allocationLimit, $"mutation {seed}")
+    Expect.isLessThan allocated allocationLimit $"mutation {seed}"
 
     match outcome with
     | Ok _ -> ()
     | Error error ->
         let line = LoadError.text error
-        Assert.That(line.Length, Is.InRange(1, 1001))
-        Assert.That(line |> Seq.exists Char.IsControl, Is.False, line)
-
-[<Test>]
-let ``damaged models are read or refused with one line`` () =
-    for seed in 0..1999 do
-        let random = Random seed
-        let file = seeds[seed % seeds.Length]
-        let once = mutate random file
-
-        tryRead
-            seed
-            (if seed % 3 = 0 && once.Length > 0 then
-                 mutate random once
-             else
-                 once)
-
-[<Test>]
-let ``every truncation of a model is refused or read`` () =
-    for file in seeds do
-        for length in 0 .. file.Length - 1 do
-            tryRead length (Array.truncate length file)
-
-[<Test>]
-let ``a short file cannot ask for much memory`` () =
-    let nodes =
-        [
-            for i in 0..99 ->
-                node "Mul" [ (if i = 0 then "x" else $"h{i}"); "c" ] (if i = 99 then "y" else $"h{i + 1}") []
-        ]
-
-    tryRead 0 (model [ 1; 1 <<< 22 ] nodes [ doubles "c" [] [| 2.0 |] ])
+        Expect.isInRange line.Length (1, 1001) "length"
+        Expect.isFalse (line |> Seq.exists Char.IsControl) line
 
 let private onSmallStack (action: unit -> unit) =
     let mutable failure: exn option = None
@@ -146,35 +117,74 @@ let private onSmallStack (action: unit -> unit) =
     thread.Join()
     Option.iter raise failure
 
-[<Test>]
-let ``the longest chain of nodes fits a small stack, a longer one is refused`` () =
-    let chain count =
-        let name i =
-            if i = 0 then "x"
-            elif i = count then "y"
-            else $"h{i}"
+[<Tests>]
+let tests =
+    testList
+        "OnnxFuzz"
+        [
+            testCase "damaged models are read or refused with one line" (fun () ->
+                for seed in 0..1999 do
+                    let random = Random seed
+                    let file = seeds[seed % seeds.Length]
+                    let once = mutate random file
 
-        model [ 1; 2 ] [ for i in 0 .. count - 1 -> node "Relu" [ name i ] (name (i + 1)) [] ] []
+                    tryRead
+                        seed
+                        (if seed % 3 = 0 && once.Length > 0 then
+                             mutate random once
+                         else
+                             once))
 
-    onSmallStack (fun () ->
-        Assert.That(Network.layers (read (chain 4096)).Network |> List.length, Is.EqualTo 4096)
-        Assert.That(refusal (chain 4097), Does.Contain "more than 4096 nodes"))
+            testCase "every truncation of a model is refused or read" (fun () ->
+                for file in seeds do
+                    for length in 0 .. file.Length - 1 do
+                        tryRead length (Array.truncate length file))
 
-[<Test>]
-let ``sums nest to a limit`` () =
-    let nested count =
-        let name i = if i = count then "y" else $"s{i}"
+            testCase "a short file cannot ask for much memory" (fun () ->
+                let nodes =
+                    [
+                        for i in 0..99 ->
+                            node
+                                "Mul"
+                                [ (if i = 0 then "x" else $"h{i}"); "c" ]
+                                (if i = 99 then "y" else $"h{i + 1}")
+                                []
+                    ]
 
-        let step i =
-            let before = if i = 0 then "x" else name i
+                tryRead 0 (model [ 1; 1 <<< 22 ] nodes [ doubles "c" [] [| 2.0 |] ]))
 
-            [
-                node "Relu" [ before ] $"r{i}" []
-                node "Add" [ $"r{i}"; "x" ] (name (i + 1)) []
-            ]
+            testCase "the longest chain of nodes fits a small stack, a longer one is refused" (fun () ->
+                let chain count =
+                    let name i =
+                        if i = 0 then "x"
+                        elif i = count then "y"
+                        else $"h{i}"
 
-        model [ 1; 2 ] (List.collect step [ 0 .. count - 1 ]) []
+                    model [ 1; 2 ] [ for i in 0 .. count - 1 -> node "Relu" [ name i ] (name (i + 1)) [] ] []
 
-    onSmallStack (fun () ->
-        read (nested 32) |> ignore
-        Assert.That(refusal (nested 33), Does.Contain "nests"))
+                onSmallStack (fun () ->
+                    Expect.equal
+                        (Network.layers (read (chain 4096)).Network |> List.length)
+                        4096
+                        "Network.layers (read (chain 4096)).Network |> List.length"
+
+                    Expect.stringContains (refusal (chain 4097)) "more than 4096 nodes" "refusal (chain 4097)"))
+
+            testCase "sums nest to a limit" (fun () ->
+                let nested count =
+                    let name i = if i = count then "y" else $"s{i}"
+
+                    let step i =
+                        let before = if i = 0 then "x" else name i
+
+                        [
+                            node "Relu" [ before ] $"r{i}" []
+                            node "Add" [ $"r{i}"; "x" ] (name (i + 1)) []
+                        ]
+
+                    model [ 1; 2 ] (List.collect step [ 0 .. count - 1 ]) []
+
+                onSmallStack (fun () ->
+                    read (nested 32) |> ignore
+                    Expect.stringContains (refusal (nested 33)) "nests" "refusal (nested 33)"))
+        ]

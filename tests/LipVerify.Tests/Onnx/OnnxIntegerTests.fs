@@ -2,7 +2,8 @@
 module LipVerify.Tests.OnnxIntegerTests
 
 open System
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
 
@@ -137,35 +138,38 @@ let private check (template: Template) (changes: (int * int) list) =
     with
     | Error error ->
         let text = LoadError.text error
-        Assert.That(text <> "" && text |> Seq.forall (Char.IsControl >> not), $"{integers}: {text}")
-    | Ok onnx -> Assert.That(onnx.Network.OutputShape |> List.forall (fun extent -> extent > 0), $"{integers}")
+        Expect.isTrue (text <> "" && text |> Seq.forall (Char.IsControl >> not)) $"{integers}: {text}"
+    | Ok onnx -> Expect.isTrue (onnx.Network.OutputShape |> List.forall (fun extent -> extent > 0)) $"{integers}"
 
-    Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.LessThan(64L <<< 20), $"{integers}")
+    Expect.isLessThan (GC.GetAllocatedBytesForCurrentThread() - before) (64L <<< 20) $"{integers}"
 
-[<Test>]
-let ``a model with its own integers is read`` () =
-    for index, template in List.indexed templates do
-        match template.Model template.Integers |> parse with
-        | Ok _ -> ()
-        | Error error when index < 4 -> Assert.Fail(LoadError.text error)
-        | Error _ -> ()
+[<Tests>]
+let tests =
+    testList
+        "OnnxInteger"
+        [
+            testCase "a model with its own integers is read" (fun () ->
+                for index, template in List.indexed templates do
+                    match template.Model template.Integers |> parse with
+                    | Ok _ -> ()
+                    | Error error when index < 4 -> failtest (LoadError.text error)
+                    | Error _ -> ())
 
-[<Test>]
-let ``one absurd integer is read or refused with one line`` () =
-    for template in templates do
-        for at in 0 .. template.Integers.Length - 1 do
-            for number in telling do
-                check template [ at, number ]
+            testCase "one absurd integer is read or refused with one line" (fun () ->
+                for template in templates do
+                    for at in 0 .. template.Integers.Length - 1 do
+                        for number in telling do
+                            check template [ at, number ])
 
-[<Test>]
-let ``several absurd integers are read or refused with one line`` () =
-    let random = Random 9
+            testCase "several absurd integers are read or refused with one line" (fun () ->
+                let random = Random 9
 
-    for _ in 1..300 do
-        for template in templates do
-            check
-                template
-                [
-                    for _ in 1 .. random.Next(2, 6) ->
-                        random.Next template.Integers.Length, telling[random.Next telling.Length]
-                ]
+                for _ in 1..300 do
+                    for template in templates do
+                        check
+                            template
+                            [
+                                for _ in 1 .. random.Next(2, 6) ->
+                                    random.Next template.Integers.Length, telling[random.Next telling.Length]
+                            ])
+        ]

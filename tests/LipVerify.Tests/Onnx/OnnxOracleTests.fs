@@ -3,7 +3,8 @@
 module LipVerify.Tests.OnnxOracleTests
 
 open System
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -50,49 +51,14 @@ let private agrees (graph: DrawnGraph) (network: Network) =
 
     let ours = enclose network x
     let values, errors = Tensor.values ours.Value, Tensor.values ours.Error
-    Assert.That(values.Length, Is.EqualTo runtime.Length, graph.Text)
+    Expect.equal values.Length runtime.Length graph.Text
 
     for i in 0 .. values.Length - 1 do
         let allowed = errors[i] + share graph * sizes[i] + lostNearZero
-        Assert.That(runtime[i], Is.EqualTo(values[i]).Within allowed, $"output {i}\n{graph.Text}")
-
-[<Test>]
-let ``random graphs have the values that ONNX Runtime computes`` () =
-    RuntimeOracle.require ()
-
-    check 600 DrawnNodes.grow (fun graph ->
-        match parse (graph.Model()) with
-        | Ok model -> agrees graph model.Network
-        | Error error -> Assert.Fail $"{LoadError.text error}\n{graph.Text}")
+        Expect.isWithin allowed runtime[i] (values[i]) $"output {i}\n{graph.Text}"
 
 /// Runtimes approximate the exponential, to a few units of single precision; another axis is off by far more.
 let private exponentials = 1e-5
-
-[<Test>]
-let ``a Softmax that is left out gives the outputs of the file`` () =
-    RuntimeOracle.require ()
-
-    check 100 DrawnNodes.grow (fun graph ->
-        let rank = graph.Shape.Length
-
-        let attributes =
-            // The axis 1, the default of old versions, is none of a vector.
-            if rank > 1 && graph.Draw.Chance 0.3 then
-                []
-            else
-                let axis = graph.Draw.Int(0, rank - 1)
-                [ int "axis" (if graph.Draw.Chance 0.5 then axis - rank else axis) ]
-
-        let file = graph.ModelEndingIn("Softmax", attributes)
-        let model = read file
-        let x = drawInput graph
-        let runtime = evaluated graph file x
-        let logits = (enclose model.Network x).Value |> Tensor.values
-        let shown = Softmax.apply model.Softmax.Value logits
-        let sizes = evaluated graph (graph.SizeModel()) (Array.map abs x)
-        // The entries of its Jacobian add up to at most 1/2 in each row, so errors of logits grow no larger.
-        let allowed = share graph * Array.max sizes + exponentials
-        Assert.That(runtime, Is.EqualTo<float[]>(shown).Within allowed, graph.Text))
 
 /// The reader's verdict on a model, which must be the runtime's.
 let private judge name (graph: DrawnGraph) =
@@ -101,22 +67,63 @@ let private judge name (graph: DrawnGraph) =
     match parse file, RuntimeOracle.run graph.IsDouble file graph.Input (drawInput graph) with
     | Ok model, RuntimeOracle.Evaluated _ -> agrees graph model.Network
     | Error error, RuntimeOracle.Evaluated _ ->
-        Assert.That(LoadError.text error, Does.Contain "support", $"{name}: the runtime evaluates it; {graph.Text}")
+        Expect.stringContains (LoadError.text error) "support" $"{name}: the runtime evaluates it; {graph.Text}"
     | Ok _, RuntimeOracle.Invalid problem ->
-        Assert.Fail $"{name}: the reader loads what the runtime refuses: {problem}; {graph.Text}"
+        failtest $"{name}: the reader loads what the runtime refuses: {problem}; {graph.Text}"
     | Ok _, RuntimeOracle.NoKernel _
     | Error _, _ -> ()
 
-[<TestCaseSource(typeof<OddNodes.Cases>, "Names")>]
-let ``what the reader refuses ONNX Runtime refuses too, or the message says that it is not supported`` (name: string) =
-    RuntimeOracle.require ()
+[<Tests>]
+let tests =
+    testList
+        "OnnxOracle"
+        [
+            testCase "random graphs have the values that ONNX Runtime computes" (fun () ->
+                RuntimeOracle.require ()
 
-    for opset in [ 9; 11; 13; 15; 18; 21 ] do
-        judge name (OddNodes.Cases.Draw(name, opset))
+                check 600 DrawnNodes.grow (fun graph ->
+                    match parse (graph.Model()) with
+                    | Ok model -> agrees graph model.Network
+                    | Error error -> failtest $"{LoadError.text error}\n{graph.Text}"))
 
-[<Test>]
-let ``a batch of two is refused with what would do`` () =
-    let w = doubles "w" [ 4; 3 ] (draw 1 12)
-    let line = refusal (model [ 2; 4 ] [ node "Gemm" [ "x"; "w" ] "y" [] ] [ w ])
-    Assert.That(line, Does.Contain "batch of 1")
-    Assert.That(line, Does.Contain "x[:1]")
+            testCase "a Softmax that is left out gives the outputs of the file" (fun () ->
+                RuntimeOracle.require ()
+
+                check 100 DrawnNodes.grow (fun graph ->
+                    let rank = graph.Shape.Length
+
+                    let attributes =
+                        // The axis 1, the default of old versions, is none of a vector.
+                        if rank > 1 && graph.Draw.Chance 0.3 then
+                            []
+                        else
+                            let axis = graph.Draw.Int(0, rank - 1)
+                            [ int "axis" (if graph.Draw.Chance 0.5 then axis - rank else axis) ]
+
+                    let file = graph.ModelEndingIn("Softmax", attributes)
+                    let model = read file
+                    let x = drawInput graph
+                    let runtime = evaluated graph file x
+                    let logits = (enclose model.Network x).Value |> Tensor.values
+                    let shown = Softmax.apply model.Softmax.Value logits
+                    let sizes = evaluated graph (graph.SizeModel()) (Array.map abs x)
+                    // The entries of its Jacobian add up to at most 1/2 in each row, so errors of logits grow no larger.
+                    let allowed = share graph * Array.max sizes + exponentials
+                    Expect.equal runtime.Length shown.Length graph.Text
+                    Array.iter2 (fun a b -> Expect.isWithin allowed a b graph.Text) runtime shown))
+
+            testTheory
+                "what the reader refuses ONNX Runtime refuses too, or the message says that it is not supported"
+                OddNodes.Cases.Names
+                (fun name ->
+                    RuntimeOracle.require ()
+
+                    for opset in [ 9; 11; 13; 15; 18; 21 ] do
+                        judge name (OddNodes.Cases.Draw(name, opset)))
+
+            testCase "a batch of two is refused with what would do" (fun () ->
+                let w = doubles "w" [ 4; 3 ] (draw 1 12)
+                let line = refusal (model [ 2; 4 ] [ node "Gemm" [ "x"; "w" ] "y" [] ] [ w ])
+                Expect.stringContains line "batch of 1" "line"
+                Expect.stringContains line "x[:1]" "line")
+        ]

@@ -2,15 +2,16 @@
 /// exact and values must agree to the bit; where an operator divides or takes a root, the tolerance is a few roundings.
 module LipVerify.Tests.OnnxReference
 
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Networks
 open LipVerify.Tests.OnnxWriter
 
-let same (expected: float[]) (actual: float[]) =
-    Assert.That(actual, Is.EqualTo<float[]> expected)
+let same (expected: float[]) (actual: float[]) = Expect.equal actual expected "actual"
 
 let close (expected: float[]) (actual: float[]) =
-    Assert.That(actual, Is.EqualTo<float[]>(expected).Within 1e-14)
+    Expect.equal actual.Length expected.Length "length"
+    Array.iter2 (fun a b -> Expect.isWithin 1e-14 a b "value") actual expected
 
 // W x for W outputs × inputs.
 let times (w: float[]) (x: float[]) =

@@ -2,17 +2,18 @@
 module LipVerify.Tests.OnnxRefusalTests
 
 open System
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Formats
 open LipVerify.Tests.OnnxWriter
 
 let private check (parts: string list) file =
     let line = refusal file
-    Assert.That(line, Does.Not.Contain "\n")
-    Assert.That(line, Does.StartWith "model.onnx: ")
+    Expect.stringLacks line "\n" "line"
+    Expect.stringStarts line "model.onnx: " "line"
 
     for part in parts do
-        Assert.That(line, Does.Contain part)
+        Expect.stringContains line part "line"
 
 let private vector nodes tensors = model [ 1; 4 ] nodes tensors
 let private image nodes tensors = model [ 1; 2; 4; 4 ] nodes tensors
@@ -198,15 +199,16 @@ let private cases: (string * string list * byte[]) list =
         "a constant output", [ "output 'y'"; "input" ], vector [] [ doubles "y" [ 1 ] [| 1.0 |] ]
     ]
 
-let private named =
-    cases
-    |> List.map (fun (name, parts, file) -> TestCaseData(parts, file).SetName $"refused: {name}")
+[<Tests>]
+let tests =
+    testList
+        "OnnxRefusal"
+        [
+            for name, parts, file in cases do
+                testCase $"refused: {name}" (fun () -> check parts file)
 
-[<TestCaseSource(nameof named)>]
-let ``a refusal says where and why`` (parts: string list) (file: byte[]) = check parts file
-
-[<Test>]
-let ``a missing file is an error, not an exception`` () =
-    match Onnx.load "/nowhere/model.onnx" with
-    | Ok _ -> Assert.Fail "read"
-    | Error error -> Assert.That(LoadError.text error, Does.Contain "no such file")
+            testCase "a missing file is an error, not an exception" (fun () ->
+                match Onnx.load "/nowhere/model.onnx" with
+                | Ok _ -> failtest "read"
+                | Error error -> Expect.stringContains (LoadError.text error) "no such file" "LoadError.text error")
+        ]

@@ -3,7 +3,8 @@ module LipVerify.Tests.RuntimeOracle
 
 open System
 open Microsoft.ML.OnnxRuntime
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 
 /// What the runtime made of a model and an input.
 type Evaluation =
@@ -30,7 +31,7 @@ let require () =
     with
     | :? TypeInitializationException
     | :? DllNotFoundException as failure ->
-        Assert.Ignore $"ONNX Runtime cannot be loaded on this machine: {failure.GetBaseException().Message}"
+        skiptest $"ONNX Runtime cannot be loaded on this machine: {failure.GetBaseException().Message}"
 
 let private tensor isDouble (dims: int list) (values: float[]) =
     let shape = dims |> List.map int64 |> Array.ofList

@@ -3,7 +3,8 @@ module LipVerify.Tests.CliPolynomialTests
 
 open System.IO
 open System.Text.Json
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 open LipVerify.Tests.FormatsWriters
 open LipVerify.Tests.PolynomialCases
@@ -43,55 +44,66 @@ let private known method =
         "2", "1", sqrt 2.0
     ]
 
-[<Test>]
-let ``every method finds its value of a network where it is known`` () =
-    requireSolvers ()
+[<Tests>]
+let tests =
+    testList
+        "CliPolynomial"
+        [
+            testCase "every method finds its value of a network where it is known" (fun () ->
+                requireSolvers ()
 
-    withModel (fun model architecture ->
-        for method in [ "shor"; "hr2"; "lasserre2"; "lipopt3"; "lipopt4" ] do
-            for norm, output, expected in known method do
-                let outcome =
-                    bound model architecture [ "--method"; method; "--norm"; norm; "--class"; output; "--json" ]
+                withModel (fun model architecture ->
+                    for method in [ "shor"; "hr2"; "lasserre2"; "lipopt3"; "lipopt4" ] do
+                        for norm, output, expected in known method do
+                            let outcome =
+                                bound
+                                    model
+                                    architecture
+                                    [ "--method"; method; "--norm"; norm; "--class"; output; "--json" ]
 
-                Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-                let report = JsonDocument.Parse(outcome.Output).RootElement
-                Assert.That(report.GetProperty("norm").GetString(), Is.EqualTo norm)
-                Assert.That(report.GetProperty("class").GetInt32(), Is.EqualTo(int output))
-                Assert.That(report.GetProperty("rigor").GetString(), Is.EqualTo "numerical")
-                Assert.That(report.GetProperty("definition").GetString(), Is.EqualTo "uniform")
-                // 1e-6: what the solver stops at.
-                Assert.That(
-                    report.GetProperty("value").GetDouble(),
-                    Is.InRange(expected * (1.0 - 1e-12), expected * (1.0 + 1e-6))
-                ))
+                            Expect.equal outcome.ExitCode 0 outcome.Error
+                            let report = JsonDocument.Parse(outcome.Output).RootElement
 
-[<Test>]
-let ``a radius makes the bound local, and the report says so`` () =
-    requireSolvers ()
+                            Expect.equal (string (report.GetProperty "norm")) norm "norm"
 
-    withModel (fun model architecture ->
-        let input = model + ".csv"
-        File.WriteAllText(input, "-3,1\n")
+                            Expect.equal (report.GetProperty("class").GetInt32()) (int output) "class"
 
-        // Both units are off around (−3, 1).
-        let outcome =
-            bound
-                model
-                architecture
-                [
-                    "--method"
-                    "hr2"
-                    "--norm"
-                    "inf"
-                    "--class"
-                    "0"
-                    "--input"
-                    input
-                    "--radius"
-                    "0.5"
-                ]
+                            Expect.equal (string (report.GetProperty "rigor")) "numerical" "rigor"
 
-        Assert.That(outcome.ExitCode, Is.Zero, outcome.Error)
-        Assert.That(outcome.Output, Does.Contain "Local Lipschitz constant of output 0")
-        Assert.That(outcome.Output, Does.Contain "uniform, within radius 0.5 (inf-norm, method hr2)")
-        Assert.That(lines outcome.Output |> List.item 1, Is.EqualTo "    ≤ 0"))
+                            Expect.equal (string (report.GetProperty "definition")) "uniform" "definition"
+                            // 1e-6: what the solver stops at.
+                            Expect.isInRange
+                                (report.GetProperty("value").GetDouble())
+                                (expected * (1.0 - 1e-12), expected * (1.0 + 1e-6))
+                                "value"))
+
+            testCase "a radius makes the bound local, and the report says so" (fun () ->
+                requireSolvers ()
+
+                withModel (fun model architecture ->
+                    let input = model + ".csv"
+                    File.WriteAllText(input, "-3,1\n")
+
+                    // Both units are off around (−3, 1).
+                    let outcome =
+                        bound
+                            model
+                            architecture
+                            [
+                                "--method"
+                                "hr2"
+                                "--norm"
+                                "inf"
+                                "--class"
+                                "0"
+                                "--input"
+                                input
+                                "--radius"
+                                "0.5"
+                            ]
+
+                    Expect.equal outcome.ExitCode 0 outcome.Error
+                    Expect.stringContains outcome.Output "Local Lipschitz constant of output 0" "output"
+                    Expect.stringContains outcome.Output "uniform, within radius 0.5 (inf-norm, method hr2)" "output"
+                    Expect.equal (lines outcome.Output |> List.item 1) "    ≤ 0" "lines outcome.Output |> List.item 1"))
+        ]

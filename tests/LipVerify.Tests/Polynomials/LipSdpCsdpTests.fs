@@ -2,7 +2,8 @@
 module LipVerify.Tests.LipSdpCsdpTests
 
 open System.Threading
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -18,7 +19,7 @@ open LipVerify.Solvers
 
 let private requireCsdp () =
     if not (Csdp.isInstalled ()) then
-        Assert.Ignore "CSDP (coinor-csdp) is not installed"
+        skiptest "CSDP (coinor-csdp) is not installed"
 
 let private entry row column value =
     {
@@ -108,70 +109,74 @@ let private widths (draw: Draw) =
     draw.Int(1, 5) :: List.init (draw.Int(1, 3)) (fun _ -> draw.Int(1, 8))
     @ [ draw.Int(1, 4) ]
 
-[<Test>]
-let ``LipSDP agrees with CSDP in both modes`` () =
-    requireCsdp ()
-    let mutable below = 0
+[<Tests>]
+let tests =
+    testList
+        "LipSdpCsdp"
+        [
+            testCase "LipSDP agrees with CSDP in both modes" (fun () ->
+                requireCsdp ()
+                let mutable below = 0
 
-    for seed in 1..40 do
-        let draw = Draw seed
-        let network = dense draw (widths draw)
-        let product = (Global.bound context network).Bound.Value
+                for seed in 1..40 do
+                    let draw = Draw seed
+                    let network = dense draw (widths draw)
+                    let product = (Global.bound context network).Bound.Value
 
-        // The bound is never above SeqLip's.
-        let seqLip =
-            match SeqLip.bound context Relaxed network None with
-            | Ok found -> found.Bound.Value
-            | Error problem -> failwith problem
+                    // The bound is never above SeqLip's.
+                    let seqLip =
+                        match SeqLip.bound context Relaxed network None with
+                        | Ok found -> found.Bound.Value
+                        | Error problem -> failwith problem
 
-        match LipSdp.represent context network with
-        | Error problem -> failwith problem
-        | Ok(struct (lfr, layers)) ->
-            for mode, ties in [ PerNeuron, Array.init lfr.Uncertain id; PerLayer, layers ] do
-                let found = (LipSdp.bound context mode network None).Result.Bound.Value
-                let expected = min seqLip (csdp lfr ties product)
-                Assert.That(found, Is.EqualTo(expected).Within(agreement * expected), $"seed {seed}, {mode}")
+                    match LipSdp.represent context network with
+                    | Error problem -> failwith problem
+                    | Ok(struct (lfr, layers)) ->
+                        for mode, ties in [ PerNeuron, Array.init lfr.Uncertain id; PerLayer, layers ] do
+                            let found = (LipSdp.bound context mode network None).Result.Bound.Value
+                            let expected = min seqLip (csdp lfr ties product)
+                            Expect.isWithin (agreement * expected) found expected $"seed {seed}, {mode}"
 
-                if found < 0.99 * min product seqLip then
-                    below <- below + 1
+                            if found < 0.99 * min product seqLip then
+                                below <- below + 1
 
-    // Otherwise products of norms would have been all that was compared.
-    Assert.That(below, Is.GreaterThan 20)
+                // Otherwise products of norms would have been all that was compared.
+                Expect.isGreaterThan below 20 "below")
 
-[<Test>]
-let ``local LipSDP agrees with CSDP for either definition`` () =
-    requireCsdp ()
-    let mutable compared = 0
+            testCase "local LipSDP agrees with CSDP for either definition" (fun () ->
+                requireCsdp ()
+                let mutable compared = 0
 
-    for seed in 1..25 do
-        let draw = Draw(1000 + seed)
-        let network = dense draw (widths draw)
-        let input = Tensor.vector (draw.Gaussians network.InputShape.Head)
-        let at = radius (draw.Power(-2.0, 1.0))
+                for seed in 1..25 do
+                    let draw = Draw(1000 + seed)
+                    let network = dense draw (widths draw)
+                    let input = Tensor.vector (draw.Gaussians network.InputShape.Head)
+                    let at = radius (draw.Power(-2.0, 1.0))
 
-        for definition in [ Nominal; Uniform ] do
-            match LocalLipSdp.representation context definition network input at with
-            | Error _ -> ()
-            | Ok lfr when lfr.Uncertain = 0 -> ()
-            | Ok lfr ->
-                let product = (Global.bound context network).Bound.Value
+                    for definition in [ Nominal; Uniform ] do
+                        match LocalLipSdp.representation context definition network input at with
+                        | Error _ -> ()
+                        | Ok lfr when lfr.Uncertain = 0 -> ()
+                        | Ok lfr ->
+                            let product = (Global.bound context network).Bound.Value
 
-                let reference = csdp lfr (Array.init lfr.Uncertain id) product
+                            let reference = csdp lfr (Array.init lfr.Uncertain id) product
 
-                let found =
-                    MultiplierSolver.solve context lfr None (fun progress ->
-                        progress.Gap > 1e-5 && progress.Steps < 200)
+                            let found =
+                                MultiplierSolver.solve context lfr None (fun progress ->
+                                    progress.Gap > 1e-5 && progress.Steps < 200)
 
-                match found with
-                // No slope that is open enters the outputs, and nothing else moves them.
-                | None -> Assert.That(reference, Is.LessThan(agreement * product), $"seed {seed}, {definition}")
-                | Some multipliers ->
-                    Assert.That(
-                        multipliers.Gamma,
-                        Is.EqualTo(reference).Within(agreement * reference),
-                        $"seed {seed}, {definition}"
-                    )
+                            match found with
+                            // No slope that is open enters the outputs, and nothing else moves them.
+                            | None -> Expect.isLessThan reference (agreement * product) $"seed {seed}, {definition}"
+                            | Some multipliers ->
+                                Expect.isWithin
+                                    (agreement * reference)
+                                    multipliers.Gamma
+                                    reference
+                                    $"seed {seed}, {definition}"
 
-                    compared <- compared + 1
+                                compared <- compared + 1
 
-    Assert.That(compared, Is.GreaterThan 20)
+                Expect.isGreaterThan compared 20 "compared")
+        ]

@@ -1,7 +1,8 @@
 /// Relaxed margins over balls against sampled ones and closed forms.
 module LipVerify.Tests.MarginRelaxationTests
 
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds.Polynomials
@@ -35,10 +36,10 @@ let private boundBy solver method norm case radius =
 
     match MarginRelaxation.bound context solver method norm case.Network case.Output (rival case) case.Input radius with
     | Ok bound ->
-        Assert.That(bound.Rigor, Is.EqualTo Numerical)
+        Expect.equal bound.Rigor Numerical "rigor"
         bound.Value
     | Error problem ->
-        Assert.Fail problem
+        failtest problem
         nan
 
 let private relaxed method norm case radius =
@@ -75,7 +76,7 @@ let private size case radius =
 
 let private below slack case radius what (a: float) (b: float) =
     if not (a <= b + slack * size case radius) then
-        Assert.Fail $"{what}: {a:R} > {b:R}"
+        failtest $"{what}: {a:R} > {b:R}"
 
 /// What interior point methods leave.
 let private solverGap = 1e-5
@@ -112,148 +113,182 @@ let private difference case =
 
     Array.map2 (-) (row (rival case)) (row case.Output)
 
-[<Test>]
-let ``no point of a ball has a margin above the relaxed one`` () =
-    requireSolvers ()
+[<Tests>]
+let tests =
+    testList
+        "MarginRelaxation"
+        [
+            testCase "no point of a ball has a margin above the relaxed one" (fun () ->
+                requireSolvers ()
 
-    check 60 grown (fun case ->
-        let draw = Draw case.Seed
+                check 60 grown (fun case ->
+                    let draw = Draw case.Seed
 
-        for norm in norms do
-            let radius = radiusOf draw
-            let largest = points norm draw case.Input radius |> Seq.map (margin case) |> Seq.max
+                    for norm in norms do
+                        let radius = radiusOf draw
+                        let largest = points norm draw case.Input radius |> Seq.map (margin case) |> Seq.max
 
-            for method in [ Shor; Hr2 ] do
-                below rounding case radius $"sampled ≤ {method}" largest (relaxed method norm case radius))
+                        for method in [ Shor; Hr2 ] do
+                            below rounding case radius $"sampled ≤ {method}" largest (relaxed method norm case radius)))
 
-[<Test>]
-let ``HR-2 is no looser than Shor, and Shor no looser than intervals`` () =
-    requireSolvers ()
+            testCase "HR-2 is no looser than Shor, and Shor no looser than intervals" (fun () ->
+                requireSolvers ()
 
-    check 60 grown (fun case ->
-        for norm in norms do
-            let radius = radiusOf (Draw case.Seed)
-            let problem = problemOf norm case radius
+                check 60 grown (fun case ->
+                    for norm in norms do
+                        let radius = radiusOf (Draw case.Seed)
+                        let problem = problemOf norm case radius
 
-            let intervals =
-                problem.Constant
-                + Norm.dual norm problem.Slope
-                + List.sumBy (fun unit -> max 0.0 (unit.Weight * unit.High)) problem.Units
+                        let intervals =
+                            problem.Constant
+                            + Norm.dual norm problem.Slope
+                            + List.sumBy (fun unit -> max 0.0 (unit.Weight * unit.High)) problem.Units
 
-            let shor = relaxed Shor norm case radius
-            below solverGap case radius "HR-2 ≤ Shor" (relaxed Hr2 norm case radius) shor
-            below solverGap case radius "Shor ≤ intervals" shor intervals)
+                        let shor = relaxed Shor norm case radius
+                        below solverGap case radius "HR-2 ≤ Shor" (relaxed Hr2 norm case radius) shor
+                        below solverGap case radius "Shor ≤ intervals" shor intervals))
 
-[<Test>]
-let ``HR-2 is no looser than the lines above and below each ReLU`` () =
-    requireSolvers ()
+            testCase "HR-2 is no looser than the lines above and below each ReLU" (fun () ->
+                requireSolvers ()
 
-    // With one input: the margin with each ReLU on the line above it, or at 0 where less is better, at both ends.
-    check 40 (grow (fun draw -> [ 1; draw.Int(1, 4); 2 ])) (fun case ->
-        let radius = Draw(case.Seed).Power(-1.0, 1.0)
-        let problem = problemOf Maximum case radius
+                // With one input: the margin with each ReLU on the line above it, or at 0 where less is better, at both ends.
+                check 40 (grow (fun draw -> [ 1; draw.Int(1, 4); 2 ])) (fun case ->
+                    let radius = Draw(case.Seed).Power(-1.0, 1.0)
+                    let problem = problemOf Maximum case radius
 
-        let upper =
-            [ -1.0; 1.0 ]
-            |> List.map (fun xi ->
-                problem.Units
-                |> List.sumBy (fun unit ->
-                    let p = unit.Offset + unit.Row[0] * xi
+                    let upper =
+                        [ -1.0; 1.0 ]
+                        |> List.map (fun xi ->
+                            problem.Units
+                            |> List.sumBy (fun unit ->
+                                let p = unit.Offset + unit.Row[0] * xi
 
-                    if unit.Weight > 0.0 then
-                        unit.Weight * unit.High * (p - unit.Low) / (unit.High - unit.Low)
-                    else
-                        0.0)
-                |> (+) (problem.Constant + problem.Slope[0] * xi))
-            |> List.max
+                                if unit.Weight > 0.0 then
+                                    unit.Weight * unit.High * (p - unit.Low) / (unit.High - unit.Low)
+                                else
+                                    0.0)
+                            |> (+) (problem.Constant + problem.Slope[0] * xi))
+                        |> List.max
 
-        below solverGap case radius "HR-2 ≤ lines" (relaxed Hr2 Maximum case radius) upper)
+                    below solverGap case radius "HR-2 ≤ lines" (relaxed Hr2 Maximum case radius) upper))
 
-[<Test>]
-let ``where no ReLU is open the margin is exact`` () =
-    let mutable checkedCases = 0
+            testCase "where no ReLU is open the margin is exact" (fun () ->
+                let mutable checkedCases = 0
 
-    check 100 grown (fun case ->
-        let _, weights, bias = case.Layers.Head
-        let columns = case.Inputs
+                check 100 grown (fun case ->
+                    let _, weights, bias = case.Layers.Head
+                    let columns = case.Inputs
 
-        let preActivations =
-            Array.init bias.Length (fun i ->
-                let row = weights[i * columns .. (i + 1) * columns - 1]
-                let value = bias[i] + Array.fold2 (fun sum w x -> sum + w * x) 0.0 row case.Input
-                value, Array.sumBy abs row)
+                    let preActivations =
+                        Array.init bias.Length (fun i ->
+                            let row = weights[i * columns .. (i + 1) * columns - 1]
+                            let value = bias[i] + Array.fold2 (fun sum w x -> sum + w * x) 0.0 row case.Input
+                            value, Array.sumBy abs row)
 
-        let reach =
-            preActivations
-            |> Seq.filter (fun (_, size) -> size > 0.0)
-            |> Seq.map (fun (value, size) -> abs value / size)
-            |> Seq.fold min 1.0
+                    let reach =
+                        preActivations
+                        |> Seq.filter (fun (_, size) -> size > 0.0)
+                        |> Seq.map (fun (value, size) -> abs value / size)
+                        |> Seq.fold min 1.0
 
-        if reach > 1e-6 then
-            checkedCases <- checkedCases + 1
-            let radius = 0.5 * reach
+                    if reach > 1e-6 then
+                        checkedCases <- checkedCases + 1
+                        let radius = 0.5 * reach
 
-            let slopes =
-                preActivations |> Array.map (fun (value, _) -> if value > 0.0 then 1.0 else 0.0)
+                        let slopes =
+                            preActivations |> Array.map (fun (value, _) -> if value > 0.0 then 1.0 else 0.0)
 
-            let c = difference case
+                        let c = difference case
 
-            let gradient =
-                Array.init columns (fun j ->
-                    Seq.sum (seq { for i in 0 .. c.Length - 1 -> c[i] * slopes[i] * weights[i * columns + j] }))
+                        let gradient =
+                            Array.init columns (fun j ->
+                                Seq.sum (
+                                    seq { for i in 0 .. c.Length - 1 -> c[i] * slopes[i] * weights[i * columns + j] }
+                                ))
 
-            for norm in norms do
-                let exact = margin case case.Input + radius * dualNorm norm gradient
-                let solver: SemidefiniteSolver = fun _ _ -> Error "nothing is left to solve"
+                        for norm in norms do
+                            let exact = margin case case.Input + radius * dualNorm norm gradient
+                            let solver: SemidefiniteSolver = fun _ _ -> Error "nothing is left to solve"
 
-                for method in [ Shor; Hr2 ] do
-                    let bound = boundBy solver method norm case radius
-                    below rounding case radius "exact ≤ bound" exact bound
-                    below rounding case radius "bound ≤ exact" bound exact)
+                            for method in [ Shor; Hr2 ] do
+                                let bound = boundBy solver method norm case radius
+                                below rounding case radius "exact ≤ bound" exact bound
+                                below rounding case radius "bound ≤ exact" bound exact)
 
-    Assert.That(checkedCases, Is.GreaterThan 50)
+                Expect.isGreaterThan checkedCases 50 "checked cases")
 
-[<Test>]
-let ``any multipliers prove an upper bound on margins`` () =
-    check 60 grown (fun case ->
-        let draw = Draw case.Seed
+            statement "any multipliers prove an upper bound on margins" 60 grown (fun case ->
+                let draw = Draw case.Seed
 
-        let careless: SemidefiniteSolver =
-            fun _ program ->
-                Ok(Array.init program.Constraints.Length (fun _ -> draw.Gaussian() * draw.Power(-3.0, 3.0)))
+                let careless: SemidefiniteSolver =
+                    fun _ program ->
+                        Ok(Array.init program.Constraints.Length (fun _ -> draw.Gaussian() * draw.Power(-3.0, 3.0)))
 
-        for norm in norms do
-            let radius = radiusOf draw
-            let largest = points norm draw case.Input radius |> Seq.map (margin case) |> Seq.max
+                for norm in norms do
+                    let radius = radiusOf draw
+                    let largest = points norm draw case.Input radius |> Seq.map (margin case) |> Seq.max
 
-            for method in [ Shor; Hr2 ] do
-                below rounding case radius $"sampled ≤ {method}" largest (boundBy careless method norm case radius))
+                    for method in [ Shor; Hr2 ] do
+                        below
+                            rounding
+                            case
+                            radius
+                            $"sampled ≤ {method}"
+                            largest
+                            (boundBy careless method norm case radius))
 
-[<Test>]
-let ``margins of two hidden layers, of outputs that are not there and by other methods are declined`` () =
-    let radius = Radius.create 0.1 |> Result.defaultWith failwith
-    let solver: SemidefiniteSolver = fun _ _ -> Error "not asked"
+            testCase
+                "margins of two hidden layers, of outputs that are not there and by other methods are declined"
+                (fun () ->
+                    let radius = Radius.create 0.1 |> Result.defaultWith failwith
+                    let solver: SemidefiniteSolver = fun _ _ -> Error "not asked"
 
-    let declinedIn norm method case label rival =
-        match MarginRelaxation.bound context solver method norm case.Network label rival case.Input radius with
-        | Ok bound -> $"a bound: {bound.Value}"
-        | Error problem -> problem
+                    let declinedIn norm method case label rival =
+                        match
+                            MarginRelaxation.bound
+                                context
+                                solver
+                                method
+                                norm
+                                case.Network
+                                label
+                                rival
+                                case.Input
+                                radius
+                        with
+                        | Ok bound -> $"a bound: {bound.Value}"
+                        | Error problem -> problem
 
-    let declined = declinedIn Maximum
+                    let declined = declinedIn Maximum
 
-    Assert.That(declinedIn Taxicab Shor (grown 3) 0 1, Does.Contain "maximum norm only")
-    Assert.That(declined Shor (twoHidden 3) 0 1, Does.Contain "one hidden layer")
-    Assert.That(declined Shor (grown 3) 0 7, Does.Contain "no outputs")
-    Assert.That(declined (LipOpt 3) (grown 3) 0 1, Does.Contain "shor and hr2")
+                    Expect.stringContains
+                        (declinedIn Taxicab Shor (grown 3) 0 1)
+                        "maximum norm only"
+                        "declinedIn Taxicab Shor (grown 3) 0 1"
 
-[<Test>]
-let ``a pre-activation below the least number is not taken for one that is off`` () =
-    requireSolvers ()
+                    Expect.stringContains
+                        (declined Shor (twoHidden 3) 0 1)
+                        "one hidden layer"
+                        "declined Shor (twoHidden 3) 0 1"
 
-    // 10³⁰⁰·relu(10⁻²⁰⁰·x) − 10⁻⁶⁰ at x = 10⁻¹⁵⁰ is 10⁻⁵⁰ less 10⁻⁶⁰.
-    let case =
-        dense [| 1e-150 |] [ [ [| 1e-200 |], 0.0 ]; [ [| 0.0 |], 1e-60; [| 1e300 |], 0.0 ] ]
+                    Expect.stringContains (declined Shor (grown 3) 0 7) "no outputs" "declined Shor (grown 3) 0 7"
 
-    for norm in norms do
-        for method in [ Shor; Hr2 ] do
-            Assert.That(relaxed method norm case 1e-152, Is.GreaterThan 0.99e-50)
+                    Expect.stringContains
+                        (declined (LipOpt 3) (grown 3) 0 1)
+                        "shor and hr2"
+                        "declined (LipOpt 3) (grown 3) 0 1")
+
+            testCase "a pre-activation below the least number is not taken for one that is off" (fun () ->
+                requireSolvers ()
+
+                // 10³⁰⁰·relu(10⁻²⁰⁰·x) − 10⁻⁶⁰ at x = 10⁻¹⁵⁰ is 10⁻⁵⁰ less 10⁻⁶⁰.
+                let case =
+                    dense [| 1e-150 |] [ [ [| 1e-200 |], 0.0 ]; [ [| 0.0 |], 1e-60; [| 1e300 |], 0.0 ] ]
+
+                for norm in norms do
+                    for method in [ Shor; Hr2 ] do
+                        Expect.isGreaterThan
+                            (relaxed method norm case 1e-152)
+                            0.99e-50
+                            "relaxed method norm case 1e-152")
+        ]

@@ -3,7 +3,8 @@ module LipVerify.Tests.PolynomialBoundTests
 
 open System
 open System.Threading
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Bounds.Polynomials
@@ -14,114 +15,6 @@ let private norms = [ Maximum; Euclidean ]
 
 /// What interior point methods leave between two relaxations of one value.
 let private solverGap = 1e-5
-
-[<Test>]
-let ``Shor bounds the maximum over all patterns, and by no more than Grothendieck's and Nesterov's constants`` () =
-    requireSolvers ()
-
-    check 60 (oneHidden 8) (fun case ->
-        for norm in norms do
-            let exact = enumerate norm case
-            let shor = bound Shor norm case Everywhere
-            assertAtMost rounding "exact ≤ Shor" exact shor
-
-            // Krivine: K_G < 1.7823; Nesterov: π/2 for positive semidefinite forms, of which the norm is the root.
-            let constant =
-                match norm with
-                | Maximum -> 1.7823
-                | Euclidean
-                | Taxicab -> sqrt (Math.PI / 2.0)
-
-            assertAtMost solverGap "Shor ≤ constant · exact" shor (constant * exact))
-
-[<Test>]
-let ``order 2 is no looser than HR-2, which is no looser than Shor, and all bound the maximum over all patterns`` () =
-    requireSolvers ()
-
-    check 25 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
-        for norm in norms do
-            let exact = enumerate norm case
-            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
-            let lasserre = bound Lasserre2 norm case Everywhere
-            assertAtMost rounding "exact ≤ order 2" exact lasserre
-            assertAtMost solverGap "order 2 ≤ HR-2" lasserre hr2
-            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor
-
-            // By the Cauchy–Schwarz inequality within the moment matrix.
-            if norm = Euclidean then
-                assertAtMost solverGap "Shor ≤ product of norms" shor (product case))
-
-[<Test>]
-let ``LipOpt-4 is no looser than LipOpt-3, and both bound the maximum over all patterns`` () =
-    requireSolvers ()
-
-    check 40 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 6); 2 ])) (fun case ->
-        for norm in norms do
-            let exact = enumerate norm case
-
-            let three, four =
-                bound (LipOpt 3) norm case Everywhere, bound (LipOpt 4) norm case Everywhere
-
-            assertAtMost rounding "exact ≤ LipOpt-4" exact four
-            assertAtMost solverGap "LipOpt-4 ≤ LipOpt-3" four three)
-
-[<Test>]
-let ``LipOpt is exact where its degree reaches the number of variables`` () =
-    requireSolvers ()
-
-    check 40 (grow (fun draw -> [ 1; draw.Int(1, 3); 2 ])) (fun case ->
-        for norm in norms do
-            let exact = enumerate norm case
-            let bound = bound (LipOpt 4) norm case Everywhere
-            assertAtMost rounding "exact ≤ LipOpt-4" exact bound
-            assertAtMost solverGap "LipOpt-4 ≤ exact" bound exact)
-
-[<Test>]
-let ``LipOpt bounds the maximum over all patterns of two hidden layers`` () =
-    requireSolvers ()
-
-    check 40 twoHidden (fun case ->
-        let exact = enumerate Maximum case
-        assertAtMost rounding "exact ≤ LipOpt-3" exact (bound (LipOpt 3) Maximum case Everywhere)
-        assertAtMost rounding "exact ≤ LipOpt-4" exact (bound (LipOpt 4) Maximum case Everywhere)
-
-        assertAtMost
-            rounding
-            "exact ≤ LipOpt-4"
-            (enumerate Euclidean case)
-            (bound (LipOpt 4) Euclidean case Everywhere))
-
-[<Test>]
-let ``HR-2 is no looser than Shor for two hidden layers, and both bound the maximum over all patterns`` () =
-    requireSolvers ()
-
-    check 40 twoHidden (fun case ->
-        for norm in norms do
-            let exact = enumerate norm case
-            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
-            assertAtMost rounding "exact ≤ HR-2" exact hr2
-            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor)
-
-[<Test>]
-let ``variables for products of slopes change nothing where there are no products`` () =
-    requireSolvers ()
-
-    check 20 (oneHidden 6) (fun case ->
-        for norm in norms do
-            let chain = DenseChain.ofNetwork context case.Network |> Result.defaultWith failwith
-            let lifted = LiftedGradient.create norm chain case.Output Everywhere false
-
-            let value =
-                if lifted.Program.Objective.IsEmpty then
-                    0.0
-                else
-                    SemidefiniteProgram.maximise context LipVerify.Solvers.Csdp.solve lifted.Program
-                    |> Result.defaultWith failwith
-
-            let lifted = GradientProblem.lipschitz norm lifted.Exponent (lifted.Factor * value)
-            let shor = bound Shor norm case Everywhere
-            assertAtMost solverGap "lifted ≤ direct" lifted shor
-            assertAtMost solverGap "direct ≤ lifted" shor lifted)
 
 let private pointOf norm (draw: Draw) (center: float[]) radius =
     let direction = draw.Gaussians center.Length
@@ -134,55 +27,6 @@ let private pointOf norm (draw: Draw) (center: float[]) radius =
 
     let size = radius * (if draw.Chance 0.5 then 1.0 else draw.Real(0.0, 1.0)) / length
     Array.map2 (fun x d -> x + size * d) center direction
-
-[<Test>]
-let ``local bounds lie between the gradients of a ball and the global bound`` () =
-    requireSolvers ()
-
-    check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
-        let draw = Draw case.Seed
-
-        for norm in norms do
-            let radius = draw.Pick [ 0.0; draw.Power(-3.0, 0.0); draw.Power(-1.0, 1.0); 1e6 ]
-
-            let sampled =
-                Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
-                |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
-                |> Seq.max
-
-            for method in [ Shor; Hr2; Lasserre2; LipOpt 3 ] do
-                let local = bound method norm case (ball case radius)
-                assertAtMost rounding $"sampled ≤ local {method}" sampled local
-                assertAtMost solverGap $"local ≤ global {method}" local (bound method norm case Everywhere))
-
-[<Test>]
-let ``local bounds of two hidden layers bound the gradients of a ball`` () =
-    requireSolvers ()
-
-    check 30 twoHidden (fun case ->
-        let draw = Draw case.Seed
-        let radius = draw.Power(-2.0, 1.0)
-
-        for norm in norms do
-            let sampled =
-                Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
-                |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
-                |> Seq.max
-
-            for method in [ Shor; Hr2; LipOpt 4 ] do
-                assertAtMost rounding $"sampled ≤ local {method}" sampled (bound method norm case (ball case radius)))
-
-[<Test>]
-let ``at radius 0 away from kinks the bound is the norm of the gradient`` () =
-    requireSolvers ()
-
-    check 20 (oneHidden 6) (fun case ->
-        let exact = slopesAt case case.Input |> gradient case
-
-        for norm in norms do
-            let shor = bound Shor norm case (ball case 0.0)
-            assertAtMost rounding "gradient ≤ Shor" (dualNorm norm exact) shor
-            assertAtMost solverGap "Shor ≤ gradient" shor (dualNorm norm exact))
 
 /// A solver that answers with whatever numbers a seed gives.
 let private careless seed : SemidefiniteSolver =
@@ -208,68 +52,7 @@ let private proveAnything methods (case: DenseCase) =
         for method in methods do
             match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
             | Ok bound -> assertAtMost rounding $"{method}" exact bound.Value
-            | Error problem -> Assert.Fail problem
-
-[<Test>]
-let ``any multipliers and any coefficients prove an upper bound`` () =
-    check
-        60
-        (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
-        (proveAnything [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ])
-
-    check 60 twoHidden (proveAnything [ Shor; Hr2; LipOpt 4 ])
-
-[<Test>]
-let ``multipliers that are no numbers, or too few, are refused`` () =
-    for answer in [ [| nan |]; [||] ] do
-        let solver: SemidefiniteSolver = fun _ _ -> Ok answer
-
-        let program =
-            {
-                Sides = [| 1 |]
-                Traces = [| 1.0 |]
-                Objective = []
-                Constraints =
-                    [|
-                        {
-                            Entries = []
-                            Right = 1.0
-                            AtMost = false
-                        }
-                    |]
-            }
-
-        match SemidefiniteProgram.maximise context solver program with
-        | Ok value -> Assert.Fail $"{value} was taken"
-        | Error problem -> Assert.That(problem, Does.Contain "no usable multipliers")
-
-[<Test>]
-let ``a solver that is cancelled throws`` () =
-    requireSolvers ()
-    use source = new CancellationTokenSource()
-    source.Cancel()
-
-    let cancelled =
-        { context with
-            Cancellation = source.Token
-        }
-
-    let case = grow (fun _ -> [ 3; 4; 2 ]) 3
-
-    for method in [ Shor; LipOpt 3 ] do
-        Assert.Throws<OperationCanceledException>(
-            Action(fun () ->
-                PolynomialBound.compute
-                    cancelled
-                    LipVerify.Solvers.InstalledSolvers.all
-                    method
-                    Maximum
-                    case.Network
-                    case.Output
-                    Everywhere
-                |> ignore)
-        )
-        |> ignore
+            | Error problem -> failtest problem
 
 let private allMethods = [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ]
 
@@ -282,88 +65,7 @@ let private assertCoversAfter (limit: TimeSpan) solvers methods (case: DenseCase
 
             match PolynomialBound.compute context solvers method norm case.Network case.Output Everywhere with
             | Ok bound -> assertAtMost rounding $"{method} after {limit}" exact bound.Value
-            | Error problem -> Assert.Fail problem
-
-[<Test>]
-let ``without time a bound of sums of magnitudes stands in, and no solver is asked`` () =
-    let solvers =
-        {
-            Linear = fun _ _ _ -> failwith "asked"
-            Semidefinite = fun _ _ -> failwith "asked"
-        }
-
-    check
-        60
-        (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
-        (assertCoversAfter TimeSpan.Zero solvers allMethods)
-
-    check 40 twoHidden (assertCoversAfter TimeSpan.Zero solvers [ Shor; Hr2; LipOpt 4 ])
-
-[<Test>]
-let ``whenever a time limit ends a solver, the bound covers the maximum over all patterns`` () =
-    requireSolvers ()
-
-    check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
-        let limit = (Draw(case.Seed + 5)).Pick [ 0.5; 2.0; 10.0; 30.0; 100.0 ]
-        assertCoversAfter (TimeSpan.FromMilliseconds limit) LipVerify.Solvers.InstalledSolvers.all allMethods case)
-
-[<Test>]
-let ``a solver of semidefinite programs is ended by the deadline`` () =
-    let waiting: SemidefiniteSolver =
-        fun cancellation _ ->
-            cancellation.WaitHandle.WaitOne() |> ignore
-            cancellation.ThrowIfCancellationRequested()
-            Error "not ended"
-
-    let solvers =
-        {
-            Linear = fun _ _ _ -> failwith "asked"
-            Semidefinite = waiting
-        }
-
-    grow (fun _ -> [ 3; 4; 2 ]) 3
-    |> assertCoversAfter (TimeSpan.FromMilliseconds 200.0) solvers [ Shor; Hr2 ]
-
-[<Test>]
-let ``the solver of linear programs is told how long it may take`` () =
-    requireSolvers ()
-    let given = ref None
-
-    let linear: LinearSolver =
-        fun cancellation limit program ->
-            given.Value <- limit
-            LipVerify.Solvers.Clp.solve cancellation limit program
-
-    let solvers =
-        {
-            Linear = linear
-            Semidefinite = fun _ _ -> failwith "asked"
-        }
-
-    grow (fun _ -> [ 4; 6; 2 ]) 3
-    |> assertCoversAfter (TimeSpan.FromHours 1.0) solvers [ LipOpt 3 ]
-
-    Assert.That(given.Value.IsSome)
-
-[<Test>]
-let ``the 1-norm is declined by every polynomial method`` () =
-    let case = grow (fun _ -> [ 3; 4; 2 ]) 3
-
-    for name in PolynomialBound.names do
-        let method = PolynomialBound.tryFind name |> Option.get
-
-        match
-            PolynomialBound.compute
-                context
-                LipVerify.Solvers.InstalledSolvers.all
-                method
-                Taxicab
-                case.Network
-                case.Output
-                Everywhere
-        with
-        | Ok _ -> Assert.Fail name
-        | Error problem -> Assert.That(problem, Does.Contain "maximum norm only")
+            | Error problem -> failtest problem
 
 let private twoTo exponent = Math.ScaleB(1.0, exponent)
 
@@ -396,14 +98,320 @@ let private beside: (DenseCase * int) list =
         -520
     ]
 
-[<Test>]
-let ``ReLUs that are off take nothing from a path whose weights are smaller by more than the range of doubles`` () =
-    requireSolvers ()
+[<Tests>]
+let tests =
+    testList
+        "PolynomialBound"
+        [
+            testCase
+                "Shor bounds the maximum over all patterns, and by no more than Grothendieck's and Nesterov's constants"
+                (fun () ->
+                    requireSolvers ()
 
-    for case, exponent in beside do
-        for norm in norms do
-            for method in [ Shor; Hr2; LipOpt 3; LipOpt 4 ] do
-                let found = bound method norm case (ball case 0.5)
-                let text = $"{method}, {norm}, 2^{exponent}"
-                Assert.That(found, Is.GreaterThanOrEqualTo(twoTo exponent), text)
-                assertAtMost solverGap text found (twoTo exponent)
+                    check 60 (oneHidden 8) (fun case ->
+                        for norm in norms do
+                            let exact = enumerate norm case
+                            let shor = bound Shor norm case Everywhere
+                            assertAtMost rounding "exact ≤ Shor" exact shor
+
+                            // Krivine: K_G < 1.7823; Nesterov: π/2 for positive semidefinite forms, of which the norm is the root.
+                            let constant =
+                                match norm with
+                                | Maximum -> 1.7823
+                                | Euclidean
+                                | Taxicab -> sqrt (Math.PI / 2.0)
+
+                            assertAtMost solverGap "Shor ≤ constant · exact" shor (constant * exact)))
+
+            testCase
+                "order 2 is no looser than HR-2, which is no looser than Shor, and all bound the maximum over all patterns"
+                (fun () ->
+                    requireSolvers ()
+
+                    check 25 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+                        for norm in norms do
+                            let exact = enumerate norm case
+                            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
+                            let lasserre = bound Lasserre2 norm case Everywhere
+                            assertAtMost rounding "exact ≤ order 2" exact lasserre
+                            assertAtMost solverGap "order 2 ≤ HR-2" lasserre hr2
+                            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor
+
+                            // By the Cauchy–Schwarz inequality within the moment matrix.
+                            if norm = Euclidean then
+                                assertAtMost solverGap "Shor ≤ product of norms" shor (product case)))
+
+            testCase "LipOpt-4 is no looser than LipOpt-3, and both bound the maximum over all patterns" (fun () ->
+                requireSolvers ()
+
+                check 40 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 6); 2 ])) (fun case ->
+                    for norm in norms do
+                        let exact = enumerate norm case
+
+                        let three, four =
+                            bound (LipOpt 3) norm case Everywhere, bound (LipOpt 4) norm case Everywhere
+
+                        assertAtMost rounding "exact ≤ LipOpt-4" exact four
+                        assertAtMost solverGap "LipOpt-4 ≤ LipOpt-3" four three))
+
+            testCase "LipOpt is exact where its degree reaches the number of variables" (fun () ->
+                requireSolvers ()
+
+                check 40 (grow (fun draw -> [ 1; draw.Int(1, 3); 2 ])) (fun case ->
+                    for norm in norms do
+                        let exact = enumerate norm case
+                        let bound = bound (LipOpt 4) norm case Everywhere
+                        assertAtMost rounding "exact ≤ LipOpt-4" exact bound
+                        assertAtMost solverGap "LipOpt-4 ≤ exact" bound exact))
+
+            testCase "LipOpt bounds the maximum over all patterns of two hidden layers" (fun () ->
+                requireSolvers ()
+
+                check 40 twoHidden (fun case ->
+                    let exact = enumerate Maximum case
+                    assertAtMost rounding "exact ≤ LipOpt-3" exact (bound (LipOpt 3) Maximum case Everywhere)
+                    assertAtMost rounding "exact ≤ LipOpt-4" exact (bound (LipOpt 4) Maximum case Everywhere)
+
+                    assertAtMost
+                        rounding
+                        "exact ≤ LipOpt-4"
+                        (enumerate Euclidean case)
+                        (bound (LipOpt 4) Euclidean case Everywhere)))
+
+            testCase
+                "HR-2 is no looser than Shor for two hidden layers, and both bound the maximum over all patterns"
+                (fun () ->
+                    requireSolvers ()
+
+                    check 40 twoHidden (fun case ->
+                        for norm in norms do
+                            let exact = enumerate norm case
+                            let shor, hr2 = bound Shor norm case Everywhere, bound Hr2 norm case Everywhere
+                            assertAtMost rounding "exact ≤ HR-2" exact hr2
+                            assertAtMost solverGap "HR-2 ≤ Shor" hr2 shor))
+
+            testCase "variables for products of slopes change nothing where there are no products" (fun () ->
+                requireSolvers ()
+
+                check 20 (oneHidden 6) (fun case ->
+                    for norm in norms do
+                        let chain = DenseChain.ofNetwork context case.Network |> Result.defaultWith failwith
+                        let lifted = LiftedGradient.create norm chain case.Output Everywhere false
+
+                        let value =
+                            if lifted.Program.Objective.IsEmpty then
+                                0.0
+                            else
+                                SemidefiniteProgram.maximise context LipVerify.Solvers.Csdp.solve lifted.Program
+                                |> Result.defaultWith failwith
+
+                        let lifted = GradientProblem.lipschitz norm lifted.Exponent (lifted.Factor * value)
+                        let shor = bound Shor norm case Everywhere
+                        assertAtMost solverGap "lifted ≤ direct" lifted shor
+                        assertAtMost solverGap "direct ≤ lifted" shor lifted))
+
+            testCase "local bounds lie between the gradients of a ball and the global bound" (fun () ->
+                requireSolvers ()
+
+                check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+                    let draw = Draw case.Seed
+
+                    for norm in norms do
+                        let radius = draw.Pick [ 0.0; draw.Power(-3.0, 0.0); draw.Power(-1.0, 1.0); 1e6 ]
+
+                        let sampled =
+                            Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
+                            |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
+                            |> Seq.max
+
+                        for method in [ Shor; Hr2; Lasserre2; LipOpt 3 ] do
+                            let local = bound method norm case (ball case radius)
+                            assertAtMost rounding $"sampled ≤ local {method}" sampled local
+
+                            assertAtMost
+                                solverGap
+                                $"local ≤ global {method}"
+                                local
+                                (bound method norm case Everywhere)))
+
+            testCase "local bounds of two hidden layers bound the gradients of a ball" (fun () ->
+                requireSolvers ()
+
+                check 30 twoHidden (fun case ->
+                    let draw = Draw case.Seed
+                    let radius = draw.Power(-2.0, 1.0)
+
+                    for norm in norms do
+                        let sampled =
+                            Seq.init 200 (fun _ -> pointOf norm draw case.Input (radius * (1.0 - 1e-9)))
+                            |> Seq.map (slopesAt case >> gradient case >> dualNorm norm)
+                            |> Seq.max
+
+                        for method in [ Shor; Hr2; LipOpt 4 ] do
+                            assertAtMost
+                                rounding
+                                $"sampled ≤ local {method}"
+                                sampled
+                                (bound method norm case (ball case radius))))
+
+            testCase "at radius 0 away from kinks the bound is the norm of the gradient" (fun () ->
+                requireSolvers ()
+
+                check 20 (oneHidden 6) (fun case ->
+                    let exact = slopesAt case case.Input |> gradient case
+
+                    for norm in norms do
+                        let shor = bound Shor norm case (ball case 0.0)
+                        assertAtMost rounding "gradient ≤ Shor" (dualNorm norm exact) shor
+                        assertAtMost solverGap "Shor ≤ gradient" shor (dualNorm norm exact)))
+
+            testCase "any multipliers and any coefficients prove an upper bound" (fun () ->
+                check
+                    60
+                    (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
+                    (proveAnything [ Shor; Hr2; Lasserre2; LipOpt 3; LipOpt 4 ])
+
+                check 60 twoHidden (proveAnything [ Shor; Hr2; LipOpt 4 ]))
+
+            testCase "multipliers that are no numbers, or too few, are refused" (fun () ->
+                for answer in [ [| nan |]; [||] ] do
+                    let solver: SemidefiniteSolver = fun _ _ -> Ok answer
+
+                    let program =
+                        {
+                            Sides = [| 1 |]
+                            Traces = [| 1.0 |]
+                            Objective = []
+                            Constraints =
+                                [|
+                                    {
+                                        Entries = []
+                                        Right = 1.0
+                                        AtMost = false
+                                    }
+                                |]
+                        }
+
+                    match SemidefiniteProgram.maximise context solver program with
+                    | Ok value -> failtest $"{value} was taken"
+                    | Error problem -> Expect.stringContains problem "no usable multipliers" "problem")
+
+            testCase "a solver that is cancelled throws" (fun () ->
+                requireSolvers ()
+                use source = new CancellationTokenSource()
+                source.Cancel()
+
+                let cancelled =
+                    { context with
+                        Cancellation = source.Token
+                    }
+
+                let case = grow (fun _ -> [ 3; 4; 2 ]) 3
+
+                for method in [ Shor; LipOpt 3 ] do
+                    Expect.thrown<OperationCanceledException>(fun () ->
+                        PolynomialBound.compute
+                            cancelled
+                            LipVerify.Solvers.InstalledSolvers.all
+                            method
+                            Maximum
+                            case.Network
+                            case.Output
+                            Everywhere
+                        |> ignore)
+                    |> ignore)
+
+            testCase "without time a bound of sums of magnitudes stands in, and no solver is asked" (fun () ->
+                let solvers =
+                    {
+                        Linear = fun _ _ _ -> failwith "asked"
+                        Semidefinite = fun _ _ -> failwith "asked"
+                    }
+
+                check
+                    60
+                    (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ]))
+                    (assertCoversAfter TimeSpan.Zero solvers allMethods)
+
+                check 40 twoHidden (assertCoversAfter TimeSpan.Zero solvers [ Shor; Hr2; LipOpt 4 ]))
+
+            testCase "whenever a time limit ends a solver, the bound covers the maximum over all patterns" (fun () ->
+                requireSolvers ()
+
+                check 30 (grow (fun draw -> [ draw.Int(1, 4); draw.Int(1, 5); 2 ])) (fun case ->
+                    let limit = (Draw(case.Seed + 5)).Pick [ 0.5; 2.0; 10.0; 30.0; 100.0 ]
+
+                    assertCoversAfter
+                        (TimeSpan.FromMilliseconds limit)
+                        LipVerify.Solvers.InstalledSolvers.all
+                        allMethods
+                        case))
+
+            testCase "a solver of semidefinite programs is ended by the deadline" (fun () ->
+                let waiting: SemidefiniteSolver =
+                    fun cancellation _ ->
+                        cancellation.WaitHandle.WaitOne() |> ignore
+                        cancellation.ThrowIfCancellationRequested()
+                        Error "not ended"
+
+                let solvers =
+                    {
+                        Linear = fun _ _ _ -> failwith "asked"
+                        Semidefinite = waiting
+                    }
+
+                grow (fun _ -> [ 3; 4; 2 ]) 3
+                |> assertCoversAfter (TimeSpan.FromMilliseconds 200.0) solvers [ Shor; Hr2 ])
+
+            testCase "the solver of linear programs is told how long it may take" (fun () ->
+                requireSolvers ()
+                let given = ref None
+
+                let linear: LinearSolver =
+                    fun cancellation limit program ->
+                        given.Value <- limit
+                        LipVerify.Solvers.Clp.solve cancellation limit program
+
+                let solvers =
+                    {
+                        Linear = linear
+                        Semidefinite = fun _ _ -> failwith "asked"
+                    }
+
+                grow (fun _ -> [ 4; 6; 2 ]) 3
+                |> assertCoversAfter (TimeSpan.FromHours 1.0) solvers [ LipOpt 3 ]
+
+                Expect.isTrue given.Value.IsSome "is some")
+
+            testCase "the 1-norm is declined by every polynomial method" (fun () ->
+                let case = grow (fun _ -> [ 3; 4; 2 ]) 3
+
+                for name in PolynomialBound.names do
+                    let method = PolynomialBound.tryFind name |> Option.get
+
+                    match
+                        PolynomialBound.compute
+                            context
+                            LipVerify.Solvers.InstalledSolvers.all
+                            method
+                            Taxicab
+                            case.Network
+                            case.Output
+                            Everywhere
+                    with
+                    | Ok _ -> failtest name
+                    | Error problem -> Expect.stringContains problem "maximum norm only" "problem")
+
+            testCase
+                "ReLUs that are off take nothing from a path whose weights are smaller by more than the range of doubles"
+                (fun () ->
+                    requireSolvers ()
+
+                    for case, exponent in beside do
+                        for norm in norms do
+                            for method in [ Shor; Hr2; LipOpt 3; LipOpt 4 ] do
+                                let found = bound method norm case (ball case 0.5)
+                                let text = $"{method}, {norm}, 2^{exponent}"
+                                Expect.isGreaterThanOrEqual found (twoTo exponent) text
+                                assertAtMost solverGap text found (twoTo exponent))
+        ]

@@ -1,7 +1,8 @@
 /// Small networks with one output asked for, and what the polynomial bounds are compared to.
 module LipVerify.Tests.PolynomialCases
 
-open NUnit.Framework
+open Expecto
+open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
@@ -12,7 +13,7 @@ open LipVerify.Solvers
 /// Skips visibly where a solver is missing.
 let requireSolvers () =
     if not (Csdp.isInstalled () && Clp.isInstalled ()) then
-        Assert.Ignore "CSDP (coinor-csdp) or Clp (coinor-libclp1) is not installed"
+        skiptest "CSDP (coinor-csdp) or Clp (coinor-libclp1) is not installed"
 
 /// A network of dense layers by its matrices.
 [<ReferenceEquality; StructuredFormatDisplay("{Text}")>]
@@ -165,10 +166,10 @@ let enumerate norm case =
 let bound method norm case region =
     match PolynomialBound.compute context InstalledSolvers.all method norm case.Network case.Output region with
     | Ok bound ->
-        Assert.That(bound.Rigor, Is.EqualTo Numerical)
+        Expect.equal bound.Rigor Numerical "rigor"
         bound.Value
     | Error problem ->
-        Assert.Fail problem
+        failtest problem
         nan
 
 /// The product of the norms of the layers, of the last one the row of the output alone.
@@ -190,7 +191,7 @@ let ball case radius =
 /// `a ≤ b` up to a relative slack.
 let assertAtMost slack what (a: float) (b: float) =
     if not (a <= b * (1.0 + slack)) then
-        Assert.Fail $"{what}: {a:R} > {b:R}"
+        failtest $"{what}: {a:R} > {b:R}"
 
 /// Rounding of references that are sums of a few hundred products.
 let rounding = 1e-12

@@ -1,0 +1,4 @@
+module LipVerify.Propositions.Program
+
+[<EntryPoint>]
+let main arguments = TestRun.main [] arguments

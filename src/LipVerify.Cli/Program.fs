@@ -20,6 +20,7 @@ let private examples =
             "lipverify info model.pt --architecture cifar10-net --json"
             "lipverify info zoo:vgg16"
         ]
+        "methods", [ "lipverify methods"; "lipverify methods --json" ]
         "bound",
         [
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
@@ -169,6 +170,7 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
 
     match arguments.TryGetSubCommand() with
     | Some(Info own as command) -> completing command InfoCommand.run own
+    | Some(Methods own as command) -> completing command MethodsCommand.run own
     | Some(Bound own as command) -> completing command BoundCommand.run own
     | Some(Enclose own as command) -> completing command EncloseCommand.run own
     | Some(Compare own as command) -> completing command CompareCommand.run own

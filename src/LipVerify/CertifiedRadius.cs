@@ -1,4 +1,4 @@
-using Microsoft.FSharp.Core;
+using LipVerify.Core.Methods;
 
 namespace LipVerify;
 
@@ -33,14 +33,7 @@ public sealed record CertifiedRadius(
     public static CertifiedRadius Analytic(
         Network network, ReadOnlySpan<double> input, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        return From(
-            () => Core.Radii.CertifiedRadiusModule.analytic(context, options.CoreDefinition, network.Value, nominal), nameof(network));
-    }
+        => Compute("analytic", network, input, null, options, progress, cancellationToken);
 
     /// <summary>The radius that the global Lipschitz bound (<see cref="LipschitzBound.Global"/>) certifies.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
@@ -57,13 +50,7 @@ public sealed record CertifiedRadius(
     public static CertifiedRadius Global(
         Network network, ReadOnlySpan<double> input, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Radii.CertifiedRadiusModule.@global(context, network.Value, nominal), nameof(network));
-    }
+        => Compute("global", network, input, null, options, progress, cancellationToken);
 
     /// <summary>
     /// Searches for the largest radius within which structured bounds on margins keep the class: none of the differences to other outputs loses all of
@@ -84,21 +71,7 @@ public sealed record CertifiedRadius(
     public static CertifiedRadius Structured(
         Network network, ReadOnlySpan<double> input, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
-        return From(
-            () =>
-            {
-                var found = Core.Radii.StructuredRadius.certify(context, options.CoreDefinition, network.Value, nominal);
-                return found.IsOk
-                    ? FSharpResult<Core.Radii.CertifiedRadius, string>.NewOk(found.ResultValue.Item1)
-                    : FSharpResult<Core.Radii.CertifiedRadius, string>.NewError(found.ErrorValue);
-            },
-            nameof(network));
-    }
+        => Compute("structured", network, input, timeLimit, options, progress, cancellationToken);
 
     /// <summary>Searches for the largest radius within which linear functions carried back to the input (CROWN) keep every margin positive.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
@@ -115,13 +88,7 @@ public sealed record CertifiedRadius(
     public static CertifiedRadius Crown(
         Network network, ReadOnlySpan<double> input, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Radii.MarginRadius.crown(context, network.Value, nominal), nameof(network));
-    }
+        => Compute("crown", network, input, null, options, progress, cancellationToken);
 
     /// <summary>Searches for the largest radius that local LipSDP on the margins certifies; never below that of <see cref="Crown"/>.</summary>
     /// <param name="network">The network, with two outputs or more.</param>
@@ -139,21 +106,42 @@ public sealed record CertifiedRadius(
     public static CertifiedRadius LocalLipSdp(
         Network network, ReadOnlySpan<double> input, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+        => Compute("local-lipsdp", network, input, timeLimit, options, progress, cancellationToken);
+
+    /// <summary>The methods that there are, by name and what each does, in the order in which the command line lists them.</summary>
+    public static IReadOnlyDictionary<string, string> Methods { get; } =
+        new OrderedDictionary<string, string>(RadiusMethods.all.Select(method => KeyValuePair.Create(method.Name, method.Summary)));
+
+    /// <summary>Searches for the largest radius that a method of <see cref="Methods"/> certifies.</summary>
+    /// <param name="method">The name of the method.</param>
+    /// <param name="network">The network, with two outputs or more.</param>
+    /// <param name="input">The input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="timeLimit">When the largest radius shown so far has to do; null for no limit, which can take minutes.</param>
+    /// <param name="options">Definition, enclosure, engine, threads, seed and failure probability, where the method has a use for them.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// There is no such method, the network has a single output, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and there is none.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static CertifiedRadius Compute(
+        string method, Network network, ReadOnlySpan<double> input, TimeSpan? timeLimit = null, BoundOptions? options = null,
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(method);
         ArgumentNullException.ThrowIfNull(network);
+        var known = RadiusMethods.tryFind(method)
+            ?? throw new ArgumentException($"there is no method \"{method}\"; there are {string.Join(", ", Methods.Keys)}", nameof(method));
         options ??= new BoundOptions();
         var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
-        return From(() => Core.Radii.LocalLipSdpRadius.certify(context, network.Value, nominal, limit!), nameof(network));
-    }
-
-    /// <summary>The only failure of Core is a network with a single output.</summary>
-    private static CertifiedRadius From(Func<FSharpResult<Core.Radii.CertifiedRadius, string>> compute, string parameter)
-    {
-        var result = Checked.Certifiable(compute);
-        if (result.IsError) throw new ArgumentException(result.ErrorValue, parameter);
-        var found = result.ResultValue;
+        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        var query = new RadiusQuery(network.Value, options.CoreDefinition, options.CoreEnclosure);
+        // The only failure of Core is a network with a single output.
+        var result = Checked.Certifiable(() => known.Value.Prepare.Invoke(query).Invoke(context).Invoke(nominal));
+        if (result.IsError) throw new ArgumentException(result.ErrorValue, nameof(network));
+        var found = result.ResultValue.Result;
         return new(
             found.Label.ToNullable(), found.TopTwoGap, found.Radius, Rigor.From(found.Rigor), found.Lipschitz?.Value.Value,
             found.NotShownAt.ToNullable(), found.Evaluations);

@@ -1,3 +1,4 @@
+using LipVerify.Core.Methods;
 using Microsoft.FSharp.Core;
 
 namespace LipVerify;
@@ -46,15 +47,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound Local(
         Network network, ReadOnlySpan<double> input, double radius, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var checkedRadius = Checked.Radius(radius, nameof(radius));
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        return From(() => Core.Bounds.Analytic.Analytic.boundWith(
-            context, options.CoreEnclosure, options.CoreDefinition, network.Value, nominal, checkedRadius));
-    }
+        => Compute("analytic", network, input, radius, Norm.Euclidean, null, null, options, progress, cancellationToken);
 
     /// <summary>
     /// Bounds the local Lipschitz constant on a ball by local LipSDP with slope intervals: tight, for networks of up to a few thousand units.
@@ -75,22 +68,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound LocalLipSdp(
         Network network, ReadOnlySpan<double> input, double radius, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var checkedRadius = Checked.Radius(radius, nameof(radius));
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
-        string explanation = "";
-        var bound = From(() =>
-        {
-            var found = Core.Bounds.Multipliers.LocalLipSdp.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, limit!);
-            explanation = found.Explanation;
-            return found.Result;
-        });
-        return bound with { Explanation = explanation };
-    }
+        => Compute("local-lipsdp", network, input, radius, Norm.Euclidean, null, timeLimit, options, progress, cancellationToken);
 
     /// <summary>
     /// Bounds the local Lipschitz constant on a ball by the norm of the whole network, with a weight for each slope that is not known: tight at
@@ -111,14 +89,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound Structured(
         Network network, ReadOnlySpan<double> input, double radius, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var checkedRadius = Checked.Radius(radius, nameof(radius));
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
-        return FromStructured(() => Core.Bounds.Structured.Structured.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius));
-    }
+        => Compute("structured", network, input, radius, Norm.Euclidean, null, timeLimit, options, progress, cancellationToken);
 
     /// <summary>
     /// Bounds the global Lipschitz constant by the norm of the whole network, with a weight for each slope: never above <see cref="Global"/>, whose
@@ -135,12 +106,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound Structured(
         Network network, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
-        return FromStructured(() => Core.Bounds.Structured.Structured.@global(context, network.Value));
-    }
+        => Compute("structured", network, Norm.Euclidean, null, timeLimit, options, progress, cancellationToken);
 
     /// <summary>Bounds the global Lipschitz constant: the product of the layers' spectral norms.</summary>
     /// <param name="network">The network.</param>
@@ -152,11 +118,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound Global(
         Network network, BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        options ??= new BoundOptions();
-        return From(() => Core.Bounds.Analytic.Global.bound(options.CreateContext(progress, cancellationToken), network.Value));
-    }
+        => Compute("global", network, Norm.Euclidean, null, null, options, progress, cancellationToken);
 
     /// <summary>
     /// Bounds the global Lipschitz constant by LipSDP (Fazlyab et al. 2019): never above <see cref="Global"/>, whose layers it has, and
@@ -175,26 +137,14 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     public static LipschitzBound LipSdp(
         Network network, LipSdpMode mode = LipSdpMode.Neuron, TimeSpan? timeLimit = null, BoundOptions? options = null,
         IProgress<string>? progress = null, CancellationToken cancellationToken = default)
-    {
-        ArgumentNullException.ThrowIfNull(network);
-        var coreMode = mode switch
-        {
-            LipSdpMode.Neuron => Core.Bounds.Multipliers.LipSdpMode.PerNeuron,
-            LipSdpMode.Layer => Core.Bounds.Multipliers.LipSdpMode.PerLayer,
-            _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "The mode is Neuron or Layer."),
-        };
-        options ??= new BoundOptions();
-        var context = options.CreateContext(progress, cancellationToken);
-        FSharpOption<TimeSpan>? limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null;
-        string explanation = "";
-        var bound = From(() =>
-        {
-            var found = Core.Bounds.Multipliers.LipSdp.bound(context, coreMode, network.Value, limit!);
-            explanation = found.Explanation;
-            return found.Result;
-        });
-        return bound with { Explanation = explanation };
-    }
+        => Compute(
+            mode switch
+            {
+                LipSdpMode.Neuron => "lipsdp-neuron",
+                LipSdpMode.Layer => "lipsdp-layer",
+                _ => throw new ArgumentOutOfRangeException(nameof(mode), mode, "The mode is Neuron or Layer."),
+            },
+            network, Norm.Euclidean, null, timeLimit, options, progress, cancellationToken);
 
     /// <summary>
     /// Bounds the local Lipschitz constant on a ball of any norm by intervals of the entries of the Jacobian (FastLip, Weng et al. 2018);
@@ -216,12 +166,8 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound FastLip(
         Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, BoundOptions? options = null,
-        IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(
-            (context, coreNorm, definition, nominal, checkedRadius) =>
-                Core.Bounds.Jacobian.FastLip.bound(context, coreNorm, definition, network.Value, nominal, checkedRadius),
-            bound => new(bound.Value, Rigor.From(bound.Rigor), []),
-            network, input, radius, norm, options, progress, cancellationToken);
+        IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+        => Compute("fastlip", network, input, radius, norm, null, null, options, progress, cancellationToken);
 
     /// <summary>
     /// As <see cref="FastLip"/>, with entries bounded by a recursion through the layers (RecurJac, Zhang, Zhang and Hsieh 2019): never above it,
@@ -247,14 +193,8 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
     /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
     public static LipschitzBound RecurJac(
         Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, TimeSpan? timeLimit = null,
-        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default) =>
-        OfJacobians(
-            (context, coreNorm, definition, nominal, checkedRadius) =>
-                Core.Bounds.Jacobian.RecurJac.bound(
-                    context, coreNorm, definition, network.Value, nominal, checkedRadius,
-                    timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!),
-            found => new(found.Bound.Value, Rigor.From(found.Bound.Rigor), []) { Explanation = found.Explanation },
-            network, input, radius, norm, options, progress, cancellationToken);
+        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+        => Compute("recurjac", network, input, radius, norm, null, timeLimit, options, progress, cancellationToken);
 
     /// <summary>
     /// Closes in on the local Lipschitz constant itself by branch and bound over the slopes of ReLUs: for small chains of affine maps and
@@ -280,58 +220,98 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, TimeSpan? timeLimit = null,
         BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
     {
-        ArgumentNullException.ThrowIfNull(network);
-        if (norm is not (Norm.Euclidean or Norm.Maximum))
-            throw new ArgumentOutOfRangeException(nameof(norm), norm, "The norm is Euclidean or Maximum.");
-        options ??= new BoundOptions();
-        var checkedRadius = Checked.Radius(radius, nameof(radius));
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        FSharpOption<TimeSpan> limit = timeLimit is { } span ? FSharpOption<TimeSpan>.Some(span) : null!;
-        const double Goal = 1e-3;
-        var found = Checked.Certifiable(() => norm == Norm.Euclidean
-            ? Core.Bounds.Exact.Euclidean.ExactSearch.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit)
-            : Core.Bounds.Exact.Maximum.ExactMaximum.bound(context, options.CoreDefinition, network.Value, nominal, checkedRadius, Goal, limit));
-        var upper = From(() => found.Result) with { Explanation = found.Explanation };
-        return new(upper, found.Lower.Value, Rigor.From(found.Lower.Rigor), found.Gap, found.Regions, found.Explanation);
+        var found = FoundInBall("exact", network, input, radius, norm, null, timeLimit, options, progress, cancellationToken);
+        var lower = found.Lower!.Value;
+        return new(
+            From(found), lower.Bound.Value, Rigor.From(lower.Bound.Rigor), lower.Gap, lower.Regions, found.Explanation?.Value ?? "");
     }
 
-    private delegate FSharpResult<T, string> JacobianMethod<T>(
-        Core.Computation.Context context, Core.Numbers.Norm norm, Core.Numbers.Definition definition, Core.Computation.Tensor input, Core.Networks.Radius radius);
+    /// <summary>The methods that there are, in the order in which the command line lists them.</summary>
+    public static IReadOnlyList<BoundMethod> Methods { get; } = [.. BoundMethods.all.Select(BoundMethod.From)];
 
-    private static LipschitzBound OfJacobians<T>(
-        JacobianMethod<T> method, Func<T, LipschitzBound> from, Network network, ReadOnlySpan<double> input, double radius, Norm norm,
+    /// <summary>Bounds a Lipschitz constant over a ball by any method of <see cref="Methods"/>; one that bounds all inputs alone bounds these.</summary>
+    /// <param name="method">The name of the method.</param>
+    /// <param name="network">The network.</param>
+    /// <param name="input">The nominal input, row-major, as the network takes it (after preprocessing).</param>
+    /// <param name="radius">Radius of the ball around the input in the norm, in the units of the input.</param>
+    /// <param name="norm">The norm of the ball, and of the distances of inputs and outputs: one that the method takes.</param>
+    /// <param name="output">The output, counted from 0, for methods that bound one; null for others.</param>
+    /// <param name="timeLimit">When the best so far has to do; null for no limit.</param>
+    /// <param name="options">Definition, enclosure, engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// There is no such method, it does not apply to this network, an output is missing, or the input has the wrong size or a value that is not finite.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">The radius is negative or not finite, or the method does not take the norm.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and there is none.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound Compute(
+        string method, Network network, ReadOnlySpan<double> input, double radius, Norm norm = Norm.Euclidean, int? output = null,
+        TimeSpan? timeLimit = null, BoundOptions? options = null, IProgress<string>? progress = null,
+        CancellationToken cancellationToken = default)
+        => From(FoundInBall(method, network, input, radius, norm, output, timeLimit, options, progress, cancellationToken));
+
+    /// <summary>Bounds a Lipschitz constant over all inputs by any method of <see cref="Methods"/> that does.</summary>
+    /// <param name="method">The name of the method.</param>
+    /// <param name="network">The network.</param>
+    /// <param name="norm">The norm of inputs and outputs: one that the method takes.</param>
+    /// <param name="output">The output, counted from 0, for methods that bound one; null for others.</param>
+    /// <param name="timeLimit">When the best so far has to do; null for no limit.</param>
+    /// <param name="options">Engine, threads and seed.</param>
+    /// <param name="progress">Receives one line a step of long work.</param>
+    /// <param name="cancellationToken">Ends the computation between two steps.</param>
+    /// <exception cref="ArgumentException">
+    /// There is no such method, it bounds balls alone, it does not apply to this network, or an output is missing.
+    /// </exception>
+    /// <exception cref="ArgumentOutOfRangeException">The method does not take the norm.</exception>
+    /// <exception cref="NotCertifiableException">A deterministic bound was insisted on, and there is none.</exception>
+    /// <exception cref="OperationCanceledException">Cancellation was asked for.</exception>
+    /// <exception cref="EngineUnavailableException">The engine asked for is unknown or not available here.</exception>
+    public static LipschitzBound Compute(
+        string method, Network network, Norm norm = Norm.Euclidean, int? output = null, TimeSpan? timeLimit = null,
+        BoundOptions? options = null, IProgress<string>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        return From(Found(method, network, null, norm, output, timeLimit, options, progress, cancellationToken));
+    }
+
+    private static BoundFound FoundInBall(
+        string method, Network network, ReadOnlySpan<double> input, double radius, Norm norm, int? output, TimeSpan? timeLimit,
         BoundOptions? options, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(network);
+        var ball = Tuple.Create(network.CheckedInput(input, nameof(input)), Checked.Radius(radius, nameof(radius)));
+        return Found(method, network, ball, norm, output, timeLimit, options, progress, cancellationToken);
+    }
+
+    private static BoundFound Found(
+        string name, Network network, Tuple<Core.Computation.Tensor, Core.Networks.Radius>? ball, Norm norm, int? output,
+        TimeSpan? timeLimit, BoundOptions? options, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        var known = BoundMethods.tryFind(name)
+            ?? throw new ArgumentException($"there is no method \"{name}\"; there are {string.Join(", ", BoundMethods.all.Select(m => m.Name))}", "method");
+        var method = known.Value;
         var coreNorm = Checked.Norm(norm, nameof(norm));
+        if (!method.Norms.Contains(coreNorm))
+            throw new ArgumentOutOfRangeException(nameof(norm), norm, $"the method {name} does not take this norm");
         options ??= new BoundOptions();
-        var checkedRadius = Checked.Radius(radius, nameof(radius));
-        var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken);
-        var result = Checked.Certifiable(() => method(context, coreNorm, options.CoreDefinition, nominal, checkedRadius));
-        return result.IsOk
-            ? from(result.ResultValue)
-            : throw new ArgumentException(result.ErrorValue, nameof(network));
+        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        var query = new BoundQuery(
+            context, network.Value, coreNorm, options.CoreDefinition, options.CoreEnclosure, needsWitness: false, Solvers.InstalledSolvers.all);
+        var result = Checked.Certifiable(() => BoundMethodModule.run(
+            method, query, ball is null ? null! : FSharpOption<Tuple<Core.Computation.Tensor, Core.Networks.Radius>>.Some(ball),
+            output is { } one ? FSharpOption<int>.Some(one) : null!));
+        return result.IsOk ? result.ResultValue : throw new ArgumentException(result.ErrorValue, nameof(network));
     }
 
-    private static LipschitzBound FromStructured(Func<Core.Bounds.Structured.StructuredBound> compute)
-    {
-        string explanation = "";
-        var bound = From(() =>
+    private static LipschitzBound From(BoundFound found) =>
+        new(found.Result.Bound.Value, Rigor.From(found.Result.Bound.Rigor), [.. found.Result.Layers.Select(From)])
         {
-            var found = compute();
-            explanation = found.Explanation;
-            return found.Result;
-        });
-        return bound with { Explanation = explanation };
-    }
-
-    private static LipschitzBound From(Func<Core.Bounds.Analytic.NetworkBound> compute)
-    {
-        var bound = Checked.Certifiable(compute);
-        return new(bound.Bound.Value, Rigor.From(bound.Bound.Rigor), [.. bound.Layers.Select(From)]);
-    }
+            Explanation = found.Explanation?.Value,
+        };
 
     private static LayerBound From(Core.Bounds.Analytic.LayerBound layer) => new(
         layer.Index, layer.Name, layer.Kind, layer.Lipschitz.Value, Rigor.From(layer.Lipschitz.Rigor),

@@ -20,6 +20,45 @@ public class LipschitzBoundTests
     }
 
     [Test]
+    public void Every_method_of_the_list_bounds_a_small_network_and_none_lies_below_what_is_attained()
+    {
+        var network = Models.Chain([[1, 0.5], [-0.25, 1], [2, -1]], [[1, -2, 0.5]]);
+        double[] input = [0.5, -0.25];
+        Assert.That(LipschitzBound.Methods, Is.Not.Empty);
+        foreach (var method in LipschitzBound.Methods)
+        {
+            int? output = method.BoundsOneOutput ? 0 : null;
+            foreach (var norm in method.Norms)
+            {
+                var attained = LowerBound.GradientAscent(network, input, 0.5, norm, Sample.Options).Value;
+                LipschitzBound Bound() => method.BoundsBalls
+                    ? LipschitzBound.Compute(method.Name, network, input, 0.5, norm, output, null, Sample.Options)
+                    : LipschitzBound.Compute(method.Name, network, norm, output, null, Sample.Options);
+                try
+                {
+                    if (Bound().Rigor.Kind is not RigorKind.Estimate)
+                        Assert.That(Bound().Value, Is.GreaterThanOrEqualTo(attained * (1 - 1e-9)), $"{method.Name}, {norm}");
+                }
+                catch (ArgumentException refusal) when (refusal.Message.Contains("Debian package"))
+                {
+                    // A solver that is not installed is another matter.
+                }
+            }
+        }
+    }
+
+    [Test]
+    public void A_method_that_is_none_is_named_with_those_that_there_are()
+    {
+        var unknown = Assert.Throws<ArgumentException>(() => LipschitzBound.Compute("nope", Sample.Network));
+        Assert.That(unknown!.Message, Does.Contain("\"nope\"").And.Contain("analytic").And.Contain("recurjac"));
+        var local = Assert.Throws<ArgumentException>(() => LipschitzBound.Compute("analytic", Sample.Network));
+        Assert.That(local!.Message, Does.Contain("needs an input and a radius"));
+        var one = Assert.Throws<ArgumentException>(() => LipschitzBound.Compute("shor", Sample.Network));
+        Assert.That(one!.Message, Does.Contain("needs an output"));
+    }
+
+    [Test]
     public void Slopes_from_tighter_enclosures_give_smaller_bounds()
     {
         double Bound(Enclosure enclosure) =>

@@ -4,6 +4,7 @@ module LipVerify.Tests.EveryMethodTests
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Methods
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
 open LipVerify.Core.Networks
@@ -252,22 +253,18 @@ let private run (case: NetworkCase) (row: Row) =
             Definition = row.Definition
             Enclosure = row.Enclosure
             NeedsWitness = false
+            Solvers = LipVerify.Solvers.InstalledSolvers.all
         }
 
-    match row.Method.Scope with
-    | ForAllInputs run -> run query
-    | InBall run -> run query case.Input case.Radius
-    | InBallOrForAll run when row.IsGlobal -> run query None
-    | InBallOrForAll run -> run query (Some(case.Input, case.Radius))
-    | OfOneOutput run -> BallAround(Tensor.values case.Input, case.Radius) |> run query 0
+    let ball = if row.IsGlobal then None else Some(case.Input, case.Radius)
+    BoundMethod.run row.Method query ball (Some 0)
 
 /// The slopes of output 0 alone, where a method bounds that.
 let private outputs (row: Row) (values: Dyadic[]) =
-    match row.Method.Scope with
-    | OfOneOutput _ -> values[..0]
-    | InBall _
-    | InBallOrForAll _
-    | ForAllInputs _ -> values
+    if BoundMethod.isOfOneOutput row.Method then
+        values[..0]
+    else
+        values
 
 let private describe (case: NetworkCase) (row: Row) =
     $"{row.Method.Name}, {row.Norm}, {row.Definition}, {row.Enclosure} at {case.Text}"
@@ -318,12 +315,7 @@ let private checkEnds (case: NetworkCase) (found: (Row * BoundFound) list) =
         | None -> ()
         | Some ends ->
             for row, upper in found do
-                let isOfAll =
-                    match row.Method.Scope with
-                    | OfOneOutput _ -> false
-                    | InBall _
-                    | InBallOrForAll _
-                    | ForAllInputs _ -> true
+                let isOfAll = not (BoundMethod.isOfOneOutput row.Method)
 
                 let holds = row.Definition = Uniform || lowerRow.Definition = Nominal
 

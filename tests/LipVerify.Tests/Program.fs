@@ -1,8 +1,7 @@
 module LipVerify.Tests.Program
 
-open Expecto
-
-/// One after another: many of these tests take the console, an environment variable or a folder for themselves.
+/// Lists of tests that take the console, an environment variable, a folder or the memory of the process for themselves are sequenced; the others
+/// run in parallel.
 [<EntryPoint>]
 let main arguments =
-    LipVerify.Propositions.TestRun.main [ Sequenced ] arguments
+    LipVerify.Propositions.TestRun.main [] arguments

@@ -19,7 +19,8 @@ let private valueOf result =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "StructuredSample"
         [
             // 2.15 against 19.1, and 6.61 against 191, where it was first computed.

@@ -5,6 +5,7 @@ open Argu
 /// The command line: each command with options of its own.
 type Arguments =
     | [<CliPrefix(CliPrefix.None)>] Info of ParseResults<InfoArguments>
+    | [<CliPrefix(CliPrefix.None)>] Methods of ParseResults<MethodsArguments>
     | [<CliPrefix(CliPrefix.None)>] Bound of ParseResults<BoundArguments>
     | [<CliPrefix(CliPrefix.None)>] Enclose of ParseResults<EncloseArguments>
     | [<CliPrefix(CliPrefix.None)>] Compare of ParseResults<CompareArguments>
@@ -20,6 +21,7 @@ type Arguments =
         member argument.Usage =
             match argument with
             | Info _ -> "list the layers of a network."
+            | Methods _ -> "the methods that there are: what each bounds, in which norms."
             | Bound _ -> "an upper bound on a Lipschitz constant, layer by layer."
             | Enclose _ ->
                 "bounds on the values inside a network over a ball: how many ReLUs are stable, layer by layer."

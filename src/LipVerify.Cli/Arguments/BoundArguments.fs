@@ -1,6 +1,22 @@
 namespace LipVerify.Cli
 
 open Argu
+open LipVerify.Core.Methods
+
+/// Names out of the registry, for help.
+module private BoundNames =
+
+    let others =
+        BoundMethods.all
+        |> List.map _.Name
+        |> List.filter ((<>) BoundMethods.analytic.Name)
+        |> String.concat ", "
+
+    let certified =
+        BoundMethods.all
+        |> List.filter _.HasCertificate
+        |> List.map _.Name
+        |> String.concat ", "
 
 /// `lipverify bound MODEL …`
 type BoundArguments =
@@ -34,10 +50,10 @@ type BoundArguments =
             | Radius _ ->
                 "radius of the ball around the input, in the norm of the (preprocessed) input; not needed for global bounds."
             | Method _ ->
-                "analytic (Algorithm 1 of Avant & Morgansen, the default), local-lipsdp (multipliers for the slopes that are not known: tight, for networks up to a few thousand units), structured (the norm of the whole network as an operator that is never formed, with a weight for each such slope: tight at small radii, for networks of any size; over all inputs without --radius), lipsdp-neuron or lipsdp-layer (multipliers for all inputs, one multiplier a neuron or a layer), exact (branch and bound from there on, with both ends; for small chains of affine maps and ReLUs; also with --norm inf), fastlip (entries of the Jacobian, also with --norm inf and 1), recurjac (the same by a recursion, tighter), global (product of the layers' spectral norms), seqlip (SeqLip of Scaman & Virmaux, which takes maps in pairs; an upper bound), seqlip-exact (all vertices of its maxima, for layers of few ReLUs) or seqlip-greedy (an estimate, no bound); or for one output of a small network of dense layers shor, hr2, lasserre2, lipopt3 or lipopt4 (polynomial optimisation; global without --radius)."
+                $"analytic (default), or another of: {BoundNames.others}. lipverify methods says what each is."
             | Class _ -> "the output that the methods for one output bound, counted from 0."
             | Certificate _ ->
-                "write a certificate to this file, for lipverify check: of the methods analytic (with --enclosure ball), global, local-lipsdp and structured."
+                $"write a certificate to this file, for lipverify check: of {BoundNames.certified} (analytic with --enclosure ball)."
             | Architecture _ -> OptionUsage.architecture
             | Input _ -> OptionUsage.input
             | Preprocess _ -> OptionUsage.preprocess
@@ -47,8 +63,7 @@ type BoundArguments =
             | Enclosure _ -> OptionUsage.enclosure "ball"
             | Time_Limit _ ->
                 "seconds after which the method gives the best that it has proved (no limit; 300 for exact)."
-            | Norm _ ->
-                "2 (default); inf with the methods exact, fastlip, recurjac and those for one output, 1 with fastlip and recurjac."
+            | Norm _ -> "2 (default), inf or 1; lipverify methods says which method takes which."
             | Failure_Probability _ -> OptionUsage.failureProbability
             | Tolerance _ -> OptionUsage.tolerance
             | Rigor _ -> OptionUsage.rigor

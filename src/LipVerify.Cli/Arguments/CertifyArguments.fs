@@ -1,6 +1,16 @@
 namespace LipVerify.Cli
 
 open Argu
+open LipVerify.Core.Methods
+
+/// Names out of the registry, for help.
+module private RadiusNames =
+
+    let others =
+        RadiusMethods.all
+        |> List.map _.Name
+        |> List.filter ((<>) "analytic")
+        |> String.concat ", "
 
 /// `lipverify certify MODEL …`
 type CertifyArguments =
@@ -31,7 +41,7 @@ type CertifyArguments =
             match argument with
             | Model _ -> OptionUsage.model
             | Method _ ->
-                "what is behind the radius: a Lipschitz bound, analytic (default) or global; or bounds on the margins between outputs: structured (the norm of the whole network; minutes), crown (linear functions) or local-lipsdp (these and multipliers; minutes)."
+                $"what is behind the radius: analytic (default), or another of: {RadiusNames.others}. lipverify methods says what each is."
             | Attacks -> "attack the input too: the gap between what is certified and what is broken."
             | Clip _ -> "with --attacks: keep pixels in the range LOW,HIGH, before normalisation (no limit)."
             | Csv _ -> "write one line an input to this file."

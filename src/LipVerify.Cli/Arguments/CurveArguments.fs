@@ -37,7 +37,7 @@ type CurveArguments =
             | Model _ -> OptionUsage.model
             | Radii _ -> "A:B:N for N radii from A to B, A:B:N:log for logarithmic steps, or radii separated by commas."
             | Methods _ ->
-                "upper bounds global, analytic, crown-analytic (slopes of --enclosure crown), local-lipsdp, structured and lower bounds gradient, sampling, separated by commas (global,analytic,gradient,sampling)."
+                "upper bounds by methods of bound in the 2-norm, crown-analytic (slopes of --enclosure crown), and lower bounds gradient and sampling, separated by commas (global,analytic,gradient,sampling)."
             | Csv _ -> "write one row a point to this file as it is finished; a rerun goes on from there."
             | Plot _ -> "write the curves to this file as an SVG picture."
             | Html _ -> "write them to this file as an interactive page."
@@ -53,7 +53,7 @@ type CurveArguments =
             | Std _ -> OptionUsage.std
             | Definition _ -> OptionUsage.definition
             | Enclosure _ -> OptionUsage.enclosure "ball"
-            | Time_Limit _ -> "seconds for each point of local-lipsdp and structured (no limit)."
+            | Time_Limit _ -> "seconds for each point of a method that searches (no limit; 300 for exact)."
             | Failure_Probability _ -> OptionUsage.failureProbability
             | Tolerance _ -> OptionUsage.tolerance
             | Rigor _ -> OptionUsage.rigor

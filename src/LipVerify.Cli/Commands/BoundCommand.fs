@@ -12,6 +12,8 @@ open LipVerify.Core.Enclosures
 open LipVerify.Core.Bounds.Analytic
 open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Core.Certificates
+open LipVerify.Core.Methods
+open LipVerify.Solvers
 open LipVerify.Formats
 
 /// Where a method is to bound.
@@ -27,21 +29,14 @@ type BoundPlace =
 
 /// Runs a method at a place that `checkPlace` lets pass.
 let private find (method: BoundMethod) query place =
-    match method.Scope, place.Input, place.Radius, place.Class with
-    | ForAllInputs run, _, _, _ -> run query |> Result.mapError Usage
-    | InBall run, Some input, Some radius, _ -> run query input radius |> Result.mapError Usage
-    | InBall _, _, _, _ -> Error(Usage $"the method {method.Name} needs an input and a radius")
-    | InBallOrForAll run, input, radius, _ ->
-        Option.map2 (fun input radius -> input, radius) input radius
-        |> run query
-        |> Result.mapError Usage
-    | OfOneOutput _, _, _, None -> Error(Usage $"the method {method.Name} needs an output")
-    | OfOneOutput run, input, radius, Some output ->
-        match input, radius with
-        | Some input, Some radius -> BallAround(Tensor.values input, radius)
-        | _ -> Everywhere
-        |> run query output
-        |> Result.mapError (fun problem -> Usage $"--method {method.Name}: {problem}")
+    let ball = Option.map2 (fun input radius -> input, radius) place.Input place.Radius
+
+    BoundMethod.run method query ball place.Class
+    |> Result.mapError (fun problem ->
+        if BoundMethod.isOfOneOutput method then
+            Usage $"--method {method.Name}: {problem}"
+        else
+            Usage problem)
 
 /// What was bounded how, and that the time did not suffice where it did not.
 let private explain (query: BoundQuery) (found: BoundFound) =
@@ -121,7 +116,7 @@ let private checkOptions (settings: Settings) (arguments: ParseResults<BoundArgu
                 Error $"--rigor certified is out of reach: {reason}"
             | _ -> Ok()
 
-    BoundMethod.checkOptions BoundMethods.all method settings.Given
+    MethodOptions.check BoundMethods.all method settings.Given
     |> Result.bind values
     |> Result.bind (fun () ->
         match BoundMethod.definitionOf Nominal hasBall method, method.Scope with
@@ -196,6 +191,7 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
                             Definition = settings.Definition
                             Enclosure = settings.Enclosure |> Option.defaultValue Ball
                             NeedsWitness = certificate.IsSome
+                            Solvers = InstalledSolvers.all
                         }
                         place
 

@@ -4,7 +4,8 @@ open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
-open LipVerify.Core.Bounds.Polynomials
+open LipVerify.Core.Methods
+open LipVerify.Solvers
 
 /// A method whose upper bound `compare` sets beside others.
 [<NoComparison; NoEquality>]
@@ -26,10 +27,11 @@ type ComparedMethod =
 module ComparedMethods =
 
     /// The constant of one output among several is another quantity than that of all.
-    let private ofOneOutput run (query: BoundQuery) name input radius =
-        match Shape.size query.Network.OutputShape with
-        | 1 -> BallAround(Tensor.values input, radius) |> run query 0
-        | outputs -> Error $"bounds one output, and the network has {outputs}: see bound --method {name} --class K"
+    let private declinesOutputs (method: BoundMethod) (network: Network) =
+        match Shape.size network.OutputShape with
+        | outputs when BoundMethod.isOfOneOutput method && outputs > 1 ->
+            Some $"bounds one output, and the network has {outputs}: see bound --method {method.Name} --class K"
+        | _ -> None
 
     let private row enclosure name (method: BoundMethod) norm (isLocal, definition) =
         let run context network input radius =
@@ -41,14 +43,17 @@ module ComparedMethods =
                     Definition = definition
                     Enclosure = enclosure
                     NeedsWitness = false
+                    Solvers = InstalledSolvers.all
                 }
 
-            match method.Declines context network radius, method.Scope with
-            | Some reason, _ -> Error reason
-            | None, ForAllInputs run -> run query
-            | None, InBall run -> run query input radius
-            | None, InBallOrForAll run -> run query (if isLocal then Some(input, radius) else None)
-            | None, OfOneOutput run -> ofOneOutput run query method.Name input radius
+            let ball = if isLocal then Some(input, radius) else None
+
+            match
+                method.Declines context network radius
+                |> Option.orElse (declinesOutputs method network)
+            with
+            | Some reason -> Error reason
+            | None -> BoundMethod.run method query ball (Some 0)
             |> Result.bind BoundFound.requireFinite
 
         {

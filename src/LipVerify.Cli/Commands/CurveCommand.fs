@@ -6,6 +6,7 @@ open Argu
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
+open LipVerify.Core.Methods
 open LipVerify.Formats
 
 /// The files that a curve is written to.
@@ -140,36 +141,45 @@ let private planOf (arguments: ParseResults<CurveArguments>) =
 
 /// Refuses options that none of the methods, or no file, has a use for.
 let private checkUse (settings: Settings) (arguments: ParseResults<CurveArguments>) (plan: CurvePlan) =
-    let has method = List.contains method plan.Methods
+    let some property = List.exists property plan.Methods
     let isGiven (option: string) = Settings.isGiven option settings
-
-    let isUpper method = CurveMethod.side method = Upper
 
     let isDrawn =
         arguments.Contains CurveArguments.Plot || arguments.Contains CurveArguments.Html
 
+    let provesNorms = some (CurveMethod.has _.ProvesNorms)
+
+    let anyTime =
+        BoundMethods.all
+        |> List.filter _.IsAnyTime
+        |> List.map _.Name
+        |> CommandOptions.enumerate
+
     let uses =
         [
-            "--enclosure", isGiven "--enclosure", has AnalyticBound, "--methods analytic"
-            "--time-limit",
-            isGiven "--time-limit",
-            List.exists CurveMethod.isAnyTime plan.Methods,
-            "--methods local-lipsdp or structured"
-            "--failure-probability", isGiven "--failure-probability", List.exists isUpper plan.Methods, "an upper bound"
-            "--tolerance", isGiven "--tolerance", List.exists isUpper plan.Methods, "an upper bound"
-            "--samples", isGiven "--samples", has RandomSampling, "--methods sampling"
-            "--starts", isGiven "--starts", has CurveMethod.GradientAscent, "--methods gradient"
-            "--title", isGiven "--title", isDrawn, "--plot or --html"
-            "--restart", isGiven "--restart", arguments.Contains CurveArguments.Csv, "--csv"
+            "--enclosure", some CurveMethod.takesEnclosure, "--methods analytic"
+            "--time-limit", some (CurveMethod.has _.IsAnyTime), $"a method that ends with the best it has: {anyTime}"
+            "--failure-probability", provesNorms, "an upper bound"
+            "--tolerance", provesNorms, "an upper bound"
+            "--samples", some ((=) RandomSampling), "--methods sampling"
+            "--starts", some ((=) GradientAscent), "--methods gradient"
+            "--title", isDrawn, "--plot or --html"
+            "--restart", arguments.Contains CurveArguments.Csv, "--csv"
         ]
 
-    match uses |> List.tryFind (fun (_, given, used, _) -> given && not used) with
-    | Some(option, _, _, needed) -> Error(Usage $"{option} has no use without {needed}; leave it out")
-    | None when has StructuredLocalBound && settings.Certification.Deterministic ->
-        Error(Usage "--rigor certified is out of reach of --methods structured, which rests on random draws")
-    | None when plan.Methods |> List.forall ((=) GlobalBound) ->
-        Settings.refuseNominal "the method global" settings |> Result.mapError Usage
-    | None -> Ok()
+    let uncertified =
+        plan.Methods
+        |> List.choose CurveMethod.registered
+        |> List.tryPick (fun (method, _) -> method.Uncertified |> Option.map (fun reason -> method.Name, reason))
+
+    match uses |> List.tryFind (fun (option, used, _) -> isGiven option && not used), uncertified with
+    | Some(option, _, needed), _ -> Error(Usage $"{option} has no use without {needed}; leave it out")
+    | None, Some(name, reason) when settings.Certification.Deterministic ->
+        Error(Usage $"--rigor certified is out of reach of --methods {name}: {reason}")
+    | None, _ when List.forall CurveMethod.isConstant plan.Methods ->
+        let names = plan.Methods |> List.map CurveMethod.name |> CommandOptions.enumerate
+        Settings.refuseNominal $"the method {names}" settings |> Result.mapError Usage
+    | None, _ -> Ok()
 
 let private requestOf settings (arguments: ParseResults<CurveArguments>) =
     planOf arguments

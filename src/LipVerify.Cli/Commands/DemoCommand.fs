@@ -10,6 +10,8 @@ open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
 open LipVerify.Core.Enclosures
 open LipVerify.Core.Bounds.Analytic
+open LipVerify.Core.Methods
+open LipVerify.Solvers
 open LipVerify.Formats
 
 let private radii = [ 0.001; 0.003; 0.01; 0.03; 0.1; 0.3; 1.0; 3.0 ]
@@ -174,9 +176,9 @@ let private curve (settings: Settings) context name network input folder =
 
 let private certified settings context name network input =
     [ "global"; "analytic" ]
+    |> List.choose RadiusMethods.tryFind
     |> List.map (fun method ->
-        let job = CertifyCommand.job settings context name method network
-        CertifyCommand.certify job "8.png" input)
+        CertifyJob.certify (CertifyJob.create settings context name method network) "8.png" input)
     |> List.choose Result.toOption
 
 let private demonstrate (settings: Settings) samples folder (context: Context) =
@@ -208,6 +210,7 @@ let private demonstrate (settings: Settings) samples folder (context: Context) =
                     Definition = settings.Definition
                     Enclosure = Ball
                     NeedsWitness = false
+                    Solvers = InstalledSolvers.all
                 }
                 {
                     Input = Some input

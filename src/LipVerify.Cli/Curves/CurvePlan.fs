@@ -3,19 +3,13 @@ namespace LipVerify.Cli
 open System
 open System.Globalization
 open LipVerify.Core.Numbers
+open LipVerify.Core.Enclosures
+open LipVerify.Core.Methods
 
 /// What a curve may show against the radius.
 type CurveMethod =
-    /// The global constant: the same at every radius.
-    | GlobalBound
-    /// Algorithm 1, with the slopes of the enclosure that was asked for.
-    | AnalyticBound
-    /// Algorithm 1 with slopes from linear functions carried to the input.
-    | CrownAnalyticBound
-    /// Local LipSDP.
-    | LocalLipSdpBound
-    /// The norm of the whole network as an operator that is never formed.
-    | StructuredLocalBound
+    /// A method of the registry, by its name on the command line; `crown-` before it stands for slopes from linear functions.
+    | UpperBound of name: string
     /// The largest slope that gradient ascent reaches.
     | GradientAscent
     /// The largest slope at random points.
@@ -45,50 +39,74 @@ type CurvePlan =
 
 module CurveMethod =
 
-    let private named =
+    /// Upper bounds on the whole constant in the 2-norm, by the name of their curve, with the enclosure that the name asks for.
+    let private upper =
         [
-            "global", GlobalBound
-            "analytic", AnalyticBound
-            "crown-analytic", CrownAnalyticBound
-            "local-lipsdp", LocalLipSdpBound
-            "structured", StructuredLocalBound
-            "gradient", GradientAscent
-            "sampling", RandomSampling
+            for method in BoundMethods.all do
+                if
+                    List.contains Euclidean method.Norms
+                    && not method.Compared.IsEmpty
+                    && not (BoundMethod.isOfOneOutput method)
+                then
+                    method.Name, (method, None)
+
+                    if method.TakesEnclosure then
+                        $"crown-{method.Name}", (method, Some Crown)
         ]
 
+    let private lower = [ "gradient", GradientAscent; "sampling", RandomSampling ]
+
+    /// The method of the registry behind an upper bound, with the enclosure that its name asks for.
+    let registered method =
+        match method with
+        | UpperBound name -> upper |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
+        | GradientAscent
+        | RandomSampling -> None
+
     /// The methods of a curve for which none are named: those that take seconds on small networks.
-    let usual = [ GlobalBound; AnalyticBound; GradientAscent; RandomSampling ]
+    let usual =
+        [
+            UpperBound BoundMethods.globalProduct.Name
+            UpperBound BoundMethods.analytic.Name
+            GradientAscent
+            RandomSampling
+        ]
 
     /// The word for a method on the command line and in files.
     let name method =
-        named |> List.find (fun (_, known) -> known = method) |> fst
+        match method with
+        | UpperBound name -> name
+        | GradientAscent
+        | RandomSampling -> lower |> List.find (fun (_, known) -> known = method) |> fst
 
     /// The method of this name.
     let tryFind name =
-        named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
-
-    /// Whether more time may give less: `--time-limit` is about these.
-    let isAnyTime method =
-        match method with
-        | LocalLipSdpBound
-        | StructuredLocalBound -> true
-        | GlobalBound
-        | AnalyticBound
-        | CrownAnalyticBound
-        | GradientAscent
-        | RandomSampling -> false
+        if upper |> List.exists (fun (known, _) -> known = name) then
+            Some(UpperBound name)
+        else
+            lower |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
 
     /// The names that there are.
-    let names = named |> List.map fst |> String.concat ", "
+    let names = List.map fst upper @ List.map fst lower |> String.concat ", "
+
+    /// Whether a method of the registry, with the enclosure that was asked for, has this.
+    let has (property: BoundMethod -> bool) method =
+        registered method |> Option.exists (fst >> property)
+
+    /// Whether the enclosure that was asked for gives it its slopes.
+    let takesEnclosure method =
+        match registered method with
+        | Some(method, None) -> method.TakesEnclosure
+        | _ -> false
+
+    /// Whether it bounds all inputs, the same at every radius.
+    let isConstant method =
+        has (BoundMethod.takesBall >> not) method
 
     /// Which side of the constant a method's values lie on.
     let side method =
         match method with
-        | GlobalBound
-        | AnalyticBound
-        | CrownAnalyticBound
-        | LocalLipSdpBound
-        | StructuredLocalBound -> Upper
+        | UpperBound _ -> Upper
         | GradientAscent
         | RandomSampling -> Lower
 

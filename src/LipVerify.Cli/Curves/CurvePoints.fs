@@ -9,8 +9,8 @@ open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 open LipVerify.Core.Enclosures
 open LipVerify.Core.Bounds.Analytic
-open LipVerify.Core.Bounds.Structured
-open LipVerify.Core.Bounds.Multipliers
+open LipVerify.Core.Methods
+open LipVerify.Solvers
 
 /// The network and the input of a curve.
 [<NoComparison; NoEquality>]
@@ -18,9 +18,9 @@ type Subject =
     {
         Context: Context
         Definition: Definition
-        /// What the slopes of `AnalyticBound` come from.
+        /// What the slopes come from of methods that take an enclosure.
         Enclosure: EnclosureKind
-        /// For `LocalLipSdpBound` and `StructuredLocalBound`.
+        /// What a point may take.
         TimeLimit: System.TimeSpan option
         Network: Network
         Input: Tensor
@@ -39,7 +39,22 @@ let private ofLowerBound (bound: LowerBound) : Bound =
         Rigor = bound.Rigor
     }
 
-let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
+let private upperBound subject radius (method: BoundMethod, enclosure) =
+    let query =
+        {
+            Context = Context.within (subject.TimeLimit |> Option.orElse method.Patience) subject.Context
+            Network = subject.Network
+            Norm = Euclidean
+            Definition = subject.Definition
+            Enclosure = enclosure |> Option.defaultValue subject.Enclosure
+            NeedsWitness = false
+            Solvers = InstalledSolvers.all
+        }
+
+    BoundMethod.run method query (Some(subject.Input, radius)) None
+    |> Result.map _.Result.Bound
+
+let private compute (plan: CurvePlan) subject (radius: Radius) method : Result<Bound, string> =
     let {
             Context = context
             Definition = definition
@@ -51,20 +66,15 @@ let private compute (plan: CurvePlan) subject (radius: Radius) method : Bound =
         RestrictedBall.whole (Tensor.reshape network.InputShape subject.Input) radius
 
     match method with
-    | GlobalBound -> (Global.bound context network).Bound
-    | AnalyticBound -> (Analytic.boundWith context subject.Enclosure definition network subject.Input radius).Bound
-    | CrownAnalyticBound -> (Analytic.boundWith context Crown definition network subject.Input radius).Bound
-    | LocalLipSdpBound ->
-        (LocalLipSdp.bound context definition network subject.Input radius subject.TimeLimit).Result.Bound
-    | StructuredLocalBound ->
-        let context = Context.within subject.TimeLimit context
-        (Structured.bound context definition network subject.Input radius).Result.Bound
-    | CurveMethod.GradientAscent ->
+    | UpperBound _ -> CurveMethod.registered method |> Option.get |> upperBound subject radius
+    | GradientAscent ->
         LowerBounds.gradientAscent context Euclidean definition network ball (effort plan network)
         |> ofLowerBound
+        |> Ok
     | RandomSampling ->
         LowerBounds.sampling context Euclidean definition network ball plan.Samples
         |> ofLowerBound
+        |> Ok
 
 let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
     let clock = Stopwatch.StartNew()
@@ -72,19 +82,20 @@ let private rowOf (plan: CurvePlan) subject (point: CurvePoint) =
     match Radius.create point.Radius with
     | Error problem -> invalidOp problem
     | Ok radius ->
-        let bound = compute plan subject radius point.Method
-
-        if System.Double.IsFinite bound.Value then
-            Ok
-                {
-                    Point = point
-                    Value = bound.Value
-                    Rigor = Rigor.label bound.Rigor
-                    Seconds = clock.Elapsed.TotalSeconds
-                }
-        else
-            Error
-                $"{CurveMethod.name point.Method} at radius {Figure.nearestTo 6 point.Radius}: the bound is beyond the range of double precision"
+        compute plan subject radius point.Method
+        |> Result.bind (fun bound ->
+            if System.Double.IsFinite bound.Value then
+                Ok
+                    {
+                        Point = point
+                        Value = bound.Value
+                        Rigor = Rigor.label bound.Rigor
+                        Seconds = clock.Elapsed.TotalSeconds
+                    }
+            else
+                Error "the bound is beyond the range of double precision")
+        |> Result.mapError (fun problem ->
+            $"{CurveMethod.name point.Method} at radius {Figure.nearestTo 6 point.Radius}: {problem}")
 
 /// A slope that is attained in a ball is attained in every larger one around the same centre: where the search of a lower bound
 /// finds less than its row at the radius before, that row's value holds here too, with its rigor.
@@ -97,7 +108,7 @@ let private carriedFrom (before: CurveRow option) (row: CurveRow) =
         }
     | _ -> row
 
-/// Seconds that points will take, from the mean of those of the same method so far; the global bound is computed once.
+/// Seconds that points will take, from the mean of those of the same method so far; a bound over all inputs is computed once.
 let private remaining (finished: CurveRow seq) (points: CurvePoint list) =
     let means =
         finished
@@ -106,9 +117,9 @@ let private remaining (finished: CurveRow seq) (points: CurvePoint list) =
         |> Map.ofSeq
 
     let cost (point: CurvePoint) =
-        match point.Method, Map.tryFind point.Method means with
-        | GlobalBound, Some _ -> Some 0.0
-        | _, mean -> mean
+        match Map.tryFind point.Method means with
+        | Some _ when CurveMethod.isConstant point.Method -> Some 0.0
+        | mean -> mean
 
     let costs = points |> List.map cost
 
@@ -177,9 +188,9 @@ let run
                 }
 
             let row =
-                match point.Method, latest point.Method with
-                | GlobalBound, Some row -> Ok { row with Point = point }
-                | _, before ->
+                match latest point.Method with
+                | Some row when CurveMethod.isConstant point.Method -> Ok { row with Point = point }
+                | before ->
                     let beside = rows |> Seq.skip (max 0 (rows.Count - plan.Methods.Length))
 
                     rowOf plan subject point

@@ -4,17 +4,7 @@ open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Enclosures
 open LipVerify.Core.Bounds.Analytic
-
-/// What a search attained below the bound that it proved.
-[<NoComparison; NoEquality>]
-type LowerEnd =
-    {
-        Bound: Bound
-        /// `upper/lower − 1`; 0 where both are 0.
-        Gap: float
-        /// Regions that were bounded; 0 where the search could not begin.
-        Regions: int
-    }
+open LipVerify.Core.Methods
 
 /// A computed bound with what a reader needs to know about it.
 [<NoComparison; NoEquality>]

@@ -3,6 +3,7 @@ namespace LipVerify.Cli
 open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Enclosures
+open LipVerify.Core.Methods
 
 /// Upper and lower bounds against the radius, with what a reader needs to know about them.
 [<NoComparison; NoEquality>]
@@ -58,7 +59,7 @@ module CurveReport =
     let private enclosures report =
         match report.Enclosure with
         | Ball -> ""
-        | kind -> $", {BoundReport.methodName (CurveMethod.name AnalyticBound) kind}"
+        | kind -> $", {BoundReport.methodName BoundMethods.analytic.Name kind}"
 
     let private subject report model input =
         $"Local Lipschitz constant of {model} at {input}, {BoundReport.definitionName report.Definition}, 2-norm{enclosures report}"

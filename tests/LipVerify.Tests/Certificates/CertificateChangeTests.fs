@@ -147,7 +147,8 @@ let private withRandomClaim =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CertificateChange"
         [
             testCase "The example is accepted, and rejected after any one change" (fun () ->

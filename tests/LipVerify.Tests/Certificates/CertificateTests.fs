@@ -49,7 +49,8 @@ let private third =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "Certificate"
         [
             testCase "Every certificate of a random network is accepted" (fun () ->

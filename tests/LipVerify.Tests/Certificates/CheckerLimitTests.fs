@@ -106,7 +106,8 @@ let private ofDepth depth =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CheckerLimit"
         [
             testCase "devices, pipes, sockets, folders and empty files are refused in each place" (fun () ->

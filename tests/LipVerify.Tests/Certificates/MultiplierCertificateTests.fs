@@ -128,7 +128,8 @@ let private changes: (string * (JsonObject -> unit)) list =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "MultiplierCertificate"
         [
             testTheory "Every certificate of a random network is accepted" [ 0; 1 ] (fun (definition: int) ->

@@ -90,7 +90,8 @@ let private rehashed network input =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "StructuredCertificateChange"
         [
             testCase "The example is accepted, and rejected after any one change" (fun () ->

@@ -31,7 +31,8 @@ let private local definition (case: RandomNetworks.NetworkCase) =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "StructuredCertificate"
         [
             testTheory "Every certificate of a random network is accepted" [ 0; 1 ] (fun (definition: int) ->

@@ -49,7 +49,8 @@ let private both network radius =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "BenchMeasurement"
         [
             testCase "The counting engine counts convolutions, adjoints, products and factorisations" (fun () ->

@@ -27,7 +27,8 @@ let private runScript folder name =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "Checkout"
         [
             testTheory

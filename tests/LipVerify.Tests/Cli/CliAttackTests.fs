@@ -60,7 +60,8 @@ let private mistakes: (string list * string list) list =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliAttack"
         [
             testCase "attack --json has its keys in their order" (fun () ->

@@ -61,7 +61,8 @@ let private hasProducts report =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliBench"
         [
             testCase "bench of a kernel gives its operations, times and rates" (fun () ->

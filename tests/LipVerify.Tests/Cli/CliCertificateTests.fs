@@ -20,7 +20,8 @@ let private check path =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCertificate"
         [
             testCase "A certificate is written, the same bytes each time, and accepted" (fun () ->

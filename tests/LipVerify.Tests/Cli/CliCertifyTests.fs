@@ -50,7 +50,8 @@ let private fails (parts: string list) outcome =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCertify"
         [
             testTheory

@@ -35,7 +35,8 @@ let private text (name: string) (row: JsonElement) =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCompare"
         [
             testCase "compare lists every method with its value, or why it has none" (fun () ->

@@ -89,7 +89,8 @@ let private between (first: string) (last: string) (text: string) =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCurvePlot"
         [
             testCase "The plot is well-formed, and names are escaped" (fun () ->

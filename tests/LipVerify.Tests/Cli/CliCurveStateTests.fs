@@ -30,7 +30,7 @@ let private plan radii =
     {
         Radii = radii
         LogRadii = false
-        Methods = [ GlobalBound; CurveMethod.GradientAscent; RandomSampling ]
+        Methods = [ UpperBound "global"; CurveMethod.GradientAscent; RandomSampling ]
         Samples = 3
         Starts = Some 1
     }
@@ -80,7 +80,8 @@ let private valuesOf method (rows: CurveRow list) =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCurveState"
         [
             testCase "any change of a row that was written is refused, and the file is left alone" (fun () ->

@@ -11,7 +11,8 @@ open LipVerify.Tests.CurveRuns
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliCurve"
         [
             testCase "The CSV file has the header of the contract and one row a point, in order" (fun () ->

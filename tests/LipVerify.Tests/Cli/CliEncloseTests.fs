@@ -41,7 +41,8 @@ let private unstable report =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliEnclose"
         [
             testCase "enclose --json has its keys in their order" (fun () ->

@@ -176,7 +176,8 @@ let private withFile (extension: string) (content: string) (action: string -> un
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliError"
         [
             yield! cases

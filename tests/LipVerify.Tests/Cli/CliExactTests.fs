@@ -58,7 +58,8 @@ let internal write folder =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliExact"
         [
             testCase "bound --method exact reports both ends and the gap between them" (fun () ->

@@ -13,7 +13,8 @@ let private arguments method folder =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliFastLip"
         [
             testTheory

@@ -14,7 +14,8 @@ let private arguments folder method =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliLipSdp"
         [
             testTheory

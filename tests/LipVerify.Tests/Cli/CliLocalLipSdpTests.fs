@@ -19,7 +19,8 @@ let private value method radius =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliLocalLipSdp"
         [
             testCase "bound --method local-lipsdp lies far below analytic, is certified and explains itself" (fun () ->

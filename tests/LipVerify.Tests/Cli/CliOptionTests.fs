@@ -7,6 +7,7 @@ open System.Text.RegularExpressions
 open Expecto
 open LipVerify.Propositions.Expectations
 open LipVerify.Cli
+open LipVerify.Core.Methods
 open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Propositions.Generators
@@ -97,6 +98,7 @@ let private working path command option =
 
     match command with
     | "info" -> model
+    | "methods" -> []
     | "bound" ->
         model
         @ input
@@ -162,7 +164,10 @@ let private idle: (string * string list) list =
         "curve M --input X --radii 1 --methods global --definition nominal", [ "--definition nominal" ]
         "curve M --input X --radii 1 --methods global --enclosure crown", [ "--enclosure has no use without" ]
         "curve M --input X --radii 1 --time-limit 3",
-        [ "--time-limit has no use without --methods local-lipsdp or structured" ]
+        [
+            "--time-limit has no use without a method that ends with the best it has"
+            "structured"
+        ]
         "curve M --input X --radii 1 --methods global --samples 3", [ "--samples has no use without" ]
         "curve M --input X --radii 1 --methods global --starts 3", [ "--starts has no use without" ]
         "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]
@@ -190,7 +195,8 @@ let private numbers =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliOption"
         [
             testTheory

@@ -59,7 +59,8 @@ let private oneWeight folder =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliOutput"
         [
             testCase "bound --json has the keys of the contract in their order" (fun () ->

@@ -26,7 +26,8 @@ let private interruptedCompare csv arguments =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliProcess"
         [
             testCase "A result goes to standard output, and nothing else" (fun () ->

@@ -18,7 +18,8 @@ let private constant = sqrt 10.0
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliSeqLip"
         [
             testTheory

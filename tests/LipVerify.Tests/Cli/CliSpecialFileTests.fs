@@ -21,7 +21,8 @@ let private commands =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliSpecialFile"
         [
             testCase "as model" (fun () ->

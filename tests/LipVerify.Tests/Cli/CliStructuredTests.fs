@@ -66,7 +66,8 @@ let private refused: (string * string list) list =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliStructured"
         [
             testTheory

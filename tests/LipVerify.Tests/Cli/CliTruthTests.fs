@@ -75,7 +75,8 @@ let private shouldFail (parts: string list) (outcome: Outcome) =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliTruth"
         [
             testCase "a Softmax that is left out is told in JSON and on standard output, by every command" (fun () ->

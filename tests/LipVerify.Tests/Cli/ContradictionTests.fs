@@ -116,7 +116,7 @@ let tests =
                     {
                         Radii = [ 0.1; 1.0 ]
                         LogRadii = false
-                        Methods = [ CurveMethod.AnalyticBound; CurveMethod.GradientAscent ]
+                        Methods = [ CurveMethod.UpperBound "analytic"; CurveMethod.GradientAscent ]
                         Samples = 3
                         Starts = Some 2
                     }

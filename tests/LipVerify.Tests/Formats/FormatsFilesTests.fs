@@ -20,7 +20,8 @@ let private content = Files.parse (fun _ bytes -> Ok(bytes.ToArray()))
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "FormatsFiles"
         [
             testCase "files that cannot be read say why" (fun () ->

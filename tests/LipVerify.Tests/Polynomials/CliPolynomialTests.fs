@@ -46,7 +46,8 @@ let private known method =
 
 [<Tests>]
 let tests =
-    testList
+    testSequenced
+    <| testList
         "CliPolynomial"
         [
             testCase "every method finds its value of a network where it is known" (fun () ->

@@ -46,6 +46,14 @@ module PolynomialBound =
     let tryFind name =
         named |> List.tryFind (fun (known, _) -> known = name) |> Option.map snd
 
+    /// What a method does, in a few words.
+    let summary method =
+        match method with
+        | Shor -> "Shor's relaxation (order 1)"
+        | Hr2 -> "HR-2 of Chen et al.: order 2 on inputs and on pairs"
+        | Lasserre2 -> "order 2 on all slopes with one sign each (one hidden layer)"
+        | LipOpt degree -> $"LipOpt of Latorre et al., degree {degree}"
+
     /// The problem with its largest coefficient near 1, which solvers' tolerances suit, and the power of two that was taken out. A constant
     /// may be larger, but not by more than what it leaves of a double.
     let private normalised (problem: GradientProblem) =

@@ -1,4 +1,4 @@
-namespace LipVerify.Cli
+namespace LipVerify.Core.Methods
 
 open System
 open LipVerify.Core.Numbers
@@ -14,25 +14,47 @@ open LipVerify.Core.Bounds.Polynomials
 [<NoComparison; NoEquality>]
 type BoundQuery =
     {
+        /// Engine, certification, deadline and progress.
         Context: Context
+        /// The network.
         Network: Network
+        /// The norm of inputs and outputs, one that the method takes.
         Norm: Norm
+        /// The constant over a ball; over all inputs it is the uniform one.
         Definition: Definition
+        /// Where slopes come from, for methods that take an enclosure.
         Enclosure: EnclosureKind
-        /// Whether a certificate will be written.
+        /// Whether what proves the bound is wanted too.
         NeedsWitness: bool
+        /// For bounds of one output, which ask solvers for multipliers.
+        Solvers: PolynomialSolvers
     }
 
 /// What proves a bound, where its layers do not.
 [<NoComparison; NoEquality>]
 type BoundWitness =
+    /// Multipliers of a matrix inequality.
     | OfMultipliers of MultiplierWitness
+    /// Factors of the channels of a loop.
     | OfLoop of StructuredWitness
+
+/// What a search attained below the bound that it proved.
+[<NoComparison; NoEquality>]
+type LowerEnd =
+    {
+        /// What is attained.
+        Bound: Bound
+        /// `upper/lower − 1`; 0 where both are 0.
+        Gap: float
+        /// Regions that were bounded; 0 where the search could not begin.
+        Regions: int
+    }
 
 /// What a method found.
 [<NoComparison; NoEquality>]
 type BoundFound =
     {
+        /// The bound, with those of layers where it has them.
         Result: NetworkBound
         /// What was bounded how, where the layers do not tell.
         Explanation: string option
@@ -83,28 +105,35 @@ type BoundScope =
     /// One output at a time, in a ball or for all inputs.
     | OfOneOutput of (BoundQuery -> int -> InputRegion -> Result<BoundFound, string>)
 
-/// A method of `lipverify bound`, with the options that it takes.
+/// A method that bounds a Lipschitz constant from above: what it bounds, in which norms, what it takes and how it runs. Command line and
+/// façade know methods by these values alone.
 [<NoComparison; NoEquality>]
 type BoundMethod =
     {
         /// Its name on the command line.
         Name: string
+        /// What it does, in one line.
+        Summary: string
+        /// The norms of inputs and outputs that it takes.
         Norms: Norm list
+        /// Over which pairs of inputs it bounds, and how it runs.
         Scope: BoundScope
-        /// The definitions under which `compare` lists it. A bound for all inputs holds for both, and is listed under the
+        /// The definitions under which comparisons list it. A bound for all inputs holds for both, and is listed under the
         /// stronger, uniform one.
         Compared: Definition list
-        /// Why `compare` leaves it out at a network before it runs, where it does.
+        /// Why comparisons leave it out at a network before it runs, where it does.
         Declines: Context -> Network -> Radius -> string option
-        /// Whether `--enclosure` gives it its slopes.
+        /// Whether the enclosure of a query gives it its slopes.
         TakesEnclosure: bool
+        /// Whether more time may give less: it searches, and ends with the best that it has proved.
+        IsAnyTime: bool
         /// What its search may take where no time limit is given; none for as long as it needs.
         Patience: TimeSpan option
-        /// Whether `--certificate` can write down what proves its bound.
+        /// Whether a certificate can write down what proves its bound.
         HasCertificate: bool
-        /// Whether it proves spectral norms, or may: `--failure-probability`, `--tolerance` and `--seed` are about these.
+        /// Whether it proves spectral norms, or may: failure probability, tolerance and seed are about these.
         ProvesNorms: bool
-        /// Why `--rigor certified` is out of reach, where it is.
+        /// Why bounds without random draws are out of reach, where they are.
         Uncertified: string option
     }
 
@@ -144,35 +173,15 @@ module BoundMethod =
         | ForAllInputs _
         | OfOneOutput _ -> Uniform
 
-    /// Options that not every method has a use for, with the methods that do.
-    let private users: (string * (BoundMethod -> bool)) list =
-        [
-            "--enclosure", _.TakesEnclosure
-            "--radius", takesBall
-            "--class", isOfOneOutput
-            "--certificate", _.HasCertificate
-            "--failure-probability", _.ProvesNorms
-            "--tolerance", _.ProvesNorms
-            "--seed", _.ProvesNorms
-        ]
-
-    /// Refuses options that a method has no use for; `all` are those that may have one.
-    let checkOptions all method (given: string list) : Result<unit, string> =
-        match
-            users
-            |> List.tryFind (fun (option, uses) -> List.contains option given && not (uses method))
-        with
-        | None -> Ok()
-        | Some(option, uses) ->
-            let takers =
-                match all |> List.filter uses |> List.map _.Name with
-                | [ only ] -> $"the method {only}"
-                | several -> $"the methods {CommandOptions.enumerate several}"
-
-            let why =
-                if option = "--certificate" then
-                    "; bounds of other methods have no certificate format yet"
-                else
-                    ""
-
-            Error $"--method {method.Name} has no use for {option}, which is there for {takers}{why}"
+    /// Runs a method over a ball where one is given and it bounds one, else over all inputs, for one output where it bounds one; or says what it
+    /// needs.
+    let run method query (ball: (Tensor * Radius) option) (output: int option) : Result<BoundFound, string> =
+        match method.Scope, ball, output with
+        | ForAllInputs run, _, _ -> run query
+        | InBall run, Some(input, radius), _ -> run query input radius
+        | InBall _, None, _ -> Error $"the method {method.Name} needs an input and a radius"
+        | InBallOrForAll run, ball, _ -> run query ball
+        | OfOneOutput run, Some(input, radius), Some output ->
+            run query output (BallAround(Tensor.values input, radius))
+        | OfOneOutput run, None, Some output -> run query output Everywhere
+        | OfOneOutput _, _, None -> Error $"the method {method.Name} needs an output"

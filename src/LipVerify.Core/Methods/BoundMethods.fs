@@ -1,5 +1,6 @@
-/// The methods of `lipverify bound`, in the order in which they are listed.
-module LipVerify.Cli.BoundMethods
+/// The registry of the methods that bound a Lipschitz constant from above, in the order in which they are listed. Adding a method adds its
+/// folder and its entry here.
+module LipVerify.Core.Methods.BoundMethods
 
 open System
 open LipVerify.Core.Numbers
@@ -11,7 +12,6 @@ open LipVerify.Core.Bounds.Multipliers
 open LipVerify.Core.Bounds.Exact.Euclidean
 open LipVerify.Core.Bounds.Exact.Maximum
 open LipVerify.Core.Bounds.Polynomials
-open LipVerify.Solvers
 
 let private found result =
     {
@@ -25,34 +25,37 @@ let private found result =
 let private ofBound bound = found { Bound = bound; Layers = [] }
 
 /// In the 2-norm, compared in both definitions, and with none of the options.
-let private plain name scope =
+let private plain name summary scope =
     {
         Name = name
+        Summary = summary
         Norms = [ Euclidean ]
         Scope = scope
         Compared = [ Nominal; Uniform ]
         Declines = fun _ _ _ -> None
         TakesEnclosure = false
+        IsAnyTime = false
         Patience = None
         HasCertificate = false
         ProvesNorms = true
         Uncertified = None
     }
 
-let private forAllInputs name run =
-    { plain name (ForAllInputs run) with
+let private forAllInputs name summary run =
+    { plain name summary (ForAllInputs run) with
         Compared = [ Uniform ]
     }
 
 /// The product of the layers' norms: AutoLip of Scaman & Virmaux (2018).
 let globalProduct =
-    { forAllInputs "global" (fun query -> Ok(found (Global.bound query.Context query.Network))) with
+    { forAllInputs "global" "the product of the layers' spectral norms" (fun query ->
+          Ok(found (Global.bound query.Context query.Network))) with
         HasCertificate = true
     }
 
 /// SeqLip of Scaman & Virmaux (2018).
-let private seqLip name maximum =
-    forAllInputs name (fun query ->
+let private seqLip name summary maximum =
+    forAllInputs name summary (fun query ->
         SeqLip.bound query.Context maximum query.Network None
         |> Result.map (fun result ->
             { ofBound result.Bound with
@@ -60,20 +63,23 @@ let private seqLip name maximum =
             }))
 
 /// LipSDP of Fazlyab et al. (2019).
-let private lipSdp name mode =
-    forAllInputs name (fun query ->
-        let result = LipSdp.bound query.Context mode query.Network None
+let private lipSdp name summary mode =
+    { forAllInputs name summary (fun query ->
+          let result = LipSdp.bound query.Context mode query.Network None
 
-        Ok
-            { found result.Result with
-                IsCut = result.IsCut
-                Explanation = Some result.Explanation
-            })
+          Ok
+              { found result.Result with
+                  IsCut = result.IsCut
+                  Explanation = Some result.Explanation
+              }) with
+        IsAnyTime = true
+    }
 
 /// Algorithm 1 of Avant & Morgansen.
 let analytic =
     { plain
           "analytic"
+          "Algorithm 1 of Avant & Morgansen, layer by layer"
           (InBall(fun query input radius ->
               let struct (result, explanation) =
                   Analytic.boundExplained query.Context query.Enclosure query.Definition query.Network input radius
@@ -101,8 +107,12 @@ let private multipliers (query: BoundQuery) input radius =
         }
 
 let private localLipSdp =
-    { plain "local-lipsdp" (InBall multipliers) with
+    { plain
+          "local-lipsdp"
+          "multipliers for the slopes that are not known: tight, up to a few thousand units"
+          (InBall multipliers) with
         HasCertificate = true
+        IsAnyTime = true
     }
 
 let private ofStructured (struct (result: StructuredBound, witness)) =
@@ -117,6 +127,7 @@ let private ofStructured (struct (result: StructuredBound, witness)) =
 let private structured =
     { plain
           "structured"
+          "the norm of the whole network, never formed: tight at small radii, any size"
           (InBallOrForAll(fun query ball ->
               match ball with
               | Some(input, radius) ->
@@ -126,6 +137,7 @@ let private structured =
                   Structured.globalWithWitness query.Context query.Network |> ofStructured
               | None -> struct (Structured.``global`` query.Context query.Network, None) |> ofStructured)) with
         HasCertificate = true
+        IsAnyTime = true
         Uncertified = Some "the structured bound rests on random draws"
     }
 
@@ -156,7 +168,8 @@ let private branchAndBound (query: BoundQuery) input radius =
         })
 
 let private exact =
-    { plain "exact" (InBall branchAndBound) with
+    { plain "exact" "branch and bound with both ends, for small chains" (InBall branchAndBound) with
+        IsAnyTime = true
         Norms = [ Euclidean; Maximum ]
         // What bounds a network that is not branched has a row of its own.
         Declines = ExactSearch.declines
@@ -167,6 +180,7 @@ let private exact =
 let private fastLip =
     { plain
           "fastlip"
+          "intervals of the Jacobian's entries (Weng et al. 2018)"
           (InBall(fun query input radius ->
               FastLip.bound query.Context query.Norm query.Definition query.Network input radius
               |> Result.map ofBound)) with
@@ -177,6 +191,7 @@ let private fastLip =
 let private recurJac =
     { plain
           "recurjac"
+          "the same by a recursion through the layers, tighter"
           (InBall(fun query input radius ->
               RecurJac.bound query.Context query.Norm query.Definition query.Network input radius None
               |> Result.map (fun result ->
@@ -184,17 +199,18 @@ let private recurJac =
                       Explanation = Some result.Explanation
                   }))) with
         Norms = Norm.all
+        IsAnyTime = true
     }
 
 let private polynomial name method =
     let run (query: BoundQuery) output region =
-        PolynomialBound.compute query.Context InstalledSolvers.all method query.Norm query.Network output region
+        PolynomialBound.compute query.Context query.Solvers method query.Norm query.Network output region
         |> Result.map (fun bound ->
             { ofBound bound with
                 Explanation = Some "multipliers by a solver that is not trusted: the bound is what they prove"
             })
 
-    { plain name (OfOneOutput run) with
+    { plain name (PolynomialBound.summary method) (OfOneOutput run) with
         Norms = [ Euclidean; Maximum ]
         Compared = [ Uniform ]
         ProvesNorms = false
@@ -205,15 +221,15 @@ let private polynomial name method =
 let all: BoundMethod list =
     [
         globalProduct
-        seqLip "seqlip" Relaxed
-        seqLip "seqlip-exact" Enumerated
-        { seqLip "seqlip-greedy" Greedy with
+        seqLip "seqlip" "SeqLip of Scaman & Virmaux, which takes maps in pairs, as an upper bound" Relaxed
+        seqLip "seqlip-exact" "the same by all vertices, for layers of few ReLUs" Enumerated
+        { seqLip "seqlip-greedy" "the same greedily: an estimate, no bound" Greedy with
             // What is found greedily is no upper bound.
             Compared = []
             Uncertified = Some "seqlip-greedy is an estimate; seqlip is an upper bound"
         }
-        lipSdp "lipsdp-neuron" PerNeuron
-        lipSdp "lipsdp-layer" PerLayer
+        lipSdp "lipsdp-neuron" "LipSDP of Fazlyab et al., a multiplier a neuron" PerNeuron
+        lipSdp "lipsdp-layer" "the same, a multiplier a layer" PerLayer
         analytic
         localLipSdp
         structured

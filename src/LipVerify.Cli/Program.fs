@@ -24,12 +24,9 @@ let private examples =
         "bound",
         [
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1"
-            "lipverify bound model.pt --architecture cifar10-net --input photo.png --preprocess cifar10 --radius 0.01 --json"
-            "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --enclosure crown"
+            "lipverify bound model.pt --architecture alexnet --input photo.jpg --resize 256 --preprocess imagenet --radius 0.001 --method structured"
             "lipverify bound samples/mnist/mnist-net.onnx --input samples/mnist/digits/8.png --preprocess mnist --radius 0.1 --method local-lipsdp --time-limit 60"
-            "lipverify bound samples/pictures/cifar10-net.safetensors --architecture cifar10-net --input samples/pictures/pictures/0.png --preprocess cifar10 --radius 0.003 --method structured"
             "lipverify bound zoo:mnist-net?seed=1 --method global"
-            "lipverify bound small.onnx --method lipsdp-neuron --time-limit 60"
             "lipverify bound small.onnx --input zeros --radius 0.1 --method exact --definition uniform --time-limit 60"
             "lipverify bound small.onnx --method hr2 --norm inf --class 0"
         ]

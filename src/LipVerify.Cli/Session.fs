@@ -69,7 +69,7 @@ module Session =
     /// Loads the nominal input of a network.
     let loadInput (settings: Settings) (network: Network) =
         match settings.Input with
-        | None -> Error(Usage "--input is missing: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]")
+        | None -> Error(Usage $"--input is missing: a {InputSource.kinds}, or zeros, or random[?seed=N]")
         | Some source ->
             InputSource.load network.InputShape settings.Preprocessing source
             |> Result.mapError File

@@ -171,10 +171,9 @@ module Settings =
     /// told anyway.
     let requirePreprocessed isInputNeeded settings =
         let option =
-            if isGiven "--preprocess" settings then
-                "--preprocess"
-            else
-                "--mean"
+            [ "--preprocess"; "--resize" ]
+            |> List.tryFind (fun option -> isGiven option settings)
+            |> Option.defaultValue "--mean"
 
         match settings.Input with
         | _ when settings.Preprocessing = Preprocessing.none -> Ok()
@@ -215,6 +214,9 @@ module Settings =
             let! preprocessing =
                 preprocessing (valueOf "--preprocess") (valueOf "--mean") (valueOf "--std")
 
+            let! resize =
+                valueOf "--resize" |> checkedOr None (integer "--resize" 1 >> Result.map Some)
+
             let! definition = valueOf "--definition" |> checkedOr Nominal definition
 
             let! enclosure = valueOf "--enclosure" |> checkedOr None enclosure
@@ -239,7 +241,7 @@ module Settings =
                 {
                     Architecture = valueOf "--architecture"
                     Input = valueOf "--input"
-                    Preprocessing = preprocessing
+                    Preprocessing = { preprocessing with Resize = resize }
                     Definition = definition
                     Norm = norm
                     Enclosure = enclosure

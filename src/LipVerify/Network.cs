@@ -55,7 +55,7 @@ public sealed class Network
     }
 
     /// <summary>Loads an input in the shape that this network takes.</summary>
-    /// <param name="source">A .png, .npy, .npz or .csv file, or <c>zeros</c> or <c>random[?seed=N]</c>.</param>
+    /// <param name="source">A picture (.png, .jpg, .webp, .bmp, .tiff), .npy, .npz or .csv file, or <c>zeros</c> or <c>random[?seed=N]</c>.</param>
     /// <param name="preprocessing">Applied to files; none by default.</param>
     /// <returns>The values, row-major.</returns>
     /// <exception cref="ModelFileException">The file cannot be used, or its shape does not fit.</exception>

@@ -1,8 +1,9 @@
 using Microsoft.FSharp.Collections;
+using Microsoft.FSharp.Core;
 
 namespace LipVerify;
 
-/// <summary>Normalisation of inputs, channel by channel: (x − mean) / deviation. Pixels are divided by 255 first.</summary>
+/// <summary>What is done to inputs: normalisation, channel by channel: (x − mean) / deviation; pixels are divided by 255 first, and pictures may be scaled before.</summary>
 public sealed class Preprocessing
 {
     private Preprocessing(Formats.Preprocessing value) => Value = value;
@@ -29,6 +30,15 @@ public sealed class Preprocessing
         ArgumentNullException.ThrowIfNull(deviations);
         var result = Formats.PreprocessingModule.create(ListModule.OfSeq(means), ListModule.OfSeq(deviations));
         return result.IsOk ? new(result.ResultValue) : throw new ArgumentException(result.ErrorValue);
+    }
+
+    /// <summary>This, with pictures first scaled to so many pixels on their shorter side, and their middle cut out as large as the network takes it.</summary>
+    /// <param name="shorterSide">Pixels of the shorter side.</param>
+    /// <exception cref="ArgumentOutOfRangeException">Not positive.</exception>
+    public Preprocessing Resized(int shorterSide)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shorterSide);
+        return new(new Formats.Preprocessing(Value.Mean, Value.Deviation, FSharpOption<int>.Some(shorterSide)));
     }
 
     private static Preprocessing Named(string name) => new(Formats.PreprocessingModule.find(name).ResultValue);

@@ -9,6 +9,7 @@ type AttackArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Clip of RANGE: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Resize of N: string
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
@@ -27,6 +28,7 @@ type AttackArguments =
             | Clip _ -> "keep pixels in the range LOW,HIGH, before normalisation: 0,1 for pictures (no limit)."
             | Architecture _ -> OptionUsage.architecture
             | Input _ -> OptionUsage.input
+            | Resize _ -> OptionUsage.resize
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std

@@ -27,6 +27,7 @@ type BoundArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Certificate of F: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Resize of N: string
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
@@ -56,6 +57,7 @@ type BoundArguments =
                 $"write a certificate to this file, for lipverify check: of {BoundNames.certified} (analytic with --enclosure ball)."
             | Architecture _ -> OptionUsage.architecture
             | Input _ -> OptionUsage.input
+            | Resize _ -> OptionUsage.resize
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std

@@ -21,6 +21,7 @@ type CertifyArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Csv of F: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Resize of N: string
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
@@ -47,7 +48,8 @@ type CertifyArguments =
             | Csv _ -> "write one line an input to this file."
             | Architecture _ -> OptionUsage.architecture
             | Input _ ->
-                "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]; or a folder or a batch of them."
+                $"nominal input: a {LipVerify.Formats.InputSource.kinds}, or zeros, or random[?seed=N]; or a folder or a batch of them."
+            | Resize _ -> OptionUsage.resize
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std

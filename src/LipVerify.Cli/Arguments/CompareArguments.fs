@@ -10,6 +10,7 @@ type CompareArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Plot of F: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Resize of N: string
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
@@ -32,6 +33,7 @@ type CompareArguments =
             | Plot _ -> "write the bounds as dots on a logarithmic axis to this file, an SVG picture."
             | Architecture _ -> OptionUsage.architecture
             | Input _ -> OptionUsage.input
+            | Resize _ -> OptionUsage.resize
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std

@@ -8,6 +8,7 @@ type EncloseArguments =
     | [<Mandatory; Unique; EqualsAssignmentOrSpaced; AltCommandLine("-r")>] Radius of R: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-a")>] Architecture of A: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-i")>] Input of X: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Resize of N: string
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
@@ -29,6 +30,7 @@ type EncloseArguments =
             | Radius _ -> "radius of the ball around the input, in the 2-norm of the (preprocessed) input."
             | Architecture _ -> OptionUsage.architecture
             | Input _ -> OptionUsage.input
+            | Resize _ -> OptionUsage.resize
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std

@@ -7,7 +7,10 @@ let architecture =
     "architecture of a state dict: mnist-net, cifar10-net, alexnet, vgg16 or FILE.json."
 
 let input =
-    "nominal input: a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]."
+    $"nominal input: a {LipVerify.Formats.InputSource.kinds}, or zeros, or random[?seed=N]."
+
+let resize =
+    "scale a picture to this many pixels on its shorter side, and cut out its middle as large as the network takes it."
 
 let preprocess =
     "normalisation of the input: mnist, cifar10, imagenet or none (default); pixels are divided by 255 first."

@@ -104,7 +104,7 @@ let private savePicture context (settings: Settings) (network: Network) input (e
         Preprocessing.undo settings.Preprocessing example.Input
         |> Result.map (
             Tensor.map (fun value -> 255.0 * value)
-            >> Png.ofTensor
+            >> Image.ofTensor
             >> Option.get
             >> Png.write
         )

@@ -9,9 +9,30 @@ open LipVerify.Core.Computation
 let private random (shape: Shape) seed =
     Gaussian.draw seed 0 (Shape.size shape) |> Tensor.ofArray shape
 
-/// Grey levels 0 … 255 divided by 255.
-let private readPng path =
-    Png.loadTensor path |> Result.map (Tensor.map (fun level -> level / 255.0))
+/// What a reader may need to know: how many values there is use for, the shape that the network takes, and whether to scale.
+type private Wanted =
+    {
+        Capacity: Capacity
+        Shape: Shape
+        Resize: int option
+    }
+
+/// Levels 0 … 255 divided by 255, of a picture that is scaled where that was asked for.
+let private readPicture load wanted path =
+    result {
+        let! image = load path
+
+        let! image =
+            match wanted.Resize, wanted.Shape with
+            | None, _ -> Ok image
+            | Some shorter, [ _; height; width ] -> Photo.resize shorter (height, width) image
+            | Some _, shape ->
+                Error $"pictures are scaled for networks of channels × height × width, not of {Shape.text shape}"
+            |> Result.mapError (LoadError.file path)
+
+        let! levels = Image.toTensor path image
+        return Tensor.map (fun level -> level / 255.0) levels
+    }
 
 /// The only array of an archive.
 let private readNpz path =
@@ -25,22 +46,44 @@ let private readNpz path =
                 LoadError.file path $"an input archive must hold one array, but this one holds {arrays.Length}: {names}"
             ))
 
-/// The readers of formats. Text takes long to read, so that its reader learns how many values there is use for.
-let private readers: Map<string, Capacity -> string -> Result<Tensor, LoadError>> =
+/// The readers of pictures.
+let private pictures: Map<string, Wanted -> string -> Result<Tensor, LoadError>> =
     Map
         [
-            ".png", (fun _ -> readPng)
-            ".npy", (fun _ -> Npy.load)
-            ".npz", (fun _ -> readNpz)
-            ".csv", Csv.load
+            ".png", readPicture Png.load
+
+            for extension in [ ".jpg"; ".jpeg"; ".webp"; ".bmp"; ".tif"; ".tiff" ] do
+                extension, readPicture Photo.load
         ]
 
-let private read capacity (path: string) =
-    let extension = (string (Path.GetExtension path)).ToLowerInvariant()
+/// The readers of arrays. Text takes long to read, so that its reader learns how many values there is use for.
+let private arrays: Map<string, Wanted -> string -> Result<Tensor, LoadError>> =
+    Map
+        [
+            ".npy", (fun _ -> Npy.load)
+            ".npz", (fun _ -> readNpz)
+            ".csv", (fun wanted -> Csv.load wanted.Capacity)
+        ]
 
-    match Map.tryFind extension readers with
-    | Some reader -> reader capacity path
-    | None -> Error(LoadError.file path "an input is a .png, .npy, .npz or .csv file, or zeros, or random[?seed=N]")
+let private extensionOf (path: string) =
+    (string (Path.GetExtension path)).ToLowerInvariant()
+
+/// Whether a file has the name of an input.
+let private isInput path =
+    let extension = extensionOf path
+    pictures.ContainsKey extension || arrays.ContainsKey extension
+
+/// The files that are inputs, for messages.
+let kinds = "picture (.png, .jpg, .webp, .bmp, .tiff), .npy, .npz or .csv file"
+
+let private read wanted (path: string) =
+    let extension = extensionOf path
+
+    match Map.tryFind extension pictures, Map.tryFind extension arrays with
+    | Some reader, _ -> reader wanted path
+    | None, Some _ when wanted.Resize.IsSome -> Error(LoadError.file path "only pictures can be scaled")
+    | None, Some reader -> reader wanted path
+    | None, None -> Error(LoadError.file path $"an input is a {kinds}, or zeros, or random[?seed=N]")
 
 /// One input.
 let private single (expected: Shape) =
@@ -64,6 +107,13 @@ let private batch (expected: Shape) =
             $"the most for a batch: {mostInputs} inputs, each of {Shape.text expected} for this network, and {mostValues} values"
     }
 
+let private wantedBy capacity expected (preprocessing: Preprocessing) =
+    {
+        Capacity = capacity expected
+        Shape = expected
+        Resize = preprocessing.Resize
+    }
+
 /// Equal shapes, or equal up to extents of 1, or one of them flat.
 let private fits (expected: Shape) (shape: Shape) =
     let significant = List.filter (fun extent -> extent <> 1)
@@ -75,10 +125,16 @@ let private fits (expected: Shape) (shape: Shape) =
 /// The values of a file in the shape that the network takes.
 let private fit path (expected: Shape) (tensor: Tensor) =
     if not (fits expected tensor.Shape) then
+        let hint =
+            match expected with
+            | [ _; _; _ ] when pictures.ContainsKey(extensionOf path) ->
+                "; --resize N scales a picture and cuts out its middle"
+            | _ -> ""
+
         Error(
             LoadError.file
                 path
-                $"the network takes an input of {Shape.text expected}, but this one is {Shape.text tensor.Shape}"
+                $"the network takes an input of {Shape.text expected}, but this one is {Shape.text tensor.Shape}{hint}"
         )
     elif not (Tensor.isFinite tensor) then
         Error(LoadError.file path "the input holds values that are NaN or infinite")
@@ -105,7 +161,7 @@ let load (expected: Shape) preprocessing (source: string) : Result<Tensor, LoadE
     | Error problem when isGenerated source -> Error(LoadError.file source problem)
     | _ ->
         result {
-            let! tensor = read (single expected) source
+            let! tensor = read (wantedBy single expected preprocessing) source
 
             let! normalised =
                 Preprocessing.apply preprocessing tensor
@@ -161,13 +217,14 @@ let private unbatch expected preprocessing path name (tensor: Tensor) : NamedInp
 /// The inputs in a file: an archive or an array may hold several.
 let private inFile expected preprocessing (path: string) : NamedInput list =
     let arrays =
-        if (string (Path.GetExtension path)).ToLowerInvariant() = ".npz" then
+        if extensionOf path = ".npz" then
             Npz.load path
             |> Result.map (function
                 | [| _, tensor |] -> [| path, tensor |]
                 | arrays -> arrays |> Array.map (fun (name, tensor) -> $"{path}:{name}", tensor))
         else
-            read (batch expected) path |> Result.map (fun tensor -> [| path, tensor |])
+            read (wantedBy batch expected preprocessing) path
+            |> Result.map (fun tensor -> [| path, tensor |])
 
     match arrays with
     | Error error -> [ { Name = path; Values = Error error } ]
@@ -183,12 +240,10 @@ let private inFolder expected preprocessing (folder: string) =
             |> Array.sortWith (fun a b -> String.CompareOrdinal(a, b))
             |> List.ofArray
 
-        let inputs, skipped =
-            files
-            |> List.partition (fun path -> readers.ContainsKey((string (Path.GetExtension path)).ToLowerInvariant()))
+        let inputs, skipped = files |> List.partition isInput
 
         if inputs.IsEmpty then
-            Error(LoadError.file folder "the folder holds no .png, .npy, .npz or .csv file")
+            Error(LoadError.file folder $"the folder holds no {kinds}")
         else
             Ok(Several(inputs |> List.collect (inFile expected preprocessing), skipped))
     with

@@ -2,25 +2,33 @@ namespace LipVerify.Formats
 
 open LipVerify.Core.Computation
 
-/// Normalisation of inputs, channel by channel: `(x − mean) / deviation`.
+/// What is done to inputs: pictures may be scaled, and values are normalised channel by channel: `(x − mean) / deviation`.
 type Preprocessing =
     {
         /// Means, one a channel, or one for all.
         Mean: float list
         /// Standard deviations, one a channel, or one for all.
         Deviation: float list
+        /// The shorter side, in pixels, that pictures are scaled to, before their middle is cut out as large as the network takes it.
+        Resize: int option
     }
 
 module Preprocessing =
 
     /// Nothing is changed.
-    let none = { Mean = [ 0.0 ]; Deviation = [ 1.0 ] }
+    let none =
+        {
+            Mean = [ 0.0 ]
+            Deviation = [ 1.0 ]
+            Resize = None
+        }
 
     /// MNIST's mean and standard deviation on pixels in 0 … 1.
     let mnist =
         {
             Mean = [ 0.1307 ]
             Deviation = [ 0.3081 ]
+            Resize = None
         }
 
     /// Statistics of the training sets, on pixels in 0 … 1.
@@ -31,11 +39,13 @@ module Preprocessing =
             {
                 Mean = [ 0.4914; 0.4822; 0.4465 ]
                 Deviation = [ 0.2470; 0.2435; 0.2616 ]
+                Resize = None
             }
             "imagenet",
             {
                 Mean = [ 0.485; 0.456; 0.406 ]
                 Deviation = [ 0.229; 0.224; 0.225 ]
+                Resize = None
             }
             "none", none
         ]
@@ -58,7 +68,11 @@ module Preprocessing =
         then
             Error "the standard deviations must be positive finite numbers"
         else
-            Ok { Mean = mean; Deviation = deviation }
+            Ok
+                { none with
+                    Mean = mean
+                    Deviation = deviation
+                }
 
     /// The tensor that `change mean deviation` makes of each value, or why the statistics do not fit its channels.
     let private channelwise
@@ -76,7 +90,7 @@ module Preprocessing =
                 Error
                     $"the preprocessing has {count} {what}, but the input is {Shape.text input.Shape}: channels come first, and there are {channels}"
 
-        if preprocessing = none then
+        if { preprocessing with Resize = None } = none then
             Ok input
         else
             result {

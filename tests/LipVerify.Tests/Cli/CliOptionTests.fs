@@ -39,6 +39,24 @@ let private files folder =
     )
 
     File.WriteAllText(path "x.csv", "0.5,-0.25\n")
+
+    // One for pictures of 1 × 2 pixels, and a picture.
+    File.WriteAllText(
+        path "picture.json",
+        """{ "input": [1, 1, 2], "layers": [ { "type": "flatten" }, { "type": "linear", "name": "fc1", "in": 2, "out": 2 }, { "type": "relu" },
+             { "type": "linear", "name": "fc2", "in": 2, "out": 2 } ] }"""
+    )
+
+    File.WriteAllBytes(
+        path "x.png",
+        Png.write
+            {
+                Width = 4
+                Height = 2
+                Channels = 1
+                Pixels = Array.init 8 (fun i -> byte (20 * i))
+            }
+    )
     path
 
 let private commands = CommandOptions.commands.Value
@@ -55,6 +73,7 @@ let private withValue path option =
     match option with
     | "--architecture" -> [ option; path "small.json" ]
     | "--input" -> [ option; path "x.csv" ]
+    | "--resize" -> [ option; "1" ]
     | "--preprocess" -> [ option; "mnist" ]
     | "--mean" -> [ option; "0.5"; "--std"; "2" ]
     | "--std" -> [ option; "2"; "--mean"; "0.5" ]
@@ -92,8 +111,14 @@ let private withValue path option =
 
 /// A command line that works, for a command of which an option may ask for a method or an option of its own.
 let private working path command option =
-    let model = [ path "small.safetensors"; "--architecture"; path "small.json" ]
-    let input = [ "--input"; path "x.csv" ]
+    let architecture, source =
+        if option = "--resize" then
+            "picture.json", "x.png"
+        else
+            "small.json", "x.csv"
+
+    let model = [ path "small.safetensors"; "--architecture"; path architecture ]
+    let input = [ "--input"; path source ]
     let hasLimit = option = "--time-limit"
 
     match command with
@@ -203,6 +228,7 @@ let tests =
                 "A command takes the options that it uses and refuses the others"
                 [
                     "info"
+                    "methods"
                     "bound"
                     "enclose"
                     "compare"

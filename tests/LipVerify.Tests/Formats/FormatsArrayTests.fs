@@ -43,7 +43,7 @@ let tests =
             // -- npy ----------------------------------------------------------------------------------------------------------
             testProperty
                 "npy: what is written is read back"
-                (fun (rows: FsCheck.NonNegativeInt) (columns: FsCheck.NonNegativeInt) -> // FsCheck.NUnit.Property
+                (fun (rows: FsCheck.NonNegativeInt) (columns: FsCheck.NonNegativeInt) ->
                     let shape = [ rows.Get % 7; columns.Get % 7 ]
 
                     let tensor =

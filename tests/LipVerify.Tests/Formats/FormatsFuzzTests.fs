@@ -73,7 +73,7 @@ let private load (kind: string) (bytes: byte[]) : Result<Tensor list, LoadError>
     | "csv" -> parseWith Csv.parse bytes |> Result.map List.singleton
     | "png" ->
         parseWith Png.parse bytes
-        |> Result.bind (Png.toTensor "file")
+        |> Result.bind (Image.toTensor "file")
         |> Result.map List.singleton
     | _ ->
         parseWith StateDict.parse bytes

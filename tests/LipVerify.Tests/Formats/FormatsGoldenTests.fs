@@ -231,7 +231,8 @@ let tests =
                 Png.load (fixture "bad-crc.png")
                 |> shouldFail [ "chunk IDAT at byte 33"; "checksum" ]
 
-                Png.loadTensor (fixture "rgba.png") |> shouldFail [ "transparent" ])
+                (Png.load (fixture "rgba.png") |> Result.bind (Image.toTensor "rgba.png"))
+                |> shouldFail [ "transparent" ])
 
             testCase "the published MNIST network and its input load" (fun () ->
                 match above (Path.Combine("shared", "data", "mnist-net")) with
@@ -256,7 +257,10 @@ let tests =
                         ]
                         shapes
 
-                    let picture = Png.loadTensor (Path.Combine(folder, "8.png")) |> valueOf
+                    let picture =
+                        (Png.load (Path.Combine(folder, "8.png")) |> Result.bind (Image.toTensor "8.png"))
+                        |> valueOf
+
                     Expect.isTrue (picture.Shape = [ 1; 28; 28 ]) "picture.Shape = [ 1; 28; 28 ]"
                     Expect.equal (Array.sum (Tensor.values picture)) 36888.0 "Array.sum (Tensor.values picture)")
         ]

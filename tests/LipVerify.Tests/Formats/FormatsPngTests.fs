@@ -36,7 +36,7 @@ let tests =
         [
             testProperty
                 "what is written is read back"
-                (fun (width: FsCheck.PositiveInt) (height: FsCheck.PositiveInt) -> // FsCheck.NUnit.Property
+                (fun (width: FsCheck.PositiveInt) (height: FsCheck.PositiveInt) ->
                     [ 1..4 ]
                     |> List.forall (fun channels ->
                         let picture = image (width.Get % 40 + 1) (height.Get % 40 + 1) channels
@@ -50,7 +50,7 @@ let tests =
                         Channels = 3
                         Pixels = [| 1uy; 2uy; 3uy; 4uy; 5uy; 6uy |]
                     }
-                    |> Png.toTensor "file"
+                    |> Image.toTensor "file"
                     |> valueOf
 
                 Expect.isTrue (tensor.Shape = [ 3; 1; 2 ]) "tensor.Shape = [ 3; 1; 2 ]"
@@ -65,12 +65,12 @@ let tests =
                         Pixels = [| 9uy; 255uy; 8uy; alpha |]
                     }
 
-                let opaque = picture 255uy |> Png.toTensor "file" |> valueOf
+                let opaque = picture 255uy |> Image.toTensor "file" |> valueOf
                 Expect.isTrue (opaque.Shape = [ 1; 1; 2 ]) "opaque.Shape = [ 1; 1; 2 ]"
                 shouldEqual [| 9.0; 8.0 |] (Tensor.values opaque)
 
                 picture 254uy
-                |> Png.toTensor "file"
+                |> Image.toTensor "file"
                 |> shouldFail [ "pixel (1, 0)"; "transparent" ])
 
             testCase "sizes are refused before anything is allocated for them" (fun () ->

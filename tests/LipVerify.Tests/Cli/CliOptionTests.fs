@@ -57,6 +57,7 @@ let private files folder =
                 Pixels = Array.init 8 (fun i -> byte (20 * i))
             }
     )
+
     path
 
 let private commands = CommandOptions.commands.Value

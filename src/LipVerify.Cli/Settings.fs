@@ -132,7 +132,7 @@ module Settings =
         | _ -> Error $"--rigor must be certified or probabilistic, not \"{text}\""
 
     let private engine name =
-        if Seq.contains name LipVerify.Compute.Engines.Names then
+        if LipVerify.Compute.Engines.IsKnown name then
             Ok name
         else
             let names = String.concat ", " LipVerify.Compute.Engines.Names

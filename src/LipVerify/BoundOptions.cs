@@ -26,7 +26,7 @@ public sealed record BoundOptions
             : throw new ArgumentOutOfRangeException(nameof(Enclosure), value, "the enclosure must be Ball, Interval, Crown or Probes");
     }
 
-    /// <summary><c>auto</c> (default), <c>openblas</c> or <c>managed</c>.</summary>
+    /// <summary><c>auto</c> (default), <c>openblas</c>, <c>managed</c>, or <c>torch[:cpu|:cuda[:N]]</c> where the package LipVerify.TorchSharp is there.</summary>
     public string Engine { get; init; } = "auto";
 
     /// <summary>Threads of the engine; 0, the default, takes all cores.</summary>

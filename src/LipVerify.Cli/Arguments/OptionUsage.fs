@@ -49,7 +49,8 @@ let rigor =
 
 let seed = "seed of random draws (0)."
 
-let engine = "auto (default: the fastest here), openblas or managed."
+let engine =
+    "auto (default: the fastest on the processor), openblas, managed or torch[:cpu|:cuda[:N]]."
 
 let threads = "threads of the engine (all cores)."
 

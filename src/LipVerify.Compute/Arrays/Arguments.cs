@@ -15,14 +15,21 @@ internal static class Arguments
         ArgumentNullException.ThrowIfNull(storage, name);
         if (storage is not HostStorage host)
             throw new ArgumentException($"this engine computes in host memory, but {name} is {storage.GetType().Name}", name);
+        Holds(storage, offset, needed, name);
+        return host.Values;
+    }
+
+    /// <summary>Throws unless a block holds the given range.</summary>
+    public static void Holds(Storage storage, int offset, long needed, string name)
+    {
+        ArgumentNullException.ThrowIfNull(storage, name);
         if (offset < 0) throw new ArgumentException($"the offset into {name} must not be negative, not {offset}", name);
-        if (offset + needed > host.Length)
+        if (offset + needed > storage.Length)
             throw new ArgumentException(
                 offset == 0
-                    ? $"{name} must hold at least {needed} values, but holds {host.Length}"
-                    : $"{name} must hold at least {needed} values from position {offset} on, but holds {host.Length}",
+                    ? $"{name} must hold at least {needed} values, but holds {storage.Length}"
+                    : $"{name} must hold at least {needed} values from position {offset} on, but holds {storage.Length}",
                 name);
-        return host.Values;
     }
 
     /// <summary>The array behind a matrix of the given size, checked to the last row.</summary>
@@ -39,6 +46,10 @@ internal static class Arguments
         if (value < 0) throw new ArgumentException($"{name} must not be negative, not {value}", name);
     }
 
+    /// <summary>Whether two blocks share their memory.</summary>
+    public static bool AreOne(Storage a, Storage b) =>
+        ReferenceEquals(a, b) || (a is HostStorage first && b is HostStorage second && ReferenceEquals(first.Values, second.Values));
+
     /// <summary>Throws when an output shares memory with an input that is still being read while the output is written.</summary>
     public static void Distinct(double[] input, double[] output, string inputName, string outputName)
     {
@@ -49,7 +60,7 @@ internal static class Arguments
     public static void Apart(MatrixView a, int rows, int columns, MatrixView c, int resultRows, int resultColumns, string name, string resultName)
     {
         if (rows == 0 || columns == 0 || resultRows == 0 || resultColumns == 0) return;
-        if (((HostStorage)a.Storage).Values != ((HostStorage)c.Storage).Values) return;
+        if (!AreOne(a.Storage, c.Storage)) return;
         long end = a.Offset + (long)(rows - 1) * a.Stride + columns, resultEnd = c.Offset + (long)(resultRows - 1) * c.Stride + resultColumns;
         if (a.Offset >= resultEnd || c.Offset >= end) return;
         // Column blocks of one matrix interleave row by row without meeting.

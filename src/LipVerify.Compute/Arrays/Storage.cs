@@ -21,6 +21,14 @@ public sealed class HostStorage : Storage
         Values = values;
     }
 
+    private HostStorage(double[] values, bool isConstant) : this(values) => IsConstant = isConstant;
+
+    /// <summary>Wraps an array that nobody changes any more: engines elsewhere may keep a copy.</summary>
+    public static HostStorage Constant(double[] values) => new(values, isConstant: true);
+
+    /// <summary>Whether nobody changes the array.</summary>
+    public bool IsConstant { get; }
+
     /// <summary>The wrapped array.</summary>
     public double[] Values { get; }
 

@@ -1,10 +1,12 @@
+using System.Reflection;
+
 namespace LipVerify.Compute;
 
 /// <summary>The engine that was asked for cannot be made here; the message says what would help.</summary>
 public sealed class EngineUnavailableException : Exception
 {
     /// <summary>Makes the exception.</summary>
-    public EngineUnavailableException(string message) : base(message) { }
+    public EngineUnavailableException(string message, Exception? cause = null) : base(message, cause) { }
 }
 
 /// <summary>Finds engines by name.</summary>
@@ -18,12 +20,21 @@ public static class Engines
     /// </summary>
     public static string? Notice { get; private set; }
 
-    /// <summary>The names that <see cref="Create"/> knows.</summary>
-    public static IReadOnlyList<string> Names { get; } = ["auto", "openblas", "managed"];
+    /// <summary>Engines in assemblies of their own, which may lie beside this one: a type with <c>Create(string place, int threads)</c>.</summary>
+    private static readonly Dictionary<string, (string Assembly, string Type)> Elsewhere = new()
+    {
+        ["torch"] = ("LipVerify.TorchSharp", "LipVerify.TorchSharp.TorchEngine"),
+    };
+
+    /// <summary>The names that <see cref="Create"/> knows; those of devices may be followed by a place: <c>torch:cuda:1</c>.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["auto", "openblas", "managed", .. Elsewhere.Keys];
+
+    /// <summary>Whether <see cref="Create"/> knows a name, with a place or without.</summary>
+    public static bool IsKnown(string name) => Names.Contains(name) || Elsewhere.ContainsKey(name.Split(':')[0]);
 
     /// <summary>Makes an engine.</summary>
     /// <param name="name">
-    /// <c>openblas</c>, <c>managed</c>, or <c>auto</c>: <c>openblas</c> where it works, with our own matrix product on processors whose
+    /// <c>openblas</c>, <c>managed</c>, <c>torch[:cpu|:cuda[:N]]</c>, or <c>auto</c>: <c>openblas</c> where it works, with our own matrix product on processors whose
     /// vectors have 512 bits, where that is faster; else <c>managed</c>.
     /// </param>
     /// <param name="threads">Threads inside an operation; 0 for all cores.</param>
@@ -45,7 +56,26 @@ public static class Engines
                 Notice ??= $"using the slower managed engine: {reason}; {Remedy}";
                 return new ManagedEngine(threads);
             default:
-                throw new EngineUnavailableException($"there is no engine '{name}'; use auto, openblas or managed");
+                string[] parts = name.Split(':', 2);
+                return Elsewhere.TryGetValue(parts[0], out var place)
+                    ? CreateElsewhere(parts[0], place.Assembly, place.Type, parts.Length == 2 ? parts[1] : "", threads)
+                    : throw new EngineUnavailableException($"there is no engine '{name}'; use auto, openblas, managed or torch[:cpu|:cuda[:N]]");
+        }
+    }
+
+    private static IEngine CreateElsewhere(string name, string assembly, string type, string place, int threads)
+    {
+        string[] folders = [AppContext.BaseDirectory, Path.Combine(AppContext.BaseDirectory, "..", name)];
+        string? beside = folders.Select(folder => Path.GetFullPath(Path.Combine(folder, assembly + ".dll"))).FirstOrDefault(File.Exists);
+        try
+        {
+            var create = (beside is null ? Assembly.Load(assembly) : Assembly.LoadFrom(beside)).GetType(type)?.GetMethod("Create", [typeof(string), typeof(int)])
+                ?? throw new EngineUnavailableException($"the engine {name} cannot be used: {assembly} is not of this version");
+            return (IEngine)create.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [place, threads], null)!;
+        }
+        catch (FileNotFoundException)
+        {
+            throw new EngineUnavailableException($"the engine {name} is a package of its own, {assembly}, which must lie beside the program; in a checkout ./{name} brings it");
         }
     }
 }

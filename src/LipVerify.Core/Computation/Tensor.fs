@@ -85,7 +85,8 @@ module Tensor =
         }
 
     /// A tensor over `values`, which must not be changed afterwards.
-    let ofArray (shape: Shape) (values: float[]) = ofStorage shape (HostStorage values)
+    let ofArray (shape: Shape) (values: float[]) =
+        ofStorage shape (HostStorage.Constant values)
 
     /// A vector.
     let vector (values: float[]) = ofArray [ values.Length ] values

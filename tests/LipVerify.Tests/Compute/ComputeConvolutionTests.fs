@@ -184,4 +184,5 @@ let tests =
         [
             onEngine "managed" 2 suiteOfComputeConvolution
             onEngine "openblas" 2 suiteOfComputeConvolution
+            onEngine "torch:cpu" 2 suiteOfComputeConvolution
         ]

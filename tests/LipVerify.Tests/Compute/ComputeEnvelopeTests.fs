@@ -164,4 +164,5 @@ let tests =
         [
             onEngine "managed" 2 suiteOfComputeEnvelope
             onEngine "openblas" 2 suiteOfComputeEnvelope
+            onEngine "torch:cpu" 2 suiteOfComputeEnvelope
         ]

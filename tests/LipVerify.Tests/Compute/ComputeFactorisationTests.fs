@@ -156,4 +156,5 @@ let tests =
         [
             onEngine "managed" 2 suiteOfComputeFactorisation
             onEngine "openblas" 2 suiteOfComputeFactorisation
+            onEngine "torch:cpu" 2 suiteOfComputeFactorisation
         ]

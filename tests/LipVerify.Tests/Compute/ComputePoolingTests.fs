@@ -162,4 +162,5 @@ let tests =
         [
             onEngine "managed" 1 suiteOfComputePooling
             onEngine "managed" 2 suiteOfComputePooling
+            onEngine "torch:cpu" 2 suiteOfComputePooling
         ]

@@ -247,4 +247,5 @@ let tests =
         [
             onEngine "managed" 2 suiteOfComputeProduct
             onEngine "openblas" 2 suiteOfComputeProduct
+            onEngine "torch:cpu" 2 suiteOfComputeProduct
         ]

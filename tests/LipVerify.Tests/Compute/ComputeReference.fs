@@ -18,7 +18,12 @@ let engineOrSkip name threads : IEngine =
             skiptest reason
 
         engine
-    | _ -> ManagedEngine threads
+    | "managed" -> ManagedEngine threads
+    | _ ->
+        try
+            Engines.Create(name, threads)
+        with :? EngineUnavailableException as missing ->
+            skiptest missing.Message
 
 /// The tests of an engine with so many threads, or a visibly skipped one where the engine cannot be had.
 let onEngine name threads (tests: IEngine -> Test list) =
@@ -31,7 +36,10 @@ let onEngine name threads (tests: IEngine -> Test list) =
 
 /// An engine of the same kind with one thread.
 let singleThreaded (engine: IEngine) =
-    engineOrSkip (if engine :? OpenBlasEngine then "openblas" else "managed") 1
+    match engine with
+    | :? OpenBlasEngine -> engineOrSkip "openblas" 1
+    | :? ManagedEngine -> engineOrSkip "managed" 1
+    | other -> engineOrSkip other.Name 1
 
 let host (values: float[]) : Storage = HostStorage values
 

@@ -28,6 +28,8 @@ public sealed class Network
         Layers = [.. NetworkModule.layers(value).Select(Describe)];
     }
 
+    internal static Network Of(Core.Networks.Network value) => new(value, []);
+
     internal Core.Networks.Network Value { get; }
 
     /// <summary>Extents of one input, without the batch.</summary>

@@ -15,6 +15,7 @@ open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.ComputeReference
 open LipVerify.TorchSharp
+open LipVerify.Formats
 
 let private torch () =
     match engineOrSkip "torch:cpu" 2 with
@@ -50,6 +51,37 @@ let tests =
 
                     if Double.IsFinite expected.Value then
                         Expect.isWithin (1e-6 * expected.Value) found.Value expected.Value case.Text)
+
+            testTheory
+                "Algorithm 1 on trained networks: the same bounds as on the processor's engines, at every radius"
+                [
+                    "mnist/mnist-net.onnx", None, 30
+                    "pictures/cifar10-net.safetensors", Some "cifar10-net", 3
+                ]
+                (fun (model, architecture, count) ->
+                    let engine = torch ()
+                    let folder = IO.Path.GetDirectoryName CliRun.samples |> string
+
+                    let network =
+                        match ModelSource.load (IO.Path.Combine(folder, model)) architecture with
+                        | Ok loaded -> loaded.Network
+                        | Error error -> failtest (LoadError.text error)
+
+                    let input =
+                        Tensor.ofArray network.InputShape (Gaussian.draw 3 0 (Shape.size network.InputShape))
+
+                    for k in 0 .. count - 1 do
+                        let radius =
+                            Radius.create (1e-3 * 10.0 ** (4.0 * float k / float count))
+                            |> Result.toOption
+                            |> Option.get
+
+                        let bound engine =
+                            (Analytic.bound (Context.create engine) Nominal network input radius).Bound
+
+                        let expected, found = bound (Engines.Create("auto", 2)), bound engine
+                        Expect.equal (Rigor.label found.Rigor) (Rigor.label expected.Rigor) "rigor"
+                        Expect.isWithin (2e-3 * expected.Value) found.Value expected.Value $"radius {radius.Value}")
 
             testCase "vectors stay on the device: the transfers of a norm do not grow with its steps" (fun () ->
                 let engine = torch ()

@@ -19,8 +19,7 @@ let private valueOf result =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "StructuredSample"
         [
             // 2.15 against 19.1, and 6.61 against 191, where it was first computed.

@@ -147,8 +147,7 @@ let private withRandomClaim =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "CertificateChange"
         [
             testCase "The example is accepted, and rejected after any one change" (fun () ->

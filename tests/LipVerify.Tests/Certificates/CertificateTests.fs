@@ -49,8 +49,7 @@ let private third =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "Certificate"
         [
             testCase "Every certificate of a random network is accepted" (fun () ->

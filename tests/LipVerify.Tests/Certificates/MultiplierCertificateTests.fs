@@ -128,8 +128,7 @@ let private changes: (string * (JsonObject -> unit)) list =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "MultiplierCertificate"
         [
             testTheory "Every certificate of a random network is accepted" [ 0; 1 ] (fun (definition: int) ->

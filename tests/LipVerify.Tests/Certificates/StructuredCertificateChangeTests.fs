@@ -90,8 +90,7 @@ let private rehashed network input =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "StructuredCertificateChange"
         [
             testCase "The example is accepted, and rejected after any one change" (fun () ->

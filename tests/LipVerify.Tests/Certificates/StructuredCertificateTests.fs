@@ -31,8 +31,7 @@ let private local definition (case: RandomNetworks.NetworkCase) =
 
 [<Tests>]
 let tests =
-    testSequenced
-    <| testList
+    testList
         "StructuredCertificate"
         [
             testTheory "Every certificate of a random network is accepted" [ 0; 1 ] (fun (definition: int) ->

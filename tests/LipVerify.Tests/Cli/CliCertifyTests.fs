@@ -241,7 +241,7 @@ let tests =
                     certify [ "--input"; eight; "--method"; "magic" ]
                     |> fails [ "--method"; "\"magic\"" ]
 
-                    certify [ "--input"; folder ] |> fails [ folder; "holds no .png" ]
+                    certify [ "--input"; folder ] |> fails [ folder; "holds no picture (.png, " ]
                     certify [ "--input"; eight; "--csv"; folder ] |> fails [ "--csv"; "folder" ]
                     certify [ "--input"; eight; "--csv"; eight ] |> fails [ "--csv"; "overwrite" ]
 

@@ -111,9 +111,9 @@ let private mistakes: (string list * string list) list =
         [ eight; "3 means"; "1×28×28" ]
         // the input
         [ "bound"; onnx; "--radius"; "1" ], [ "--input is missing" ]
-        [ "bound"; onnx; "--radius"; "1"; "--input"; "" ], [ "an input is a .png" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; "" ], [ "an input is a picture (.png, " ]
         [ "bound"; onnx; "--radius"; "1"; "--input"; "missing.png" ], [ "missing.png"; "no such file" ]
-        [ "bound"; onnx; "--radius"; "1"; "--input"; onnx ], [ onnx; "an input is a .png" ]
+        [ "bound"; onnx; "--radius"; "1"; "--input"; onnx ], [ onnx; "an input is a picture (.png, " ]
         [ "bound"; onnx; "--radius"; "1"; "--input"; "random?seed=x" ], [ "random?seed=x" ]
         [ "bound"; "zoo:cifar10-net"; "--radius"; "1"; "--input"; eight ], [ eight; "3×32×32"; "1×28×28" ]
         // the model
@@ -212,7 +212,7 @@ let tests =
             testTheory "Engines that are named are those that there are" [ "gpu"; "cuda" ] (fun (name: string) ->
                 zoo [ "--engine"; name ]
                 |> run
-                |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, not \"{name}\"" ])
+                |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, torch, not \"{name}\"" ])
 
             testTheory
                 "A bad architecture file is told with its place"

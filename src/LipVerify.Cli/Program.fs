@@ -179,12 +179,6 @@ let private runCommand (arguments: ParseResults<Arguments>) : Result<int, Comman
     | Some(Demo own as command) -> completing command DemoCommand.run own
     | _ -> Error(Usage $"a command is needed: {commandNames}; see lipverify --help")
 
-let private execute (arguments: ParseResults<Arguments>) =
-    if arguments.Contains Arguments.Version then
-        Session.print $"lipverify {version}\n" |> finish
-    else
-        runCommand arguments |> finishWith
-
 /// Argu takes a word that is no command for a stray argument.
 let private unknownCommand (argv: string[]) =
     match Array.tryHead argv with
@@ -217,7 +211,8 @@ let private failureOf argv (failure: exn) =
 
 let private parse (argv: string[]) =
     CommandOptions.parser.Value.ParseCommandLine(argv, raiseOnUsage = true)
-    |> execute
+    |> runCommand
+    |> finishWith
 
 /// Runs one command line and returns its exit code.
 [<EntryPoint>]
@@ -229,6 +224,7 @@ let main argv =
         | Some word, _ ->
             fail Exit.badInput $"there is no command \"{word}\"; there are {commandNames}; see lipverify --help"
         | _ when argv.Length = 0 || Array.exists isHelp argv -> printHelp argv
+        | _ when Array.contains "--version" argv -> Session.print $"lipverify {version}\n" |> finish
         | _, None -> parse argv
         | _, Some command ->
             // Options may stand before their command.

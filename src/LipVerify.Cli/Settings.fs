@@ -112,8 +112,8 @@ module Settings =
     let private failureProbability text =
         numberIn
             "--failure-probability"
-            "a number between 0 and 1"
-            (fun probability -> probability > 0.0 && probability < 1.0)
+            "a number between 0 and 1, 1e-250 at the least"
+            (fun probability -> probability >= Certification.leastFailureProbability && probability < 1.0)
             text
 
     let private tolerance text =

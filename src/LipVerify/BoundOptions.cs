@@ -43,13 +43,13 @@ public sealed record BoundOptions
     public int Seed { get; init; }
 
     /// <summary>Probability with which all random certificates of one bound together may fail; 1e-9 by default.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">Not between 0 and 1.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">Not between 0 and 1, or below 1e-250.</exception>
     public double FailureProbability
     {
         get;
-        init => field = value is > 0 and < 1
+        init => field = value is >= Core.Computation.CertificationModule.leastFailureProbability and < 1
             ? value
-            : throw new ArgumentOutOfRangeException(nameof(FailureProbability), value, "the failure probability must lie between 0 and 1");
+            : throw new ArgumentOutOfRangeException(nameof(FailureProbability), value, "the failure probability must lie between 0 and 1, and not below 1e-250");
     } = 1e-9;
 
     /// <summary>Relative looseness aimed at in the spectral norms of large layers; null for 1e-3, or 1e-2 above 100 000 inputs.</summary>

@@ -5,7 +5,7 @@ open System
 /// How spectral norms are to be proved.
 type Certification =
     {
-        /// Probability with which all random certificates of one answer together may fail, in (0, 1).
+        /// Probability with which all random certificates of one answer together may fail, from `leastFailureProbability` to below 1.
         FailureProbability: float
         /// Relative looseness (certified value over attained value) aimed at; none: 1e-3, or 1e-2 for large operators.
         Tolerance: float option
@@ -14,6 +14,10 @@ type Certification =
     }
 
 module Certification =
+
+    /// The least failure probability: shares of it for billions of claims are normal doubles still.
+    [<Literal>]
+    let leastFailureProbability = 1e-250
 
     /// δ = 1e-9, tolerance by size, random certificates for large operators.
     let standard =

@@ -85,6 +85,7 @@ let private mistakes: (string list * string list) list =
         zoo [ "--seed"; "-1" ], [ "--seed"; "at least 0"; "\"-1\"" ]
         zoo [ "--seed"; "99999999999" ], [ "--seed" ]
         zoo [ "--failure-probability"; "0" ], [ "--failure-probability"; "between 0 and 1" ]
+        zoo [ "--failure-probability"; "1e-300" ], [ "--failure-probability"; "1e-250 at the least" ]
         zoo [ "--failure-probability"; "NaN" ], [ "--failure-probability"; "\"NaN\"" ]
         // preprocessing
         zoo [ "--preprocess"; "lenet" ], [ "\"lenet\""; "mnist|cifar10|imagenet|none" ]

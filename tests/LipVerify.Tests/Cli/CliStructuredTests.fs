@@ -70,16 +70,18 @@ let tests =
     <| testList
         "CliStructured"
         [
-            testCase "the least failure probability is shared out among all claims, and the bound grows little" (fun () ->
-                inFolder (fun folder ->
-                    let value probability =
-                        dense folder [ 10; 30; 30; 3 ]
-                        @ around
-                        @ [ "--radius"; "0.1"; "--failure-probability"; probability ]
-                        |> boundBy "structured"
-                        |> number "value"
+            testCase
+                "the least failure probability is shared out among all claims, and the bound grows little"
+                (fun () ->
+                    inFolder (fun folder ->
+                        let value probability =
+                            dense folder [ 10; 30; 30; 3 ]
+                            @ around
+                            @ [ "--radius"; "0.1"; "--failure-probability"; probability ]
+                            |> boundBy "structured"
+                            |> number "value"
 
-                    Expect.isInRange (value "1e-250") (0.9 * value "1e-9", 3.0 * value "1e-9") "value"))
+                        Expect.isInRange (value "1e-250") (0.9 * value "1e-9", 3.0 * value "1e-9") "value"))
 
             testTheory
                 "bound --method structured lies far below analytic, says what it promises and explains itself"

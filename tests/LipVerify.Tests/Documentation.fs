@@ -8,7 +8,6 @@ open System.Xml.Linq
 open Microsoft.FSharp.Reflection
 open LipVerify.Compute
 open Expecto
-open LipVerify.Propositions.Expectations
 
 /// The identifiers that the XML file beside an assembly documents, without parameters.
 let private documented (assembly: Assembly) =

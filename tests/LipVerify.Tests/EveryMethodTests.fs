@@ -9,13 +9,10 @@ open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
-open LipVerify.Core.Bounds.Polynomials
-open LipVerify.Cli
 open LipVerify.Propositions.Generators
 open LipVerify.Propositions.RandomNetworks
 open LipVerify.Tests.DyadicNumbers
 open Expecto
-open LipVerify.Propositions.Expectations
 
 /// `LIPVERIFY_TEST_NETWORKS` networks, or as many as take some seconds.
 let private count =

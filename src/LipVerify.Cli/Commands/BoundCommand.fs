@@ -10,7 +10,6 @@ open LipVerify.Core.Computation
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
 open LipVerify.Core.Bounds.Analytic
-open LipVerify.Core.Bounds.Polynomials
 open LipVerify.Core.Certificates
 open LipVerify.Core.Methods
 open LipVerify.Solvers

@@ -4,7 +4,6 @@ module LipVerify.Tests.CheckerRuns
 open System
 open System.Text.Json.Nodes
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Networks

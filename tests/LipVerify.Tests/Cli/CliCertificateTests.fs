@@ -4,7 +4,6 @@ module LipVerify.Tests.CliCertificateTests
 open System
 open System.IO
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 let private inTemporaryFile (work: string -> unit) =

@@ -5,7 +5,6 @@ open System
 open System.IO
 open System.Text.RegularExpressions
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Cli
 open LipVerify.Core.Methods
 open LipVerify.Core.Computation

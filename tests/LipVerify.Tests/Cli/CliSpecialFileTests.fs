@@ -4,7 +4,6 @@ module LipVerify.Tests.CliSpecialFileTests
 open System
 open System.IO
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 open LipVerify.Tests.CurveRuns
 

@@ -3,7 +3,6 @@ module LipVerify.Tests.ContradictionTests
 
 open System
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Cli
 open LipVerify.Core.Numbers
 open LipVerify.Core.Enclosures

@@ -3,7 +3,6 @@ module LipVerify.Tests.CurveRuns
 
 open System.IO
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Tests.CliRun
 
 /// The bundled network and its 8, with little effort.

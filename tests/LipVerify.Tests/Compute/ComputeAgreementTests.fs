@@ -3,7 +3,6 @@ module LipVerify.Tests.ComputeAgreementTests
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
 open Expecto
-open LipVerify.Propositions.Expectations
 
 /// The two engines share the cutting of the work but not the products: at sizes out of reach of plain loops each checks the other.
 let private suiteOfComputeAgreement () =

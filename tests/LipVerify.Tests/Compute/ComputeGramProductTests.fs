@@ -4,7 +4,6 @@ open FsCheck.FSharp
 open LipVerify.Compute
 open LipVerify.Tests.ComputeReference
 open Expecto
-open LipVerify.Propositions.Expectations
 
 type GramProductCase =
     {

@@ -3,7 +3,6 @@ module LipVerify.Tests.FormatsArrayTests
 open System
 open System.IO.Compression
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters

@@ -3,7 +3,6 @@ module LipVerify.Tests.FormatsPyTorchTests
 open System
 open System.IO.Compression
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 open LipVerify.Tests.FormatsWriters.PickleCode

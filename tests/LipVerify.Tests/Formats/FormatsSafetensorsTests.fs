@@ -2,7 +2,6 @@ module LipVerify.Tests.FormatsSafetensorsTests
 
 open System
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Formats
 open LipVerify.Tests.FormatsWriters
 

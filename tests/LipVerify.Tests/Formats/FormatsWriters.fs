@@ -7,7 +7,6 @@ open System.IO
 open System.IO.Compression
 open System.Text
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Formats
 

@@ -6,7 +6,6 @@ open System.Diagnostics
 open System.IO
 open System.Net.Sockets
 open Expecto
-open LipVerify.Propositions.Expectations
 
 let private pipe (path: string) =
     use running = Process.Start(ProcessStartInfo("mkfifo", [ path ])) |> nonNull

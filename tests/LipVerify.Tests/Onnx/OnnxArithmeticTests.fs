@@ -3,7 +3,6 @@ module LipVerify.Tests.OnnxArithmeticTests
 
 open System
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Core.Computation
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference

@@ -3,8 +3,6 @@ module LipVerify.Tests.OnnxStructureTests
 
 open System
 open Expecto
-open LipVerify.Propositions.Expectations
-open LipVerify.Core.Computation
 open LipVerify.Core.Networks
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference

@@ -3,8 +3,6 @@ module LipVerify.Tests.OnnxWindowTests
 
 open System
 open Expecto
-open LipVerify.Propositions.Expectations
-open LipVerify.Core.Computation
 open LipVerify.Tests.OnnxWriter
 open LipVerify.Tests.OnnxReference
 

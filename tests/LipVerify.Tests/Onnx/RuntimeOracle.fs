@@ -4,7 +4,6 @@ module LipVerify.Tests.RuntimeOracle
 open System
 open Microsoft.ML.OnnxRuntime
 open Expecto
-open LipVerify.Propositions.Expectations
 
 /// What the runtime made of a model and an input.
 type Evaluation =

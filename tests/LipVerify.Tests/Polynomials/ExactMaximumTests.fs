@@ -2,7 +2,6 @@
 module LipVerify.Tests.ExactMaximumTests
 
 open Expecto
-open LipVerify.Propositions.Expectations
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Bounds.Exact.Maximum

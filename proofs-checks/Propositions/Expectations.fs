@@ -28,7 +28,9 @@ module Expect =
 
     /// Not further than a distance from what is expected; infinite values are equal or fail.
     let isWithin (distance: float) (actual: float) (expected: float) message =
-        if actual <> expected && not (abs (actual - expected) <= distance) then
+        let apart = abs (actual - expected)
+
+        if actual <> expected && not (System.Double.IsFinite apart && apart <= distance) then
             failtest $"{message}. {actual} was to be within {distance} of {expected}."
 
     /// Equal to the last bit but for signs of zeros: where a NaN is expected, a NaN.

@@ -33,19 +33,6 @@ module Expect =
         if actual <> expected && not (System.Double.IsFinite apart && apart <= distance) then
             failtest $"{message}. {actual} was to be within {distance} of {expected}."
 
-    /// Equal to the last bit but for signs of zeros: where a NaN is expected, a NaN.
-    let equalFloats (actual: float seq) (expected: float seq) message =
-        let same (a: float) (b: float) = a.Equals b
-        let actual, expected = Array.ofSeq actual, Array.ofSeq expected
-        Expect.equal actual.Length expected.Length $"{message}: length"
-
-        Array.iter2
-            (fun a b ->
-                if not (same a b) then
-                    Expect.equal actual expected message)
-            actual
-            expected
-
     /// The same object.
     let same (actual: 'a) (expected: 'a) message =
         if not (obj.ReferenceEquals(actual, expected)) then

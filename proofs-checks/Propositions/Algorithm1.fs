@@ -147,7 +147,8 @@ and private affine rounding definition rows y error rest before =
 
         let y = Array.map2 (+) (Array.map2 (*) s y) shift
         affine rounding definition (masked s rows (Array.create rows[0].Length 1.0)) y error rest before
-    | Leaf { Layer = Relu } :: rest -> before |> affineRelu definition rows y error |> walk rounding definition rest
+    | Leaf { Layer = Activation _ } :: rest ->
+        before |> affineRelu definition rows y error |> walk rounding definition rest
     | rest ->
         let lipschitz =
             spectralNorm (masked (Array.create rows.Length 1.0) rows before.Mask)
@@ -267,7 +268,7 @@ let tests =
                                         (Tensor.ofArray [ hidden; n ] rows)
                                         (Tensor.vector (order |> Array.map (fun h -> bias[h])))
                                 )
-                                Step("relu", Relu)
+                                Step("relu", Layer.relu)
                                 Step(
                                     "second",
                                     Layer.linear (Dense(Dense.create (Tensor.ofArray [ m; hidden ] columns)))
@@ -288,7 +289,7 @@ let tests =
                     let rectified =
                         build
                             case.Network.InputShape
-                            [ Step("relu", Relu); Step("flatten", Reshape [ case.Input.Length ]) ]
+                            [ Step("relu", Layer.relu); Step("flatten", Reshape [ case.Input.Length ]) ]
 
                     let report = Analytic.bound context Nominal rectified case.Input (radius 0.0)
                     Expect.equal report.Bound.Value 0 "value")
@@ -303,9 +304,9 @@ let tests =
                         [ 1 ]
                         [
                             Step("first", dense 2 1 [| 1e200; 5e199 |])
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step("second", dense 1 2 [| 1e200; -1e200 |])
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                         ]
 
                 for definition in [ Nominal; Uniform ] do

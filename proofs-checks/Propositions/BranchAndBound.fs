@@ -34,7 +34,15 @@ let random seed =
         )
 
     let network =
-        build [ 7 ] [ dense 7 20; Step("relu", Relu); dense 20 30; Step("relu", Relu); dense 30 10 ]
+        build
+            [ 7 ]
+            [
+                dense 7 20
+                Step("relu", Layer.relu)
+                dense 20 30
+                Step("relu", Layer.relu)
+                dense 30 10
+            ]
 
     network, Tensor.vector (draw.Gaussians 7)
 

@@ -93,7 +93,7 @@ let private largeNetwork () =
         [ 1; side; side ]
         [
             Step("conv", Affine(map, bias))
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
             Step("flatten", Reshape [ size ])
             Step("fc", dense 3 (draw.Gaussians(3 * size)) [| 0.0; 0.0; 0.0 |])
         ]

@@ -34,7 +34,7 @@ let private chain (maps: float[][] list) =
     maps
     |> List.collect (fun rows ->
         [
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
             Step(
                 "dense",
                 Layer.linear (Dense(Dense.create (Tensor.ofArray [ rows.Length; rows[0].Length ] (Array.concat rows))))
@@ -226,7 +226,7 @@ let tests =
                 let maps =
                     [
                         Step("first", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 2; 1 ] [| 1.0; -1.0 |]))))
-                        Step("relu", Relu)
+                        Step("relu", Layer.relu)
                         Step("second", Layer.linear (Dense(Dense.create (Tensor.ofArray [ 1; 2 ] [| 1.0; 1.0 |]))))
                     ]
 
@@ -234,7 +234,8 @@ let tests =
                 for blocks in
                     [
                         maps
-                        Step("relu", Relu) :: maps @ [ Step("relu", Relu); Step("relu", Relu) ]
+                        Step("relu", Layer.relu) :: maps
+                        @ [ Step("relu", Layer.relu); Step("relu", Layer.relu) ]
                     ] do
                     let bound = value (build [ 1 ] blocks)
                     Expect.isGreaterThanOrEqual bound 1.0 "bound"
@@ -252,7 +253,7 @@ let tests =
                         (LinearMap.inputShape first)
                         [
                             Step("first", Layer.linear first)
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step("flat", Reshape [ between ])
                             Step(
                                 "second",

@@ -26,14 +26,13 @@ let internal valuesAt (network: Network) (x: float[]) =
 
     let rec stage (found, value) next =
         match next with
-        | AffineStage(layers, _, isRectified) ->
+        | AffineStage(layers, _, activations) ->
             let y = (value, layers) ||> List.fold (fun value layer -> apply layer value)
 
-            if isRectified then
-                (layers.Head.Index, y) :: found, EnclosedTensor.rectify engine y
-            else
-                found, y
-        | ReluStage layer -> (layer.Index, value) :: found, apply layer value
+            match activations with
+            | Some activations -> (layers.Head.Index, y) :: found, EnclosedTensor.activate engine activations y
+            | None -> found, y
+        | ActivationStage(layer, _) -> (layer.Index, value) :: found, apply layer value
         | MaxPoolingStage(layer, _) -> (layer.Index, value) :: found, apply layer value
         | SumStage branches ->
             let outcomes = branches |> List.map (List.fold stage ([], value))
@@ -266,7 +265,7 @@ let tests =
                         [
                             Sum
                                 [
-                                    Series [ Step("a", Affine(dense 1.0, far)); Step("relu", Relu) ]
+                                    Series [ Step("a", Affine(dense 1.0, far)); Step("relu", Layer.relu) ]
                                     Step("b", Layer.linear (dense -1.0))
                                 ]
                             Step(

@@ -50,7 +50,7 @@ let private ugly (draw: Draw) widths (input: float[]) =
             if rest.IsEmpty then
                 [ dense ]
             else
-                dense :: Step("relu", Relu) :: layers after rest
+                dense :: Step("relu", Layer.relu) :: layers after rest
 
     build [ widths.Head ] (layers input pairs)
 
@@ -200,7 +200,7 @@ let tests =
                                         (Tensor.ofArray [ neurons; inputs ] first)
                                         (Tensor.vector (draw.Gaussians neurons))
                                 )
-                                Step("relu", Relu)
+                                Step("relu", Layer.relu)
                                 Step(
                                     "dense",
                                     Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; neurons ] second)))
@@ -290,7 +290,7 @@ let tests =
                         [ 1 ]
                         [
                             Step("a", dense 2 1 [| 1.0; -1.0 |])
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step("b", dense 1 2 [| 3.0; -1.0 |])
                         ]
 

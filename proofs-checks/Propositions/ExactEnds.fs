@@ -23,7 +23,7 @@ let private chain (layers: (float list list * float list) list) =
         )
 
     layers
-    |> List.collect (fun layer -> [ Step("relu", Relu); dense layer ])
+    |> List.collect (fun layer -> [ Step("relu", Layer.relu); dense layer ])
     |> List.tail
     |> build [ (fst layers.Head).Head.Length ]
 
@@ -156,7 +156,7 @@ let tests =
                         [
                             step [ [ 1.0 ]; [ 0.0 ] ] [ 0.0; 1e16 + 2.0 ]
                             step [ [ 1.0; -3.0 ] ] [ 3e16 ]
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             step [ [ 1.0 ] ] [ 0.0 ]
                         ]
 

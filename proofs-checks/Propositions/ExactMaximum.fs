@@ -74,7 +74,7 @@ let private unsettled seed =
         Seed = seed
         Network =
             List.pairwise widths
-            |> List.collect (fun pair -> [ Step("relu", Relu); dense pair ])
+            |> List.collect (fun pair -> [ Step("relu", Layer.relu); dense pair ])
             |> List.tail
             |> build [ inputs ]
         Input = Tensor.vector (draw.Gaussians inputs)

@@ -138,7 +138,7 @@ let tests =
                         [ 1 ]
                         [
                             Step("a", dense 1 1 [| sign |] [| offset |])
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step("b", dense 1 1 [| sign |] [| 0.0 |])
                         ]
 

@@ -102,7 +102,7 @@ let tests =
                             [ 2 ]
                             [
                                 Step("a", Layer.dense weights (Tensor.vector [| 0.5; 10.0 |]))
-                                Step("r", Relu)
+                                Step("r", Layer.relu)
                                 Step("b", Layer.dense weights (Tensor.vector [| 0.0; 0.0 |]))
                             ]
 

@@ -64,7 +64,7 @@ let tests =
                                     "affine",
                                     Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; inputs ] weights)))
                                 )
-                                Step("relu", Relu)
+                                Step("relu", Layer.relu)
                             ])
 
                     let exact =

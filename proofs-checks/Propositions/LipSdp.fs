@@ -33,7 +33,7 @@ let private denseBlocks (widths: int list) (weights: float[] list) =
         [
             Step("dense", Layer.linear (Dense(Dense.create (Tensor.ofArray [ outputs; inputs ] weights))))
             if i < widths.Length - 2 then
-                Step("relu", Relu)
+                Step("relu", Layer.relu)
         ])
     |> List.concat
 

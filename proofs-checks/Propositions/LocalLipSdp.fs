@@ -43,7 +43,7 @@ let private denseNetwork (dense: Dense) =
                 )
 
                 if i < dense.Widths.Length - 2 then
-                    Step($"relu{i}", Relu)
+                    Step($"relu{i}", Layer.relu)
             ])
 
     build [ dense.Widths.Head ] (List.concat layers)
@@ -222,7 +222,7 @@ let tests =
                                 "split",
                                 Layer.dense (Tensor.ofArray [ 2; 1 ] [| 1.0; 1.0 |]) (Tensor.vector [| 10.0; 9.0 |])
                             )
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step(
                                 "join",
                                 Layer.dense (Tensor.ofArray [ 1; 2 ] [| 1.0; -1.0 |]) (Tensor.vector [| 0.0 |])
@@ -267,7 +267,7 @@ let tests =
                         [ 1 ]
                         [
                             Step("a", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e-170 |]) (Tensor.vector [| -1e-171 |]))
-                            Step("r", Relu)
+                            Step("r", Layer.relu)
                             Step("b", Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1e170 |]) (Tensor.vector [| 0.0 |]))
                         ]
 

@@ -214,7 +214,7 @@ let tests =
                                 [ inputs ]
                                 [
                                     Step("a", dense hidden inputs -1e3)
-                                    Step("r", Relu)
+                                    Step("r", Layer.relu)
                                     Step("b", dense 2 hidden 1.0)
                                 ]
                         Input = Tensor.create [ inputs ] 0.0
@@ -240,7 +240,7 @@ let tests =
                                             (Tensor.ofArray [ 2; 2 ] [| 1.0; -1.0; -1.0; 1.0 |])
                                             (Tensor.vector [| 0.0; 0.0 |])
                                     )
-                                    Step("r", Relu)
+                                    Step("r", Layer.relu)
                                     Step("b", Layer.dense (Tensor.create [ 1; 2 ] 1.0) (Tensor.vector [| 0.0 |]))
                                 ]
                         Input = Tensor.vector [| 0.0; 0.0 |]

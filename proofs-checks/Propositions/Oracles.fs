@@ -290,7 +290,7 @@ let private resample (at: float[]) curve =
 
 let rec private along node curve =
     match node with
-    | Leaf { Layer = Relu } -> split kinks curve |> through Relu
+    | Leaf { Layer = Activation _ as relu } -> split kinks curve |> through relu
     | Leaf { Layer = MaxPooling g } -> split (ties g) curve |> through (MaxPooling g)
     | Leaf placed -> through placed.Layer curve
     | Chain nodes -> (curve, nodes) ||> List.fold (fun curve node -> along node curve)

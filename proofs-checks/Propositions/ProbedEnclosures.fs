@@ -131,11 +131,12 @@ let tests =
                     let rec entered stages =
                         match stages with
                         | [] -> []
-                        | AffineStage(layers, _, true) :: MaxPoolingStage _ :: rest ->
+                        | AffineStage(layers, _, Some _) :: MaxPoolingStage _ :: rest ->
                             layers.Head.Index :: entered rest
-                        | AffineStage(layers, _, true) :: rest -> layers.Head.Index :: entered rest
+                        | AffineStage(layers, _, Some _) :: rest -> layers.Head.Index :: entered rest
                         | AffineStage _ :: rest -> entered rest
-                        | (ReluStage layer | MaxPoolingStage(layer, _)) :: rest -> layer.Index :: entered rest
+                        | (ActivationStage(layer, _) | MaxPoolingStage(layer, _)) :: rest ->
+                            layer.Index :: entered rest
                         | SumStage branches :: rest -> List.collect entered branches @ entered rest
 
                     let expected = entered (Stage.ofNetwork case.Network) |> List.sort
@@ -146,7 +147,7 @@ let tests =
 
                     for KeyValue(index, place) in plan.Entered do
                         match plan.Places[place] with
-                        | ReluPlace nominal
+                        | ActivationPlace(nominal, _)
                         | RoundPlace(nominal, _, _) ->
                             Expect.isTrue (Tensor.values nominal.Value = Tensor.values values[index].Value) case.Text)
 
@@ -239,9 +240,9 @@ let tests =
                                     [ 3 ]
                                     [
                                         Step("first", Layer.linear steep)
-                                        Step("relu", Relu)
+                                        Step("relu", Layer.relu)
                                         Step("second", Layer.linear steep)
-                                        Step("relu", Relu)
+                                        Step("relu", Layer.relu)
                                     ]
                             Input = Tensor.vector [| 0.0; 0.0; 0.0 |]
                             Radius = radius 1.0

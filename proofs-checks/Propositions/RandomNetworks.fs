@@ -55,7 +55,7 @@ let private appendSum (draw: Draw) grown =
         | _ ->
             start
             |> appendAffine draw 1.0 (keepingShape draw grown.Shape)
-            |> append "relu" Relu
+            |> append "relu" Layer.relu
             |> appendAffine draw 1.0 (keepingShape draw grown.Shape)
 
     let branches = List.init (draw.Int(1, 3)) branch
@@ -83,7 +83,7 @@ let private extend (draw: Draw) factor grown =
 
     match grown.Shape with
     | [ c; h; w ] when kind < 4 -> append "maxpool" (Layer.maxPooling (poolingGeometry draw (c, h, w))) grown
-    | _ when kind < 6 -> append "relu" Relu grown
+    | _ when kind < 6 -> append "relu" Layer.relu grown
     | _ when kind < 9 -> appendSum draw grown
     | _ when kind < 11 -> appendAffine draw factor (linearMap draw grown.Shape) grown
     | _ when kind < 14 ->
@@ -91,12 +91,12 @@ let private extend (draw: Draw) factor grown =
 
         (affine, batchNormalization draw affine.Shape)
         ||> List.fold (fun grown layer -> append "batchnorm" layer grown)
-        |> append "relu" Relu
+        |> append "relu" Layer.relu
     | shape when kind = 14 && shape.Length = 3 -> append "flatten" (Reshape [ Shape.size shape ]) grown
     | _ ->
         appendAffine draw factor (linearMap draw grown.Shape) grown
         |> append "dropout" Identity
-        |> append "relu" Relu
+        |> append "relu" Layer.relu
 
 /// A network, a nominal input and a radius.
 [<ReferenceEquality; StructuredFormatDisplay("{Text}")>]
@@ -133,7 +133,7 @@ let generalChain (draw: Draw) (widths: int list) =
         List.pairwise widths
         |> List.collect (fun (inputs, outputs) ->
             [
-                Step("relu", Relu)
+                Step("relu", Layer.relu)
                 Step(
                     "dense",
                     Layer.dense
@@ -265,7 +265,7 @@ let residualChain (draw: Draw) =
 
         Step("dense", Layer.dense (Tensor.ofArray [ outputs; inputs ] weights) (Tensor.vector (draw.Gaussians outputs)))
 
-    let relu = Step("relu", Relu)
+    let relu = Step("relu", Layer.relu)
 
     let block _ =
         [ Sum [ Series [ layer 1.4 12 12; relu; layer 0.4 12 12 ]; Series [] ]; relu ]

@@ -49,7 +49,7 @@ let private dense (draw: Draw) (widths: int list) =
 
     List.pairwise widths
     |> List.map layer
-    |> List.reduce (fun before layer -> Series [ before; Step("relu", Relu); layer ])
+    |> List.reduce (fun before layer -> Series [ before; Step("relu", Layer.relu); layer ])
 
 /// A chain of three to five dense layers.
 let internal chain seed =
@@ -243,7 +243,7 @@ let tests =
                                 (Tensor.create [ rows.Length ] 0.0)
 
                         let network =
-                            build [ inputs ] [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
+                            build [ inputs ] [ Step("a", layer first); Step("r", Layer.relu); Step("b", layer second) ]
 
                         let columns =
                             RecurJac.columns
@@ -302,7 +302,7 @@ let tests =
                                 Network =
                                     build
                                         [ inputs ]
-                                        [ Step("a", layer first); Step("r", Relu); Step("b", layer second) ]
+                                        [ Step("a", layer first); Step("r", Layer.relu); Step("b", layer second) ]
                                 Input = Tensor.create [ inputs ] 0.0
                                 Radius = radius 1.0
                             }
@@ -336,9 +336,9 @@ let tests =
                         [ 1 ]
                         [
                             Step("a", dense 1 [ 1.0 ] [ 0.0 ])
-                            Step("r", Relu)
+                            Step("r", Layer.relu)
                             Step("b", dense 2 [ 1.0; 1.0 ] [ 10.0; 10.0 ])
-                            Step("r", Relu)
+                            Step("r", Layer.relu)
                             Step("c", dense 1 [ 2.0; -1.0 ] [ 0.0 ])
                         ]
 

@@ -55,7 +55,7 @@ let private wide =
                 [
                     for _ in 1..3 do
                         Step("dense", square)
-                        Step("relu", Relu)
+                        Step("relu", Layer.relu)
                     Step("dense", square)
                 ]
         Input = Tensor.create [ 600 ] 0.0

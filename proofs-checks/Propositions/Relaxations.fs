@@ -2,6 +2,7 @@
 module LipVerify.Propositions.Relaxations
 
 open LipVerify.Compute
+open LipVerify.Core.Activations
 open LipVerify.Core.Enclosures
 open LipVerify.Propositions.Generators
 open Expecto
@@ -50,6 +51,8 @@ let private assertBetween (bend: Relaxation.Relaxation) falls rises (change: flo
 
 let private relu v = max 0.0 v
 
+let private relus = EntryActivations.all Relu.activation
+
 [<Tests>]
 let tests =
     testList
@@ -57,8 +60,8 @@ let tests =
         [
             statement "Relaxation: the functions of a ReLU lie below and above it" 300 Draw (fun draw ->
                 let d = deviations draw 20
-                let bend = Relaxation.relu d
-                let struct (falls, rises) = Relaxation.rectify d
+                let bend = Relaxation.activation relus d
+                let struct (falls, rises) = Relaxation.activated relus d
 
                 for _ in 1..30 do
                     let nominal, change = point draw d
@@ -74,7 +77,7 @@ let tests =
                 (fun draw ->
                     let d = deviations draw 20
                     let d = { d with High = d.Low }
-                    let bend = Relaxation.relu d
+                    let bend = Relaxation.activation relus d
 
                     for i in 0..19 do
                         let at change =
@@ -162,7 +165,7 @@ let tests =
                         Rise = [| 2.0 |]
                     }
 
-                let bend = Relaxation.relu unknown
+                let bend = Relaxation.activation relus unknown
 
                 for change in [ -1.0; 0.0; 2.0 ] do
                     for nominal in [ -10.0; -0.5; 0.5; 10.0 ] do

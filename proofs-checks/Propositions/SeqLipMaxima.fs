@@ -60,7 +60,7 @@ let private chainOf (matrices: float[][] list) =
         matrices
         |> List.collect (fun rows ->
             [
-                Step("relu", Relu)
+                Step("relu", Layer.relu)
                 Step(
                     "dense",
                     Layer.linear (
@@ -218,7 +218,7 @@ let tests =
                             [ 1; 64; 64 ]
                             [
                                 Step("first", largeConvolution 1 draw)
-                                Step("relu", Relu)
+                                Step("relu", Layer.relu)
                                 Step("second", largeConvolution 2 draw)
                             ]
 
@@ -247,7 +247,11 @@ let tests =
                 Expect.isLessThanOrEqual (bound Enumerated sixteen).Value (productOfNorms sixteen) "value"
 
                 let sum =
-                    build [ 3 ] [ Sum [ Series [ Step("relu", Relu) ]; Series [ Step("identity", Identity) ] ] ]
+                    build
+                        [ 3 ]
+                        [
+                            Sum [ Series [ Step("relu", Layer.relu) ]; Series [ Step("identity", Identity) ] ]
+                        ]
 
                 match tryBound Relaxed sum with
                 | Ok _ -> failtest "accepted"

@@ -26,7 +26,7 @@ let private dense (rows: float list list) (bias: float list) =
             (Tensor.vector (Array.ofList bias))
     )
 
-let private relu = Step("relu", Relu)
+let private relu = Step("relu", Layer.relu)
 
 let private assertCovers definition (case: NetworkCase) (bound: float) =
     match definition with

@@ -54,7 +54,7 @@ let randomLoop (case: NetworkCase) : LoopCase =
         plan.Places
         |> Array.map (fun place ->
             match place with
-            | ReluPlace nominal ->
+            | ActivationPlace(nominal, _) ->
                 {
                     Entries = Tensor.values nominal.Value |> Array.map reach
                     Pairs = [||]
@@ -116,7 +116,7 @@ let simulate (plan: LoopPlan) (loop: Loop) (dx: float[]) : Increments =
 
             after[place] <-
                 match plan.Places[place] with
-                | ReluPlace nominal ->
+                | ActivationPlace(nominal, _) ->
                     Array.map2 (fun z d -> max 0.0 (z + d) - max 0.0 z) (Tensor.values nominal.Value) dz
                 | RoundPlace(nominal, pairs, _) -> roundOf (Tensor.values nominal.Value) dz loop.Bends[place] pairs
 

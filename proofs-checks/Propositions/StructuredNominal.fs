@@ -27,7 +27,7 @@ let private applied (layer: Layer) (x: Dyadic[]) =
     | Affine(map, bias) ->
         (exactMatrix map, Tensor.values bias)
         ||> Array.map2 (fun row b -> Dyadic.add (inner row x) (Dyadic.ofFloat b))
-    | Relu -> Array.map Dyadic.rectify x
+    | Activation _ -> Array.map Dyadic.rectify x
     | MaxPooling geometry -> maxima geometry x
     | Reshape _
     | Identity -> x

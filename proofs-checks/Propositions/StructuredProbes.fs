@@ -121,12 +121,12 @@ let private behindChannels seed =
                         (Tensor.ofArray [ hidden; 2 ] (draw.Gaussians(2 * hidden)))
                         (Tensor.create [ hidden ] 0.0)
                 )
-                Step("relu", Relu)
+                Step("relu", Layer.relu)
                 Step(
                     "second",
                     Layer.dense (Tensor.ofArray [ 1; hidden ] (draw.Gaussians hidden)) (Tensor.vector [| 1.0 |])
                 )
-                Step("relu", Relu)
+                Step("relu", Layer.relu)
             ]
 
     // At the origin every slope of the first layer is unknown.

@@ -23,7 +23,7 @@ let private relative = 1e-10
 
 let private nominalOf place =
     match place with
-    | ReluPlace nominal
+    | ActivationPlace(nominal, _)
     | RoundPlace(nominal, _, _) -> nominal
 
 let private noise (plan: LoopPlan) place (dz: float[]) =
@@ -66,7 +66,7 @@ let private assertClaims (case: NetworkCase) (plan: LoopPlan) (proved: ProvedRea
 
         let reach =
             match plan.Places[place] with
-            | ReluPlace _ ->
+            | ActivationPlace _ ->
                 {
                     Entries = dz |> Array.map abs
                     Pairs = [||]

@@ -25,7 +25,7 @@ let private branches seed =
 
         Series(
             Step("affine", affine)
-            :: (if draw.Chance 0.5 then [ Step("relu", Relu) ] else [])
+            :: (if draw.Chance 0.5 then [ Step("relu", Layer.relu) ] else [])
         )
 
     let blocks = List.init (draw.Int(1, 4)) branch
@@ -88,7 +88,13 @@ let tests =
                     Layer.dense (Tensor.ofArray [ 1; 1 ] [| 1.0 |]) (Tensor.vector [| -1.5 |])
 
                 let network =
-                    build [ 1 ] [ Sum [ Series []; Series [] ]; Step("neuron", neuron); Step("relu", Relu) ]
+                    build
+                        [ 1 ]
+                        [
+                            Sum [ Series []; Series [] ]
+                            Step("neuron", neuron)
+                            Step("relu", Layer.relu)
+                        ]
 
                 let bound =
                     (Analytic.bound context Nominal network (Tensor.vector [| 0.0 |]) (radius 1.0)).Bound.Value

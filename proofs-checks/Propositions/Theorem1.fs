@@ -127,7 +127,7 @@ let tests =
                 scalar
                 (fun (nominal, reach) ->
                     if abs nominal < 1e100 && reach > 0.0 && reach < 1e100 then
-                        let neuron = build [ 1 ] [ Step("relu", Relu) ]
+                        let neuron = build [ 1 ] [ Step("relu", Layer.relu) ]
 
                         let exact =
                             slopes neuron [| nominal |] (knotPoints neuron [| nominal - reach |] [| nominal + reach |])

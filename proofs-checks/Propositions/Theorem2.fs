@@ -15,7 +15,7 @@ open LipVerify.Propositions.Expectations
 /// `x ↦ relu(A x + b)` over the restricted ball of the case.
 let private affineRelu (case: MapCase) =
     let bias = biasOf case
-    build (LinearMap.inputShape case.Map) [ Step("affine", Affine(case.Map, bias)); Step("relu", Relu) ], bias
+    build (LinearMap.inputShape case.Map) [ Step("affine", Affine(case.Map, bias)); Step("relu", Layer.relu) ], bias
 
 let private slopesOf definition (case: MapCase) bias =
     let nominal =
@@ -107,7 +107,7 @@ let tests =
                     let bias = Tensor.vector [| offset - nominal |]
 
                     let network =
-                        build [ row.Length ] [ Step("affine", Affine(map, bias)); Step("relu", Relu) ]
+                        build [ row.Length ] [ Step("affine", Affine(map, bias)); Step("relu", Layer.relu) ]
 
                     let direction = Array.map2 (*) mask row
                     let size = norm direction

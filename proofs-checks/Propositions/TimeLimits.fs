@@ -66,7 +66,7 @@ let private overflowing first second =
 
     {
         Seed = 0
-        Network = build [ 1 ] [ dense first; Step("relu", Relu); dense second ]
+        Network = build [ 1 ] [ dense first; Step("relu", Layer.relu); dense second ]
         Input = Tensor.create [ 1 ] 0.0
         Radius = radius 1.0
     }

@@ -19,7 +19,7 @@ let network (weights: float[,]) (bias: float[]) (output: float[,]) (offset: floa
     Series
         [
             Step("hidden", dense weights bias)
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
             Step("output", dense output offset)
         ]
     |> Network.create [ Array2D.length2 weights ]

@@ -66,7 +66,7 @@ let private chain (draw: Draw) widths (input: float[]) radius =
                 [ dense ]
             else
                 dense
-                :: Step("relu", Relu)
+                :: Step("relu", Layer.relu)
                 :: layers (Array.map2 (fun y b -> max 0.0 (y + b)) y bias) rest
 
     layers input (List.pairwise widths)

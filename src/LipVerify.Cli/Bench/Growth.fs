@@ -61,7 +61,7 @@ module Growth =
     let network channels side : Network =
         let map = Workloads.convolution channels channels 3 1 1 side
 
-        let layers = Series [ Step("conv", Layer.linear map); Step("relu", Relu) ]
+        let layers = Series [ Step("conv", Layer.linear map); Step("relu", Layer.relu) ]
 
         match Network.create [ channels; side; side ] layers with
         | Ok network -> network

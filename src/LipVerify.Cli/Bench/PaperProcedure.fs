@@ -181,14 +181,17 @@ let private step (context: Context) state stage =
     Context.check context
 
     match stage with
-    | AffineStage(layers, map, rectified) ->
+    | AffineStage(_, _, Some activations)
+    | ActivationStage(_, activations) when not activations.IsRelu ->
+        invalidArg (nameof stage) "the published procedure is there for ReLU alone"
+    | AffineStage(layers, map, activations) ->
         let nominal =
             (state.Center.Storage, layers)
             ||> List.fold (fun x placed -> Layer.apply context.Engine placed.Layer 1 x)
             |> Tensor.ofStorage (LinearMap.outputShape map)
 
-        affineStep context state map nominal rectified
-    | ReluStage _ ->
+        affineStep context state map nominal activations.IsSome
+    | ActivationStage _ ->
         let identity = Diagonal(Tensor.create state.Center.Shape 1.0)
         affineStep context state identity state.Center true
     | MaxPoolingStage(layer, geometry) -> poolingStep context state layer geometry

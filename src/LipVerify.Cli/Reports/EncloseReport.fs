@@ -3,6 +3,7 @@ namespace LipVerify.Cli
 open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
 
@@ -20,7 +21,7 @@ type EncloseReport =
         Elapsed: TimeSpan
     }
 
-/// One line: the inputs of a ReLU, or of max pooling.
+/// One line: the inputs of activations, or of max pooling.
 [<NoComparison; NoEquality>]
 type private EnclosedStage =
     {
@@ -33,16 +34,20 @@ type private EnclosedStage =
 
 module EncloseReport =
 
-    let private stage (layer: PlacedLayer) enclosure =
+    /// `behind` are the activations of what an affine layer gives.
+    let private stage (layer: PlacedLayer) (behind: EntryActivations option) enclosure =
         let kind = Layer.kind layer.Layer
 
         let kind, hasSigns =
             match layer.Layer with
-            | Affine _ -> kind + "+relu", true
-            | MaxPooling _ -> kind, false
-            | Relu
+            | Affine _ ->
+                match behind with
+                | Some(activations: EntryActivations) -> $"{kind}+{activations.Name}", activations.IsRelu
+                | None -> kind, false
+            | Activation activations -> kind, activations.IsRelu
+            | MaxPooling _
             | Reshape _
-            | Identity -> kind, true
+            | Identity -> kind, false
 
         {
             Layer = layer
@@ -56,8 +61,12 @@ module EncloseReport =
         }
 
     let private stages report =
+        let behind = Stage.activationsBehind report.Network
+
         Network.layers report.Network
-        |> List.choose (fun layer -> Map.tryFind layer.Index report.Result.Stages |> Option.map (stage layer))
+        |> List.choose (fun layer ->
+            Map.tryFind layer.Index report.Result.Stages
+            |> Option.map (stage layer (Map.tryFind layer.Index behind)))
 
     /// Fails, with the place, where an enclosure leaves the range of double precision.
     let requireFinite report : Result<unit, string> =

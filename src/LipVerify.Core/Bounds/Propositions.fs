@@ -8,6 +8,7 @@ open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
 open LipVerify.Core.Spectral
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// Proposition 1: a bound over `outer` is a bound over every ball inside it.
@@ -40,6 +41,14 @@ let reluSlope definition (nominal: float) (reach: float) =
         let slope = Rounding.divUp upper reach
         if slope < 1.0 then slope else 1.0
 
+/// Theorem 1 for any activation (METHODS section 16): the largest absolute slope of its chords from the nominal value, 0 where nothing moves
+/// (nominal), or between any two values (uniform).
+let activationSlope definition (activation: Activation) excursion =
+    match definition with
+    | Nominal when excursion.Down = 0.0 && excursion.Up = 0.0 -> 0.0
+    | Nominal
+    | Uniform -> activation.Slopes definition excursion |> SlopeIntervals.size
+
 /// Nominal pre-activations and how far each can rise above them.
 [<ReferenceEquality>]
 type PreActivations =
@@ -63,7 +72,7 @@ let affineUpperBound (engine: IEngine) map (nominal: Tensor) (ball: RestrictedBa
 let slopes definition (y: PreActivations) =
     Tensor.map2 (reluSlope definition) y.Nominal y.Reach
 
-/// Theorem 2: `‖R A D‖` bounds the local Lipschitz constant of `x ↦ relu(A x + b)`; `slopes` is the diagonal of `R`.
+/// Theorem 2: `‖R A D‖` bounds the local Lipschitz constant of `x ↦ relu(A x + b)`, or with another activation; `slopes` is the diagonal of `R`.
 let affineRelu context map (slopes: Tensor) (ball: RestrictedBall) =
     Spectral.norm
         context
@@ -100,6 +109,13 @@ let overlapOfWindows (kernelHeight, kernelWidth) (strideHeight, strideWidth) =
 /// Zero propagation through affine-ReLU: an output can differ from zero only where `ȳ > 0`.
 let zerosAfterRelu (y: PreActivations) =
     Tensor.map2 (fun nominal reach -> if Rounding.addUp nominal reach <= 0.0 then 0.0 else 1.0) y.Nominal y.Reach
+
+/// Zero propagation through any activation: an output can move only where the slope is not 0 throughout.
+let movesAfterActivation (activation: Activation) excursion =
+    if activation.Settled excursion = ValueSome 0.0 then
+        0.0
+    else
+        1.0
 
 /// Zero propagation through max pooling: an output is zero where its whole window is, `d′ = maxpool(d)`.
 let zerosAfterMaxPooling (engine: IEngine) (geometry: PoolingGeometry) (mask: Tensor) =

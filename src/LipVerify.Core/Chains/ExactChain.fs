@@ -136,7 +136,10 @@ module internal ExactChain =
                     most
                 ->
                 Error "a layer is too large to be written out as a matrix"
-            | AffineStage(layers, map, rectified) ->
+            | AffineStage(_, _, Some activations)
+            | ActivationStage(_, activations) when not activations.IsRelu ->
+                Error $"the network has an activation other than ReLU ({activations.Name})"
+            | AffineStage(layers, map, activations) ->
                 write context layers map
                 |> Result.bind (fun (struct (rows, bias)) -> ReluUnits.inUnits growing.Units rows bias)
                 |> Result.bind (fun step ->
@@ -148,11 +151,11 @@ module internal ExactChain =
                             | None -> Error isRounded)
                     | None -> Ok step)
                 |> Result.map (fun step ->
-                    if rectified then
+                    if activations.IsSome then
                         rectify step
                     else
                         { growing with Pending = Some step })
-            | ReluStage _ -> pending growing |> Result.map rectify
+            | ActivationStage _ -> pending growing |> Result.map rectify
             | MaxPoolingStage _ -> Error "the network has max pooling"
             | SumStage _ -> Error "the network has sums of branches")
 

@@ -11,7 +11,7 @@ let rec private stage (context: Context) (reach: Reach) stage =
     Context.check context
 
     match stage with
-    | AffineStage(layers, map, isRectified) ->
+    | AffineStage(layers, map, activations) ->
         let place (text: string) =
             context.Report $"layer {layers.Head.Index} ({layers.Head.Name}): {text}"
 
@@ -23,11 +23,14 @@ let rec private stage (context: Context) (reach: Reach) stage =
 
         let image = Reach.affine context.Engine None layers.Head map nominal reach
 
-        if isRectified then
-            Reach.beforeRelu context image |> Reach.relu context.Engine
-        else
-            image
-    | ReluStage _ -> Reach.beforeRelu context reach |> Reach.relu context.Engine
+        match activations with
+        | Some activations ->
+            Reach.beforeActivation context activations image
+            |> Reach.activate context.Engine activations
+        | None -> image
+    | ActivationStage(_, activations) ->
+        Reach.beforeActivation context activations reach
+        |> Reach.activate context.Engine activations
     | MaxPoolingStage(layer, geometry) ->
         let inputs = Reach.beforeMaxPooling context geometry reach
         let nominal = EnclosedTensor.apply context.Engine layer inputs.Nominal

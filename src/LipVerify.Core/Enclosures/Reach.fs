@@ -5,6 +5,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// Values between two stages: nominal, and how far they can lie from that over a ball of inputs.
@@ -195,10 +196,19 @@ module internal Reach =
                 Refined = refined
             }
 
-    /// The inputs of a ReLU: entries whose sign is known stay as they are.
-    let beforeRelu context (reach: Reach) : Reach =
+    /// Where the values lie and how far each can move.
+    let excursions (reach: Reach) : Excursion[] =
         let d = deviations reach
-        refine context (fun i -> Relaxation.sign d i = 0) reach
+        Array.init reach.Fall.Length (Relaxation.Deviations.excursion d)
+
+    /// The inputs of activations: entries whose slope is known stay as they are.
+    let beforeActivation context (activations: EntryActivations) (reach: Reach) : Reach =
+        let d = deviations reach
+
+        let isOpen i =
+            activations[i].Settled(Relaxation.Deviations.excursion d i) = ValueNone
+
+        refine context isOpen reach
 
     /// The inputs of max pooling: entries that lose in all their windows, or win them surely, stay as they are.
     let beforeMaxPooling context geometry (reach: Reach) : Reach =
@@ -217,19 +227,26 @@ module internal Reach =
         else
             []
 
-    /// Behind a ReLU.
-    let relu engine (reach: Reach) : Reach =
+    /// Behind activations.
+    let activate engine (activations: EntryActivations) (reach: Reach) : Reach =
         let d = deviations reach
-        let struct (fall, rise) = Relaxation.rectify d
+        let struct (fall, rise) = Relaxation.activated activations d
+
+        let isConstant i =
+            activations[i].Settled(Relaxation.Deviations.excursion d i) = ValueSome 0.0
 
         { reach with
-            Nominal = EnclosedTensor.rectify engine reach.Nominal
+            Nominal = EnclosedTensor.activate engine activations reach.Nominal
             Fall = fall
             Rise = rise
             IsInput = false
-            Steps = bent reach (Relaxation.relu d) 1
-            // Where the sign is open, the functions of the ReLU give no more than its own ends do.
-            Refined = Array.mapi (fun i refined -> refined || Relaxation.sign d i < 0) reach.Refined
+            Steps =
+                if reach.Kind = Crown then
+                    bent reach (Relaxation.activation activations d) 1
+                else
+                    []
+            // Where the slope is open, the functions of the activation give no more than its own ends do.
+            Refined = Array.mapi (fun i refined -> refined || isConstant i) reach.Refined
         }
 
     /// Behind max pooling, whose nominal outputs are given.

@@ -7,10 +7,11 @@ open System
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 
-/// The two functions of each output: the input entry that each refers to, its slope in [0, 1], and its offset, non-negative.
+/// The two functions of each output: the input entry that each refers to, its slope, and its offset, non-negative.
 [<ReferenceEquality>]
 type Relaxation =
     {
@@ -63,88 +64,39 @@ module Deviations =
             Rise = rise
         }
 
+    /// Those of one entry.
+    let excursion (d: Deviations) i : Excursion =
+        {
+            NominalLow = d.Low[i]
+            NominalHigh = d.High[i]
+            Down = d.Fall[i]
+            Up = d.Rise[i]
+        }
+
 /// `a − b` rounded upward; exact where `b = 0`.
 let private subtractUp (a: float) (b: float) = Rounding.addUp a -b
 
-/// A line above two points, and so above every convex function between them: its slope, and its lift at 0, rounded upward.
-let private chord fall rise (atFall: float) (atRise: float) =
-    let slope =
-        let slope = (atRise - atFall) / (rise + fall)
-        // Written so that 0/0 and ∞/∞ become 0.
-        if slope > 0.0 then min slope 1.0 else 0.0
+/// Deviations of the outputs of activations.
+let activated (activations: EntryActivations) (d: Deviations) =
+    let ends =
+        Array.Parallel.init d.Low.Length (fun i -> activations[i].Deviations(Deviations.excursion d i))
 
-    let least (product: float) =
-        if product > 0.0 then Math.BitDecrement product else 0.0
+    struct (ends |> Array.map (fun struct (fall, _) -> fall), ends |> Array.map (fun struct (_, rise) -> rise))
 
-    let lift =
-        if slope = 0.0 then
-            max atFall atRise
-        else
-            max (subtractUp atRise (least (slope * rise))) (Rounding.addUp atFall (Rounding.mulUp slope fall))
+/// The functions of activations.
+let activation (activations: EntryActivations) (d: Deviations) : Relaxation =
+    let lines =
+        Array.Parallel.init d.Low.Length (fun i -> activations[i].Lines(Deviations.excursion d i))
 
-    struct (slope, max lift 0.0)
-
-/// `relu(v)`, and 0 where nothing is known.
-let private rectified (v: float) = if v > 0.0 then v else 0.0
-
-/// How far the ReLU can rise: `relu(y0 + rise) − relu(y0)`, which grows with `y0`.
-let private reluRise high rise =
-    if high >= 0.0 then
-        rise
-    else
-        min rise (rectified (Rounding.addUp high rise))
-
-/// How far it can fall: `relu(y0) − relu(y0 − fall)`, which grows with `y0` too.
-let private reluFall high fall = min fall (rectified high)
-
-/// Deviations of the ReLU's outputs.
-let rectify (d: Deviations) =
-    struct (Array.map2 reluFall d.High d.Fall, Array.map2 reluRise d.High d.Rise)
-
-/// Whether the sign of `y0 + δ` is known: 1 where it is not negative, −1 where it is not positive, else 0.
-let sign (d: Deviations) i =
-    // Comparisons are exact, sums would not be.
-    if d.High[i] <= -d.Rise[i] then -1
-    elif d.Low[i] >= d.Fall[i] then 1
-    else 0
-
-/// The functions of the ReLU: the identity where `y̲ ≥ 0`, zero where `ȳ ≤ 0`; else above the chord, below `α·y` with
-/// `α = [ȳ > −y̲]`.
-let relu (d: Deviations) : Relaxation =
-    let n = d.Low.Length
-    let lowerSlope, lowerDrop = Array.zeroCreate n, Array.zeroCreate n
-    let upperSlope, upperLift = Array.zeroCreate n, Array.zeroCreate n
-
-    for i in 0 .. n - 1 do
-        let low, high, fall, rise = d.Low[i], d.High[i], d.Fall[i], d.Rise[i]
-
-        match sign d i with
-        | 1 ->
-            lowerSlope[i] <- 1.0
-            upperSlope[i] <- 1.0
-        | -1 -> ()
-        | _ ->
-            let least = min fall (rectified low)
-            let struct (slope, lift) = chord fall rise -least (reluRise high rise)
-            upperSlope[i] <- slope
-            upperLift[i] <- lift
-
-            // α(y0 + δ) − relu(y0) is −relu(−y0) + δ for α = 1; for α = 0 the ReLU's fall bounds the same from below.
-            if high + rise > fall - low then
-                lowerSlope[i] <- 1.0
-                lowerDrop[i] <- rectified -low
-            else
-                lowerDrop[i] <- reluFall high fall
-
-    let entries = Array.init n id
+    let entries = Array.init lines.Length id
 
     {
         LowerEntry = entries
-        LowerSlope = lowerSlope
-        LowerDrop = lowerDrop
+        LowerSlope = lines |> Array.map _.LowerSlope
+        LowerDrop = lines |> Array.map _.LowerDrop
         UpperEntry = entries
-        UpperSlope = upperSlope
-        UpperLift = upperLift
+        UpperSlope = lines |> Array.map _.UpperSlope
+        UpperLift = lines |> Array.map _.UpperLift
     }
 
 /// What is known of one pooling window.
@@ -269,7 +221,7 @@ let maxPooling (geometry: PoolingGeometry) (d: Deviations) : struct (Relaxation 
             upperSlope[output] <- 1.0
         else
             let fall, rise = d.Fall[upper], d.Rise[upper]
-            let struct (slope, lift) = chord fall rise (max -fall others) (max own others)
+            let struct (slope, lift) = Chord.above fall rise (max -fall others) (max own others)
             upperSlope[output] <- slope
             upperLift[output] <- lift)
 

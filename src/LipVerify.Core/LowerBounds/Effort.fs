@@ -25,7 +25,7 @@ module Effort =
         |> List.sumBy (fun placed ->
             match placed.Layer with
             | Affine(map, _) -> float (LinearMap.termsInRow map) * float (LinearMap.outputs map)
-            | Relu
+            | Activation _
             | MaxPooling _
             | Reshape _
             | Identity -> 0.0)

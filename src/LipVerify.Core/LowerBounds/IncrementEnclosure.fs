@@ -8,18 +8,15 @@ open System
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
-
-/// A closed interval.
-[<Struct>]
-type private Interval = { Low: float; High: float }
 
 /// What happens to increments at the layers that bend.
 [<NoEquality; NoComparison>]
 type private Rules =
     {
-        /// From the enclosures of a pre-activation and of its increment to that of the ReLU's increment.
-        Relu: Interval -> Interval -> Interval
+        /// From the enclosures of a pre-activation and of its increment to that of the activation's increment.
+        Activation: Activation -> Interval -> Interval -> Interval
         /// The same for the members of a pooling window.
         Pool: ArraySegment<int> -> Interval[] -> Interval[] -> Interval
     }
@@ -73,22 +70,9 @@ let private enclosed (shape: Shape) (intervals: Interval[]) =
         Error = Tensor.ofArray shape (Array.map reach intervals)
     }
 
-/// `relu(y + Δ) − relu(y)` for exact `y`: `max(Δ, −y)` above 0, `max(0, y + Δ)` below.
-let private reluChange add (y: float) (change: float) =
-    if y >= 0.0 then max change -y
-    elif change <= 0.0 then 0.0
-    else max 0.0 (add y change) |> min change
-
 let private finite =
     {
-        // For fixed Δ the change is monotone in y, and for fixed y in Δ: the extremes are at the ends.
-        Relu =
-            fun y change ->
-                {
-                    Low = min (reluChange addDown y.Low change.Low) (reluChange addDown y.High change.Low)
-                    High =
-                        max (reluChange Rounding.addUp y.Low change.High) (reluChange Rounding.addUp y.High change.High)
-                }
+        Activation = _.Change
         Pool =
             fun members y change ->
                 let best (value: int -> float) =
@@ -128,26 +112,8 @@ let private finite =
     }
 
 let private infinitesimal =
-    let hull interval =
-        {
-            Low = min 0.0 interval.Low
-            High = max 0.0 interval.High
-        }
-
     {
-        Relu =
-            fun y change ->
-                if y.Low > 0.0 then
-                    change
-                elif y.High < 0.0 then
-                    { Low = 0.0; High = 0.0 }
-                elif y.Low = 0.0 && y.High = 0.0 then
-                    {
-                        Low = max 0.0 change.Low
-                        High = max 0.0 change.High
-                    }
-                else
-                    hull change
+        Activation = _.Derivative
         Pool =
             fun members y change ->
                 let largest =
@@ -174,8 +140,10 @@ let private layer (engine: IEngine) rules (placed: PlacedLayer) increment =
     let change =
         match placed.Layer with
         | Affine(map, _) -> EnclosedTensor.apply engine { placed with Layer = Layer.linear map } increment.Change
-        | Relu ->
-            Array.map2 rules.Relu (intervals increment.Nominal) (intervals increment.Change)
+        | Activation activations ->
+            let y, change = intervals increment.Nominal, intervals increment.Change
+
+            Array.init y.Length (fun i -> rules.Activation activations[i] y[i] change[i])
             |> enclosed placed.Output
         | MaxPooling geometry ->
             let y, change = intervals increment.Nominal, intervals increment.Change

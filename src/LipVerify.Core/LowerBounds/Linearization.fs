@@ -3,6 +3,7 @@ namespace LipVerify.Core.LowerBounds
 open LipVerify.Compute
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// A network at a batch of points: its values there, and the products with its Jacobians, one Jacobian a row of the batch.
@@ -52,22 +53,23 @@ module Linearization =
             Pullback = pull
         }
 
-    let private relu (engine: IEngine) batch (x: Storage) =
-        let y = Layer.apply engine Relu batch x
+    let private activation (engine: IEngine) (activations: EntryActivations) batch (x: Storage) =
+        let inputs = Tensor.values (Tensor.ofStorage [ x.Length ] x)
+        let size = inputs.Length / batch
 
-        let active =
-            Tensor.ofStorage [ y.Length ] y
-            |> Tensor.map (fun value -> if value > 0.0 then 1.0 else 0.0)
+        let slopes =
+            Array.Parallel.init inputs.Length (fun i -> activations[i % size].Slope inputs[i])
+            |> Tensor.vector
 
-        let mask (v: Storage) =
-            let masked = engine.Allocate v.Length
-            engine.MultiplyRows(v, 1, active.Storage, masked)
-            masked
+        let scale (v: Storage) =
+            let scaled = engine.Allocate v.Length
+            engine.MultiplyRows(v, 1, slopes.Storage, scaled)
+            scaled
 
         {
-            Value = y
-            Pushforward = mask
-            Pullback = mask
+            Value = Layer.apply engine (Activation activations) batch x
+            Pushforward = scale
+            Pullback = scale
         }
 
     let private maxPooling (engine: IEngine) (geometry: PoolingGeometry) batch x =
@@ -94,7 +96,7 @@ module Linearization =
     let private layer engine batch x layer =
         match layer with
         | Affine(map, _) -> affine engine layer map batch x
-        | Relu -> relu engine batch x
+        | Activation activations -> activation engine activations batch x
         | MaxPooling geometry -> maxPooling engine geometry batch x
         | Reshape _
         | Identity -> identity x

@@ -1,17 +1,19 @@
 /// The norm of the Jacobian at the nominal input, where the network is differentiable there.
 module LipVerify.Core.LowerBounds.NominalJacobian
 
+open System
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// A layer at which the network bends at the nominal input, or may do so as far as rounding lets it be known.
 [<ReferenceEquality>]
 type Kink =
     {
-        /// The ReLU or pooling layer.
+        /// The activation or pooling layer.
         Layer: PlacedLayer
         /// The outputs whose linear piece is not decided.
         Outputs: int
@@ -43,17 +45,29 @@ let private bends (layer: PlacedLayer) moving undecided point =
         Kinks = kinks
     }
 
-/// Decided where the pre-activation is surely above or below 0, or constant.
-let private relu (layer: PlacedLayer) point =
+/// Decided where the activation is surely smooth at the pre-activation, or that is constant.
+let private activation (layer: PlacedLayer) (activations: EntryActivations) point =
     let struct (low, high) = ends point.Nominal
     let moving = Tensor.values point.Moving
 
     let isUndecided i =
-        moving[i] <> 0.0 && not (low[i] > 0.0) && not (high[i] < 0.0)
+        moving[i] <> 0.0 && activations[i].MayBreak(Interval.ofEnds low[i] high[i])
 
     let undecided = Seq.init moving.Length id |> Seq.filter isUndecided |> Seq.length
 
-    bends layer (moving |> Array.mapi (fun i m -> if high[i] < 0.0 then 0.0 else m)) undecided point
+    /// Whether the activation is constant around the pre-activation: no slope but 0 is possible for small increments.
+    let isStill i =
+        let excursion =
+            {
+                NominalLow = low[i]
+                NominalHigh = high[i]
+                Down = Double.Epsilon
+                Up = Double.Epsilon
+            }
+
+        activations[i].Settled excursion = ValueSome 0.0
+
+    bends layer (moving |> Array.mapi (fun i m -> if m <> 0.0 && isStill i then 0.0 else m)) undecided point
 
 /// Decided where one member surely wins, or where all that may win are constant.
 let private maxPooling (layer: PlacedLayer) (geometry: PoolingGeometry) point =
@@ -85,7 +99,7 @@ let private layer (engine: IEngine) (placed: PlacedLayer) point =
                     RowNorms.absoluteRowSums engine map point.Moving
                     |> Tensor.map (fun sum -> if sum = 0.0 then 0.0 else 1.0)
             }
-        | Relu -> relu placed point
+        | Activation activations -> activation placed activations point
         | MaxPooling geometry -> maxPooling placed geometry point
         | Reshape shape ->
             { point with

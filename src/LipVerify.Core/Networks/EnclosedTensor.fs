@@ -5,6 +5,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 
 /// Computed values and how far each may lie from the exact one: `|computed − exact| ≤ Error`, entry by entry.
 [<ReferenceEquality>]
@@ -72,16 +73,19 @@ module EnclosedTensor =
 
         struct (value, List.map enclose errors)
 
-    /// `relu` moves no two values further apart, and gives exactly 0 where the enclosure does not reach above 0.
-    let private relu (engine: IEngine) enclosed =
-        let error value error =
-            if Rounding.addUp value error <= 0.0 then 0.0 else error
+    /// The activations of enclosed pre-activations.
+    let activate (engine: IEngine) (activations: EntryActivations) enclosed =
+        let values, errors = Tensor.values enclosed.Value, Tensor.values enclosed.Error
+
+        let error i =
+            let struct (_, error) = activations[i].Enclose values[i] errors[i]
+            error
 
         {
             Value =
-                Layer.apply engine Relu 1 enclosed.Value.Storage
+                Layer.apply engine (Activation activations) 1 enclosed.Value.Storage
                 |> Tensor.ofStorage enclosed.Value.Shape
-            Error = Tensor.map2 error enclosed.Value enclosed.Error
+            Error = Array.Parallel.init values.Length error |> Tensor.ofArray enclosed.Value.Shape
         }
 
     /// A maximum moves by at most the largest move of its members.
@@ -102,7 +106,7 @@ module EnclosedTensor =
                 affine engine placed.Layer map enclosed.Value [ enclosed.Error ]
 
             { Value = value; Error = errors.Head }
-        | Relu -> relu engine enclosed
+        | Activation activations -> activate engine activations enclosed
         | MaxPooling _ -> maxPooling engine placed.Layer placed.Output enclosed
         | Reshape shape ->
             {
@@ -110,9 +114,6 @@ module EnclosedTensor =
                 Error = Tensor.reshape shape enclosed.Error
             }
         | Identity -> enclosed
-
-    /// The ReLU of enclosed pre-activations.
-    let rectify (engine: IEngine) enclosed = relu engine enclosed
 
     /// The sum of two enclosed tensors.
     let add a b =

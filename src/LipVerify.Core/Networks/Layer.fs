@@ -3,14 +3,15 @@ namespace LipVerify.Core.Networks
 open LipVerify.Compute
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 
 /// One layer: an immutable value. Adding a kind means one case here and its clause in the functions that match on it.
 [<ReferenceEquality>]
 type Layer =
     /// `x ↦ A x + b`; the bias has one value an output coordinate.
     | Affine of map: LinearMap * bias: Tensor
-    /// `x ↦ max(x, 0)`, entry by entry.
-    | Relu
+    /// `x ↦ σ(x)`, entry by entry.
+    | Activation of EntryActivations
     /// The largest value of each window; padding never wins.
     | MaxPooling of PoolingGeometry
     /// The same values under another shape (flatten, reshape, squeeze).
@@ -62,6 +63,12 @@ module Layer =
             Some(Affine(map, Tensor.map2 (+) bias (Tensor.reshape bias.Shape term)))
         | _ -> None
 
+    /// The same activation for all entries.
+    let activation kind = Activation(EntryActivations.all kind)
+
+    /// `x ↦ max(x, 0)`, entry by entry.
+    let relu = activation Relu.activation
+
     /// Max pooling over the windows of `geometry`.
     let maxPooling (geometry: PoolingGeometry) =
         geometry.Validate()
@@ -80,7 +87,7 @@ module Layer =
     let kind layer =
         match layer with
         | Affine(map, _) -> mapKind map
-        | Relu -> "relu"
+        | Activation activations -> activations.Name
         | MaxPooling _ -> "maxpool2d"
         | Reshape _ -> "reshape"
         | Identity -> "identity"
@@ -117,7 +124,7 @@ module Layer =
         | Reshape shape when shape |> List.exists (fun extent -> extent < 1) ->
             Some $"cannot reshape to {Shape.text shape}: extents must be positive"
         | Reshape _
-        | Relu
+        | Activation _
         | Identity -> None
 
     /// The output shape of a layer that is right by itself.
@@ -140,7 +147,11 @@ module Layer =
         | Reshape shape ->
             Error
                 $"cannot reshape {Shape.text input} ({Shape.size input} values) to {Shape.text shape} ({Shape.size shape} values)"
-        | Relu
+        | Activation activations ->
+            match activations.Size with
+            | Some size when size <> Shape.size input ->
+                Error $"has activations for {size} values, but gets {Shape.text input} ({Shape.size input} values)"
+            | _ -> Ok input
         | Identity -> Ok input
 
     /// The shape that the layer makes of `input`, or why the two do not fit.
@@ -157,10 +168,12 @@ module Layer =
             LinearMap.apply engine map batch x y
             engine.AddToRows(y, batch, bias.Storage, y)
             y
-        | Relu ->
+        | Activation activations when activations.IsRelu ->
             let y = engine.Allocate x.Length
             engine.Rectify(x, y)
             y
+        | Activation activations ->
+            EntryActivations.values activations (Tensor.values (Tensor.ofStorage [ x.Length ] x)) batch
         | MaxPooling geometry ->
             let y = engine.Allocate(Checked.(*) batch geometry.OutputSize)
             engine.MaxPool(&geometry, x, batch, y, null)
@@ -205,7 +218,7 @@ module Layer =
 
             List.sumBy (fun (tensor: Tensor) -> tensor.Length) weights
             + List.sumBy storedCount (bias :: scales)
-        | Relu
+        | Activation activations -> activations.Parameters
         | MaxPooling _
         | Reshape _
         | Identity -> 0

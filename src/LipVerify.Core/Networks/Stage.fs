@@ -1,15 +1,16 @@
 namespace LipVerify.Core.Networks
 
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 
 /// What Algorithm 1 takes as one step: layers fused the way the bounds need them.
 [<ReferenceEquality>]
 type Stage =
-    /// An affine map, with a batch normalisation that follows it folded into `map` as a row scaling, and the ReLU after it.
+    /// An affine map, with a batch normalisation that follows it folded into `map` as a row scaling, and the activation after it.
     /// `layers` are the affine layers to evaluate; the first one gives the stage its name and position.
-    | AffineStage of layers: PlacedLayer list * map: LinearMap * rectified: bool
-    /// A ReLU that follows no affine map.
-    | ReluStage of PlacedLayer
+    | AffineStage of layers: PlacedLayer list * map: LinearMap * activations: EntryActivations option
+    /// An activation that follows no affine map.
+    | ActivationStage of PlacedLayer * EntryActivations
     /// Max pooling.
     | MaxPoolingStage of PlacedLayer * LipVerify.Compute.PoolingGeometry
     /// The sum of branches, each a list of stages.
@@ -31,8 +32,8 @@ module Stage =
         match rest with
         | Leaf({ Layer = Affine(next, _) } as layer) :: later when (LinearMap.tryRowScaling next).IsSome ->
             takeAffine (layer :: layers) ((LinearMap.tryRowScaling next).Value map) later
-        | Leaf { Layer = Relu } :: rest -> AffineStage(List.rev layers, map, true), rest
-        | rest -> AffineStage(List.rev layers, map, false), rest
+        | Leaf { Layer = Activation activations } :: rest -> AffineStage(List.rev layers, map, Some activations), rest
+        | rest -> AffineStage(List.rev layers, map, None), rest
 
     /// Appends the stages of `nodes` to those before, last first.
     let rec private fuse before nodes =
@@ -43,9 +44,26 @@ module Stage =
             fuse (stage :: before) rest
         | Leaf({ Layer = MaxPooling geometry } as layer) :: rest ->
             fuse (MaxPoolingStage(layer, geometry) :: before) rest
-        | Leaf layer :: rest -> fuse (ReluStage layer :: before) rest
+        | Leaf({ Layer = Activation activations } as layer) :: rest ->
+            fuse (ActivationStage(layer, activations) :: before) rest
+        | Leaf _ :: rest -> fuse before rest
         | Branches branches :: rest -> fuse (SumStage(List.map (flatten >> fuse []) branches) :: before) rest
         | Chain nodes :: rest -> fuse before (nodes @ rest)
 
+    /// The activations of affine stages, by the index of their first layer.
+    let rec private activations stages =
+        stages
+        |> List.collect (fun stage ->
+            match stage with
+            | AffineStage(layers, _, Some behind) -> [ layers.Head.Index, behind ]
+            | SumStage branches -> List.collect activations branches
+            | AffineStage _
+            | ActivationStage _
+            | MaxPoolingStage _ -> [])
+
     /// The stages of a network in order.
     let ofNetwork (network: Network) = fuse [] (flatten network.Node)
+
+    /// The activations behind affine layers, by the index of the first layer of the stage.
+    let activationsBehind network =
+        ofNetwork network |> activations |> Map.ofList

@@ -63,7 +63,7 @@ module CertifiedRadius =
             match placed.Layer with
             | Affine(map, _) when (LinearMap.tryRowScaling map).IsSome -> false
             | Affine(map, _) -> Spectral.mayDraw map
-            | Relu
+            | Activation _
             | MaxPooling _
             | Reshape _
             | Identity -> false

@@ -53,7 +53,7 @@ let private describeLayer layer =
                 $"{text} rounded {roundings}"
 
         $"affine {scales.Length} {text}", weights @ scales @ [ bias ]
-    | Relu -> "relu", []
+    | Activation activations -> activations.Name, []
     | MaxPooling geometry -> $"maxpool2d {pooling geometry}", []
     | Reshape shape -> $"reshape {words shape}", []
     | Identity -> "identity", []

@@ -123,7 +123,7 @@ module Architecture =
         | BatchNorm2d(name, channels, epsilon) ->
             requireRoom room (Shape.size shape)
             |> Result.bind (fun () -> batchNorm parameters name channels epsilon shape)
-        | ReluLayer -> Ok [ Relu ]
+        | ReluLayer -> Ok [ Layer.relu ]
         | MaxPool2d(window, ceilMode) -> pooling room "max pooling" shape window ceilMode Layer.maxPooling |> single
         | AvgPool2d(window, ceilMode, countPadding) ->
             pooling room "average pooling" shape window ceilMode (averagePooling countPadding)

@@ -35,12 +35,12 @@ let private example =
         [
             Layer.convolution convolution (tensor [ 3; 2; 3; 3 ]) (tensor [ 3 ])
             Layer.affine (Diagonal(tensor [ 3; 8; 8 ])) (tensor [ 3; 8; 8 ])
-            Relu
+            Layer.relu
             Layer.maxPooling pooling
             Layer.linear (AveragePooling(AveragePooling.create average true))
             Reshape [ 12 ]
             Layer.dense (tensor [ 9; 12 ]) (tensor [ 9 ])
-            Relu
+            Layer.relu
             Layer.dense (tensor [ 4; 9 ]) (tensor [ 4 ])
         ]
 
@@ -184,7 +184,7 @@ let tests =
                 shouldBeRejected "input" network nudged certificate
 
                 let other =
-                    Network.create [ 2; 8; 8 ] (Series [ Step("relu", Relu); Step("flat", Reshape [ 128 ]) ])
+                    Network.create [ 2; 8; 8 ] (Series [ Step("relu", Layer.relu); Step("flat", Reshape [ 128 ]) ])
 
                 match other with
                 | Ok other -> shouldBeRejected "network" other input certificate

@@ -44,7 +44,7 @@ let private isRefused (parts: string list) outcome =
     | code, lines -> failtest $"exit code {code}, {lines}"
 
 let private small =
-    Network.create [ 2 ] (Step("relu", Relu)) |> Result.toOption |> Option.get
+    Network.create [ 2 ] (Step("relu", Layer.relu)) |> Result.toOption |> Option.get
 
 /// A certificate that is accepted, its network and its input.
 let private goodFiles folder =
@@ -101,7 +101,7 @@ let private telling =
     |]
 
 let private ofDepth depth =
-    (Step("relu", Relu), seq { 1..depth })
+    (Step("relu", Layer.relu), seq { 1..depth })
     ||> Seq.fold (fun block _ -> Series [ block ])
 
 [<Tests>]
@@ -204,7 +204,7 @@ let tests =
                 for block in
                     [
                         ofDepth Network.mostNesting
-                        Series(List.replicate Network.mostLayers (Step("relu", Relu)))
+                        Series(List.replicate Network.mostLayers (Step("relu", Layer.relu)))
                     ] do
                     let network = Network.create [ 2 ] block |> Result.toOption |> Option.get
                     let input = Tensor.create [ 2 ] 1.0

@@ -77,11 +77,11 @@ let exampleWith factor =
     let layers =
         [
             Layer.convolution (ConvolutionGeometry(1, 2, axis, axis)) (tensor [ 2; 1; 3; 3 ]) (tensor [ 2 ])
-            Relu
+            Layer.relu
             Layer.maxPooling (PoolingGeometry(2, pooling, pooling))
             Reshape [ 18 ]
             Layer.dense (tensor [ 9; 18 ]) (tensor [ 9 ])
-            Relu
+            Layer.relu
             Layer.dense (Tensor.map (fun x -> factor * x) (tensor [ 4; 9 ])) (tensor [ 4 ])
         ]
 
@@ -283,7 +283,7 @@ let tests =
                     | Ok _ -> failtest $"{length} bytes were read")
 
             testCase "A network whose changes take too many coefficients is refused before they are formed" (fun () ->
-                let network = RandomNetworks.build [ 6000 ] [ Step("relu", Relu) ]
+                let network = RandomNetworks.build [ 6000 ] [ Step("relu", Layer.relu) ]
 
                 let input = Tensor.create [ 6000 ] 1.0
 

@@ -252,7 +252,7 @@ let tests =
             testCase "The published procedure gives 0 for a network without weights" (fun () ->
                 let zero = Layer.linear (Dense(Dense.create (Tensor.create [ 3; 4 ] 0.0)))
 
-                match Network.create [ 4 ] (Series [ Step("zero", zero); Step("relu", Relu) ]) with
+                match Network.create [ 4 ] (Series [ Step("zero", zero); Step("relu", Layer.relu) ]) with
                 | Ok network ->
                     let estimate, bound = both network 1.0
                     Expect.equal estimate.Value.Value 0 "value"

@@ -57,7 +57,7 @@ let private random seed =
                     (Tensor.ofArray [ 10; 4 ] weights)
                     (Tensor.vector (Array.init 10 (fun _ -> 0.2 * (random.NextDouble() - 0.5))))
             )
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
             Step("second", Layer.dense (Tensor.ofArray [ 2; 10 ] weights[..19]) (Tensor.vector [| 0.0; 0.0 |]))
         ]
     |> Network.create [ 4 ]

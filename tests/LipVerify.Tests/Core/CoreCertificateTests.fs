@@ -291,7 +291,7 @@ let tests =
                         Convolution.create (ConvolutionGeometry(1, 1, axis, axis)) (Tensor.create [ 1; 1; 3; 3 ] 2.0)
                     )
 
-                let blocks = Series [ Step("wide", Layer.linear wide); Step("relu", Relu) ]
+                let blocks = Series [ Step("wide", Layer.linear wide); Step("relu", Layer.relu) ]
 
                 let network =
                     match Network.create [ 1; 130; 130 ] blocks with

@@ -53,7 +53,11 @@ let tests =
                         layers
                         |> List.collect (fun (weights, bias) ->
                             let tensor = Tensor.ofArray [ bias.Length; weights.Length / bias.Length ] weights
-                            [ Step("fc", Layer.dense tensor (Tensor.vector bias)); Step("relu", Relu) ])
+
+                            [
+                                Step("fc", Layer.dense tensor (Tensor.vector bias))
+                                Step("relu", Layer.relu)
+                            ])
 
                     match Network.create [ sizes.Head ] (Series blocks) with
                     | Error problem -> failwith problem
@@ -106,7 +110,7 @@ let tests =
                 let layer =
                     Layer.dense (Tensor.ofArray [ 2; 1 ] [| -1.0; 0.0 |]) (Tensor.vector [| 0.0; 0.0 |])
 
-                match Network.create [ 1 ] (Series [ Step("fc", layer); Step("relu", Relu) ]) with
+                match Network.create [ 1 ] (Series [ Step("fc", layer); Step("relu", Layer.relu) ]) with
                 | Error problem -> failwith problem
                 | Ok network ->
                     let enclosed =

@@ -82,7 +82,7 @@ let private neuron (weights: float[]) bias =
         [ weights.Length ]
         [
             Step("fc", Layer.dense weights (Tensor.vector [| bias |]))
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
         ]
 
 [<Tests>]
@@ -171,7 +171,7 @@ let tests =
                             (Tensor.vector (Array.init n (fun _ -> 1e6 + draw.Gaussian())))
 
                     let network =
-                        build [ n ] [ Step("fc", layer ()); Step("relu", Relu); Step("fc", layer ()) ]
+                        build [ n ] [ Step("fc", layer ()); Step("relu", Layer.relu); Step("fc", layer ()) ]
 
                     let x = Tensor.vector (draw.Gaussians n)
                     let y = x |> Tensor.map (fun c -> c + 1e-9 * draw.Gaussian())
@@ -243,7 +243,7 @@ let tests =
                             (Tensor.vector (draw.Gaussians n))
 
                     let network =
-                        build [ n ] [ Step("fc", layer ()); Step("relu", Relu); Step("fc", layer ()) ]
+                        build [ n ] [ Step("fc", layer ()); Step("relu", Layer.relu); Step("fc", layer ()) ]
 
                     let ball =
                         RestrictedBall.whole (Tensor.vector (draw.Gaussians n)) (radius (draw.Power(0.0, 1.0)))
@@ -276,7 +276,12 @@ let tests =
             testCase "a ReLU at zero is a kink, and its formal Jacobian no lower bound" (fun () ->
                 // f(x) = relu(x) − relu(−x)·0: the pre-activations at 0 are 0.
                 let network =
-                    build [ 1 ] [ Step("fc", dense 2 1 [| 1.0; -1.0 |] [| 0.0; 0.0 |]); Step("relu", Relu) ]
+                    build
+                        [ 1 ]
+                        [
+                            Step("fc", dense 2 1 [| 1.0; -1.0 |] [| 0.0; 0.0 |])
+                            Step("relu", Layer.relu)
+                        ]
 
                 let ball = RestrictedBall.whole (Tensor.vector [| 0.0 |]) (radius 1.0)
 
@@ -301,7 +306,7 @@ let tests =
                                 "diagonal",
                                 Affine(Diagonal(Tensor.create [ 1; 1; 2 ] 1.0), Tensor.create [ 1; 1; 2 ] bias)
                             )
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step("pool", pooling)
                         ]
 

@@ -29,7 +29,7 @@ let rec private naive node (x: float[]) =
             |> Array.map (fun row -> Array.fold2 (fun sum a b -> sum + a * b) 0.0 row x)
 
         Array.map2 (+) y (Tensor.values bias)
-    | Leaf { Layer = Relu } -> Array.map (max 0.0) x
+    | Leaf { Layer = Activation _ } -> Array.map (max 0.0) x
     | Leaf { Layer = MaxPooling g } -> windows g |> Array.map (fun w -> w |> Array.map (fun i -> x[i]) |> Array.max)
     | Leaf _ -> x
     | Chain nodes -> (x, nodes) ||> List.fold (fun x node -> naive node x)

@@ -84,7 +84,7 @@ let rec private run (x: Moving[]) node =
             (fun value slope -> { Value = value; Slope = slope })
             values
             (applyExactly map (x |> Array.map _.Slope))
-    | Leaf { Layer = Relu } -> Array.map rectify x
+    | Leaf { Layer = Activation _ } -> Array.map rectify x
     | Leaf { Layer = MaxPooling geometry } ->
         windows geometry
         |> Array.map (fun members -> members |> Array.map (fun i -> x[i]) |> leading)

@@ -39,7 +39,7 @@ let private third =
         [ 1 ]
         [
             Step("div", Layer.linear (Quotients.reciprocals [ 1 ] [| 3.0 |]))
-            Step("relu", Relu)
+            Step("relu", Layer.relu)
         ]
 
 let private isAtLeastThird (value: float) =

@@ -95,7 +95,7 @@ let private manyLayers count layer =
     $"""{{ "input": [1, 2, 2], "layers": [ {String.Join(",", Seq.replicate count layer)} ] }}"""
 
 let private nested depth =
-    (Step("relu", Relu), seq { 1..depth })
+    (Step("relu", Layer.relu), seq { 1..depth })
     ||> Seq.fold (fun block level ->
         if level % 2 = 0 then
             Sum [ block; Series [] ]
@@ -174,7 +174,7 @@ let tests =
                     | Error problem -> Expect.stringContains problem "nested more than 256 deep" "problem")
 
             testCase "a network of more layers than are taken is refused" (fun () ->
-                let layers = List.replicate (Network.mostLayers + 1) (Step("relu", Relu))
+                let layers = List.replicate (Network.mostLayers + 1) (Step("relu", Layer.relu))
 
                 match Network.create [ 2 ] (Series layers) with
                 | Ok _ -> failtest "expected an error"
@@ -182,7 +182,7 @@ let tests =
 
             testCase "an input of more values than a tensor takes is refused" (fun () ->
                 for shape in [ [ 1 <<< 20; 1 <<< 20 ]; [ (1 <<< 28) + 1 ] ] do
-                    match Network.create shape (Step("relu", Relu)) with
+                    match Network.create shape (Step("relu", Layer.relu)) with
                     | Ok _ -> failtest "expected an error"
                     | Error problem -> Expect.stringContains problem "at most 268435456 values" "problem")
         ]

@@ -97,7 +97,7 @@ let tests =
                                     (Tensor.ofArray [ size; size ] weights)
                                     (Tensor.vector (draw.Gaussians size))
                             )
-                            Step("relu", Relu)
+                            Step("relu", Layer.relu)
                             Step(
                                 "output",
                                 Layer.dense
@@ -143,7 +143,7 @@ let tests =
                         Series
                             [
                                 Step("hidden", layer layers[0])
-                                Step("relu", Relu)
+                                Step("relu", Layer.relu)
                                 Step("output", layer layers[1])
                             ]
                         |> Network.create [ size ]

@@ -100,7 +100,7 @@ let private dense (draw: Draw) (widths: int list) =
                         (Tensor.vector (draw.Gaussians outputs))
                 )
                 if i < widths.Length - 2 then
-                    Step($"relu{i}", Relu)
+                    Step($"relu{i}", Layer.relu)
             ])
 
     build [ widths.Head ] (List.concat blocks)

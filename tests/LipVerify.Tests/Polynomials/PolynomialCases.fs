@@ -43,7 +43,7 @@ let private build inputs layers =
             [
                 Step($"fc{i}", Layer.dense matrix (Tensor.vector bias))
                 if i < last then
-                    Step($"relu{i}", Relu)
+                    Step($"relu{i}", Layer.relu)
             ])
         |> List.concat
 

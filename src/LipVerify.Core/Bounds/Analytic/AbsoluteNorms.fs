@@ -6,6 +6,7 @@ module LipVerify.Core.Bounds.Analytic.AbsoluteNorms
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Spectral
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
 
@@ -30,10 +31,15 @@ let private ofMaxPooling norm overlap =
     | Maximum -> Bound.one
     | Taxicab -> Bound.certified (float overlap)
 
+let private ofActivations (activations: EntryActivations) =
+    Bound.certified (SlopeIntervals.size activations.Global)
+
 let rec private stage context norm stage =
     match stage with
-    | AffineStage(_, map, _) -> ofMap context norm map
-    | ReluStage _ -> Bound.one
+    | AffineStage(_, map, activations) ->
+        let slope = activations |> Option.map ofActivations |> Option.defaultValue Bound.one
+        Propositions.composition (ofMap context norm map) slope
+    | ActivationStage(_, activations) -> ofActivations activations
     | MaxPoolingStage(_, geometry) -> ofMaxPooling norm geometry.MaxOverlap
     | SumStage branches -> branches |> List.map (series context norm) |> Propositions.sumOfBranches
 

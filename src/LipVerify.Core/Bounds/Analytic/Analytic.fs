@@ -6,6 +6,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
 open LipVerify.Core.Enclosures
@@ -84,19 +85,26 @@ let private probed guide (layer: PlacedLayer) (reach: Reach) =
     |> Option.bind (fun probed -> Map.tryFind layer.Index probed.Stages)
     |> Option.fold (fun reach bounds -> Reach.within bounds reach) reach
 
-/// The step of a stage with a ReLU behind `map`. `image` are its pre-activations.
-let private rectified context guide (layer: PlacedLayer) kind (domain: Domain) map image =
-    let y = probed guide layer image |> Reach.beforeRelu context
-    let enclosure = Reach.enclosure y
+/// The step of a stage with an activation behind `map`. `image` are its pre-activations.
+let private activated
+    context
+    guide
+    (layer: PlacedLayer)
+    kind
+    (domain: Domain)
+    map
+    (activations: EntryActivations)
+    image
+    =
+    let y = probed guide layer image |> Reach.beforeActivation context activations
+    let excursions = Reach.excursions y
 
-    let rising: Propositions.PreActivations =
-        {
-            Nominal = EnclosedTensor.upperEnd y.Nominal
-            Reach = enclosure.Rise
-        }
+    let ofEntries (of': Activation -> Excursion -> float) =
+        Array.Parallel.init excursions.Length (fun i -> of' activations[i] excursions[i])
+        |> Tensor.ofArray y.Nominal.Value.Shape
 
-    let norm =
-        Propositions.affineRelu context map (Propositions.slopes guide.Definition rising) domain.Ball
+    let slopes = ofEntries (Propositions.activationSlope guide.Definition)
+    let norm = Propositions.affineRelu context map slopes domain.Ball
 
     { reported
           layer
@@ -104,16 +112,23 @@ let private rectified context guide (layer: PlacedLayer) kind (domain: Domain) m
           domain
           norm.Bound
           (Witness.ofNorm context norm)
-          (Reach.relu context.Engine y)
-          (Propositions.zerosAfterRelu rising) with
-        Enclosures = [ layer.Index, enclosure ]
+          (Reach.activate context.Engine activations y)
+          (ofEntries Propositions.movesAfterActivation) with
+        Enclosures = [ layer.Index, Reach.enclosure y ]
     }
 
 /// What Proposition 4 allows the image under `map` to differ from its nominal values by.
 let private ballBehind context map (nominal: EnclosedTensor) (domain: Domain) =
     (Propositions.affineUpperBound context.Engine map nominal.Value domain.Ball).Reach
 
-let private affineStage context guide (domain: Domain) (layers: PlacedLayer list) map isRectified =
+let private affineStage
+    context
+    guide
+    (domain: Domain)
+    (layers: PlacedLayer list)
+    map
+    (activations: EntryActivations option)
+    =
     let layer = layers.Head
 
     let nominal =
@@ -127,9 +142,9 @@ let private affineStage context guide (domain: Domain) (layers: PlacedLayer list
     let kind =
         Layer.kind layer.Layer + (if layers.Tail.IsEmpty then "" else "+diagonal")
 
-    if isRectified then
-        rectified context guide layer (kind + "+relu") domain map image
-    else
+    match activations with
+    | Some activations -> activated context guide layer $"{kind}+{activations.Name}" domain map activations image
+    | None ->
         let norm = Propositions.affine context map domain.Ball
 
         reported
@@ -141,12 +156,12 @@ let private affineStage context guide (domain: Domain) (layers: PlacedLayer list
             image
             (Propositions.zerosAfterAffine nominal.Value.Shape)
 
-/// A ReLU on its own is an affine-ReLU function with the identity as its matrix.
-let private reluStage context guide (domain: Domain) (layer: PlacedLayer) =
+/// An activation on its own follows the identity as its matrix.
+let private activationStage context guide (domain: Domain) (layer: PlacedLayer) (activations: EntryActivations) =
     let identity = Diagonal(Tensor.create domain.Ball.Center.Shape 1.0)
     let ball = ballBehind context identity domain.Reach.Nominal domain
 
-    rectified context guide layer "relu" domain identity (Reach.limited ball domain.Reach)
+    activated context guide layer activations.Name domain identity activations (Reach.limited ball domain.Reach)
 
 let private maxPoolingStage context guide (domain: Domain) layer (geometry: PoolingGeometry) =
     let lipschitz = Propositions.maxPooling geometry.MaxOverlap
@@ -178,10 +193,10 @@ let rec private stage context guide (domain: Domain) stage =
     Context.check context
 
     match stage with
-    | AffineStage(layers, map, rectified) ->
+    | AffineStage(layers, map, activations) ->
         context
-        |> LayerContext.run layers.Head (fun context -> affineStage context guide domain layers map rectified)
-    | ReluStage layer -> reluStage context guide domain layer
+        |> LayerContext.run layers.Head (fun context -> affineStage context guide domain layers map activations)
+    | ActivationStage(layer, activations) -> activationStage context guide domain layer activations
     | MaxPoolingStage(layer, geometry) -> maxPoolingStage context guide domain layer geometry
     | SumStage branches -> sumStage context guide domain branches
 

@@ -4,6 +4,7 @@ module LipVerify.Core.Bounds.Analytic.Global
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Spectral
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
@@ -24,27 +25,41 @@ let private reported (layer: PlacedLayer) kind lipschitz witness size =
         }
     ]
 
+/// The map with the largest slopes of the activations behind it.
+let private stretched map (activations: EntryActivations option) =
+    match activations with
+    | Some activations when SlopeIntervals.size activations.Global <> 1.0 || activations.Only.IsNone ->
+        { MaskedMap.whole map with
+            Rows =
+                Array.init (LinearMap.outputs map) (fun i -> SlopeIntervals.size activations[i].Global)
+                |> Tensor.vector
+        }
+    | _ -> MaskedMap.whole map
+
 let rec private stage context stage =
     Context.check context
 
     match stage with
-    | AffineStage(layers, map, rectified) ->
+    | AffineStage(layers, map, activations) ->
         let layer = layers.Head
 
         let lipschitz, witness =
             context
             |> LayerContext.run layer (fun context ->
-                let norm = Spectral.norm context (MaskedMap.whole map)
+                let norm = Spectral.norm context (stretched map activations)
                 norm.Bound, Witness.ofNorm context norm)
 
         let kind =
             Layer.kind layer.Layer
             + (if layers.Tail.IsEmpty then "" else "+diagonal")
-            + (if rectified then "+relu" else "")
+            + (activations
+               |> Option.map (fun activations -> "+" + activations.Name)
+               |> Option.defaultValue "")
 
         lipschitz, reported layer kind lipschitz witness (LinearMap.outputs map)
-    | ReluStage layer ->
-        Bound.one, reported layer "relu" Bound.one (Witness.deterministic Nonexpansive) (Shape.size layer.Output)
+    | ActivationStage(layer, activations) ->
+        let slope = Bound.certified (SlopeIntervals.size activations.Global)
+        slope, reported layer activations.Name slope (Witness.deterministic Nonexpansive) (Shape.size layer.Output)
     | MaxPoolingStage(layer, geometry) ->
         let lipschitz = Propositions.maxPooling geometry.MaxOverlap
 

@@ -12,7 +12,7 @@ let share (network: Network) context =
         |> List.filter (fun placed ->
             match placed.Layer with
             | Affine _ -> true
-            | Relu
+            | Activation _
             | MaxPooling _
             | Reshape _
             | Identity -> false)

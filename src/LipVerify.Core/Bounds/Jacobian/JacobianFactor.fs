@@ -1,7 +1,7 @@
 namespace LipVerify.Core.Bounds.Jacobian
 
 open LipVerify.Core.LinearMaps
-open LipVerify.Core.Enclosures
+open LipVerify.Core.Activations
 
 /// One factor of the matrices `J` with `f(x) − f(x') = J (x − x')` for inputs of a ball.
 [<ReferenceEquality>]

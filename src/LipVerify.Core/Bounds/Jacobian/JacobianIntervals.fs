@@ -6,6 +6,7 @@ open System
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 open LipVerify.Core.Enclosures
@@ -39,7 +40,7 @@ let internal middle (low: float) (high: float) =
         else
             struct (0.0, Double.PositiveInfinity)
 
-/// `value·factor` for a factor that is not negative, rounded upward whatever the sign of `value`.
+/// `value·factor`, rounded upward whatever the signs.
 let private timesUp (value: float) factor =
     if factor = 1.0 then value
     elif value = 0.0 || factor = 0.0 then 0.0
@@ -47,15 +48,26 @@ let private timesUp (value: float) factor =
 
 /// The interval of `λ·j` for a slope `λ` and an entry `j = value ± error`.
 let private bend (slope: SlopeInterval) value error =
-    if slope.Lower = 1.0 then
+    if slope.Lower = 1.0 && slope.Upper = 1.0 then
         struct (value, error)
-    elif slope.Upper = 0.0 then
+    elif slope.Lower = 0.0 && slope.Upper = 0.0 then
         struct (0.0, 0.0)
     else
         let struct (low, high) = ends value error
-        let highest = timesUp high (if high > 0.0 then slope.Upper else slope.Lower)
-        let lowest = -(timesUp -low (if low < 0.0 then slope.Upper else slope.Lower))
-        middle lowest highest
+
+        if slope.Lower >= 0.0 then
+            let highest = timesUp high (if high > 0.0 then slope.Upper else slope.Lower)
+            let lowest = -(timesUp -low (if low < 0.0 then slope.Upper else slope.Lower))
+            middle lowest highest
+        else
+            // Ends of either sign may meet slopes of either sign.
+            let largest factor =
+                max (timesUp high factor) (timesUp low factor)
+
+            let smallest factor =
+                -(max (timesUp -low factor) (timesUp -high factor))
+
+            middle (min (smallest slope.Lower) (smallest slope.Upper)) (max (largest slope.Lower) (largest slope.Upper))
 
 let internal ofPairs shape (pairs: struct (float * float)[]) : EnclosedTensor =
     {
@@ -63,38 +75,24 @@ let internal ofPairs shape (pairs: struct (float * float)[]) : EnclosedTensor =
         Error = pairs |> Array.map (fun struct (_, error) -> error) |> Tensor.ofArray shape
     }
 
-/// The slopes of a ReLU over the ball, one an entry.
-let private slopes definition (reach: Reach) : SlopeInterval[] =
-    let values, errors =
-        Tensor.values reach.Nominal.Value, Tensor.values reach.Nominal.Error
+let private activated context definition (activations: EntryActivations) (position: Position) (pre: Reach) =
+    let y = Reach.beforeActivation context activations pre
 
-    Array.init values.Length (fun i ->
-        let struct (low, high) = ends values[i] errors[i]
-
-        SlopeIntervals.ofExcursion
-            definition
-            {
-                NominalLow = low
-                NominalHigh = high
-                Down = reach.Fall[i]
-                Up = reach.Rise[i]
-            })
-
-let private rectified context definition (position: Position) (pre: Reach) =
-    let y = Reach.beforeRelu context pre
-    let slopes = slopes definition y
+    let slopes: SlopeInterval[] =
+        Reach.excursions y
+        |> Array.mapi (fun i excursion -> activations[i].Slopes definition excursion)
 
     let bent (column: EnclosedTensor) =
         Array.map3 bend slopes (Tensor.values column.Value) (Tensor.values column.Error)
         |> ofPairs column.Value.Shape
 
     {
-        Reach = Reach.relu context.Engine y
+        Reach = Reach.activate context.Engine activations y
         Columns = position.Columns |> Array.Parallel.map bent
         Factors = SlopeFactor slopes :: position.Factors
     }
 
-let private affine (context: Context) definition (position: Position) (layers: PlacedLayer list) map isRectified =
+let private affine (context: Context) definition (position: Position) (layers: PlacedLayer list) map activations =
     let engine, head = context.Engine, layers.Head
     context.Report $"layer {head.Index} ({head.Name}): {position.Columns.Length} columns of the Jacobian"
 
@@ -117,10 +115,9 @@ let private affine (context: Context) definition (position: Position) (layers: P
             Factors = AffineFactor(map, false) :: position.Factors
         }
 
-    if isRectified then
-        rectified context definition position image
-    else
-        { position with Reach = image }
+    match activations with
+    | Some activations -> activated context definition activations position image
+    | None -> { position with Reach = image }
 
 /// The maximum moves by a mean of the moves of those members that can be the largest, so its row of `J` lies in the hull of
 /// theirs.
@@ -173,8 +170,8 @@ let rec private stage context definition (position: Position) stage =
     Context.check context
 
     match stage with
-    | AffineStage(layers, map, isRectified) -> affine context definition position layers map isRectified
-    | ReluStage _ -> rectified context definition position position.Reach
+    | AffineStage(layers, map, activations) -> affine context definition position layers map activations
+    | ActivationStage(_, activations) -> activated context definition activations position position.Reach
     | MaxPoolingStage(layer, geometry) -> maxPooling context layer geometry position
     | SumStage branches ->
         let ends =

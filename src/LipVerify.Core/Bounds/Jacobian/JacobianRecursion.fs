@@ -8,7 +8,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
-open LipVerify.Core.Enclosures
+open LipVerify.Core.Activations
 open LipVerify.Core.Bounds.Jacobian.JacobianRows
 open LipVerify.Core.Bounds.Jacobian.JacobianPaths
 
@@ -175,7 +175,10 @@ let private derivatives (context: Context) isOver outputs widest (behind: Behind
 let private weightsBeforeBend bend (weights: float[]) : float[] =
     match bend with
     | SlopeFactor slopes ->
-        Array.map2 (fun (slope: SlopeInterval) weight -> Rounding.mulUp slope.Upper weight) slopes weights
+        Array.map2
+            (fun (slope: SlopeInterval) weight -> Rounding.mulUp (SlopeIntervals.size slope) weight)
+            slopes
+            weights
     | MeanFactor(contenders, inputs) ->
         let before = Array.zeroCreate inputs
 

@@ -43,7 +43,7 @@ module LipSdp =
         let rec size inputs stage =
             match stage with
             | AffineStage(_, map, _) -> LinearMap.outputs map
-            | ReluStage layer -> Shape.size layer.Output
+            | ActivationStage(layer, _) -> Shape.size layer.Output
             | MaxPoolingStage(_, geometry) -> geometry.OutputSize
             | SumStage branches -> List.head branches |> List.fold size inputs
 

@@ -72,14 +72,14 @@ module DenseChain =
 
     let rec private collect engine hidden stages =
         match stages with
-        | [ AffineStage(layers, map, false) ] when not (List.isEmpty hidden) ->
+        | [ AffineStage(layers, map, None) ] when not (List.isEmpty hidden) ->
             layer engine layers map
             |> Result.map (fun output ->
                 {
                     Hidden = List.rev hidden
                     Output = output
                 })
-        | AffineStage(layers, map, true) :: rest ->
+        | AffineStage(layers, map, Some activations) :: rest when activations.IsRelu ->
             layer engine layers map
             |> Result.bind (fun layer -> collect engine (layer :: hidden) rest)
         | _ -> Error unsuitable

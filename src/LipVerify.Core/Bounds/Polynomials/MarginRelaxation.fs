@@ -17,7 +17,7 @@ let private affine value (unit: OpenUnit) m =
     ]
 
 /// `s ≥ 0`, `s ≥ p`, `s² = s p` and `s² ≤ High·s`.
-let private rectified m unit =
+let private rectified m (unit: OpenUnit) =
     [
         atMost 0.0 [ entry 0 0 m -1.0 ]
         atMost 0.0 (entry 0 0 m -1.0 :: affine 1.0 unit 0)
@@ -35,7 +35,7 @@ let private envelope m (unit: OpenUnit) =
     entry 0 0 m (unit.High - unit.Low) :: affine -unit.High raised 0 |> atMost 0.0
 
 /// `s(1 ± ξ_j) ≥ 0` and `(High − s)(1 ± ξ_j) ≥ 0`.
-let private products m unit j =
+let private products m (unit: OpenUnit) j =
     [
         for sign in [ 1.0; -1.0 ] do
             atMost 0.0 [ entry 0 0 m -1.0; entry 0 (1 + j) m -sign ]

@@ -3,6 +3,7 @@ namespace LipVerify.Core.Bounds.SeqLip
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
 open LipVerify.Core.Bounds.Analytic
@@ -64,7 +65,10 @@ module internal SeqLipChains =
         state
         |> Result.bind (fun state ->
             match stage with
-            | AffineStage(layers, map, rectified) ->
+            | AffineStage(_, _, Some activations)
+            | ActivationStage(_, activations) when activations.Global.Lower < 0.0 || activations.Global.Upper > 1.0 ->
+                Error $"SeqLip is there for slopes in [0, 1]; the network has the activation {activations.Name}"
+            | AffineStage(layers, map, activations) ->
                 let norm = norms[layers.Head.Index]
 
                 let links =
@@ -86,9 +90,9 @@ module internal SeqLipChains =
                 Ok
                     { state with
                         Current = links
-                        IsOpen = not rectified
+                        IsOpen = activations.IsNone
                     }
-            | ReluStage _ ->
+            | ActivationStage _ ->
                 // Without an affine map before it, it only adds a factor of 1.
                 Ok { state with IsOpen = false }
             | MaxPoolingStage(_, geometry) ->

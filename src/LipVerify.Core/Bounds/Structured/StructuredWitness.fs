@@ -62,7 +62,7 @@ module internal StructuredWitness =
 
         let pairs =
             match plan.Places[index] with
-            | ReluPlace _ -> [||]
+            | ActivationPlace _ -> [||]
             | RoundPlace(_, pairs, _) -> pairs
 
         let slopes = Tensor.values bend.Slopes

@@ -15,7 +15,7 @@ type internal Bend =
         Outputs: int
         /// The entry of `dz` that each output follows; none where outputs follow the entries of their own positions.
         Leaders: int[] option
-        /// The factor with which it does, from 0 to 1.
+        /// The factor with which it does.
         Slopes: Tensor
         /// Position of its first channel among those of the network.
         First: int

@@ -17,7 +17,7 @@ let rec private mapsOf stages =
         match stage with
         | AffineStage(_, map, _) -> [ map ]
         | SumStage branches -> List.collect mapsOf branches
-        | ReluStage _
+        | ActivationStage _
         | MaxPoolingStage _ -> [])
 
 /// Norms of all maps of stages, which may together fail with the probability of the context.

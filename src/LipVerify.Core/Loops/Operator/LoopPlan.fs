@@ -5,14 +5,15 @@ open System.Collections.Generic
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 
 /// A place where a network bends, with its nominal values.
 [<ReferenceEquality>]
 type internal Place =
-    /// A ReLU, before it.
-    | ReluPlace of nominal: EnclosedTensor
+    /// Activations, before them.
+    | ActivationPlace of nominal: EnclosedTensor * activations: EntryActivations
     /// One round of a tournament that finds the maxima of pooling windows: pairs of entries, of which the first is the nominal winner; it stands
     /// twice where it has no opponent. `rectified` where a ReLU follows the tournament, so that values that are not positive count as 0.
     | RoundPlace of nominal: EnclosedTensor * pairs: struct (int * int)[] * rectified: bool
@@ -156,6 +157,19 @@ module internal LoopPlan =
         Rounding.mulUp off (Rounding.sqrtUp (float geometry.MaxOverlap))
         |> min (lengthUp pooled.Error)
 
+    /// The values behind activations, and how far they together lie from the exact ones. Those of a ReLU are computed without rounding.
+    let private activate (context: Context) (activations: EntryActivations) (before: EnclosedTensor) off =
+        let after = EnclosedTensor.activate context.Engine activations before
+
+        if activations.IsRelu then
+            struct (after, off)
+        else
+            let own =
+                EnclosedTensor.activate context.Engine activations (EnclosedTensor.exact before.Value)
+
+            let carried = Rounding.mulUp (SlopeIntervals.size activations.Global) off
+            struct (after, min (Rounding.addUp carried (lengthUp own.Error)) (lengthUp after.Error))
+
     let rec private series (context: Context) norm (record: Record) (walk: Walk) stages : Walk =
         Context.check context
 
@@ -169,37 +183,44 @@ module internal LoopPlan =
 
         match stages with
         | [] -> walk
-        | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
-            // The ReLU is monotone: with the maximum first, a window bends once instead of once a member.
+        | AffineStage(layers, map, Some activations) :: MaxPoolingStage(_, geometry) :: rest when
+            EntryActivations.passMaxima activations
+            ->
+            // With the maximum first, a window bends once instead of once a member.
             let struct (before, off) = evaluate context layers (norm map) walk
             enter layers.Head
-            let struct (rounds, pooled) = pool bend geometry true before
-            let relu = bend (ReluPlace pooled)
+            let struct (rounds, pooled) = pool bend geometry activations.IsRelu before
+            let activation = bend (ActivationPlace(pooled, activations))
+
+            let struct (after, off) =
+                activate context activations pooled (pooledOff geometry off pooled)
 
             series
                 context
                 norm
                 record
                 {
-                    Off = pooledOff geometry off pooled
-                    Done = (relu :: List.rev rounds) @ Mapped(layers.Head.Index, map) :: walk.Done
-                    At = EnclosedTensor.rectify context.Engine pooled
+                    Off = off
+                    Done = (activation :: List.rev rounds) @ Mapped(layers.Head.Index, map) :: walk.Done
+                    At = after
                 }
                 rest
-        | AffineStage(layers, map, rectified) :: rest ->
+        | AffineStage(layers, map, activations) :: rest ->
             let struct (before, off) = evaluate context layers (norm map) walk
             let mapped = Mapped(layers.Head.Index, map) :: walk.Done
 
             let walk =
-                if rectified then
+                match activations with
+                | Some activations ->
                     enter layers.Head
+                    let struct (after, off) = activate context activations before off
 
                     {
-                        Done = bend (ReluPlace before) :: mapped
-                        At = EnclosedTensor.rectify context.Engine before
+                        Done = bend (ActivationPlace(before, activations)) :: mapped
+                        At = after
                         Off = off
                     }
-                else
+                | None ->
                     {
                         Done = mapped
                         At = before
@@ -207,17 +228,18 @@ module internal LoopPlan =
                     }
 
             series context norm record walk rest
-        | ReluStage layer :: rest ->
+        | ActivationStage(layer, activations) :: rest ->
             enter layer
+            let struct (after, off) = activate context activations walk.At walk.Off
 
             series
                 context
                 norm
                 record
                 {
-                    Off = walk.Off
-                    Done = bend (ReluPlace walk.At) :: walk.Done
-                    At = EnclosedTensor.rectify context.Engine walk.At
+                    Off = off
+                    Done = bend (ActivationPlace(walk.At, activations)) :: walk.Done
+                    At = after
                 }
                 rest
         | MaxPoolingStage(layer, geometry) :: rest ->

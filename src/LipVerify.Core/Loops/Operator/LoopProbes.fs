@@ -25,13 +25,13 @@ type RowSquares =
 
 let private pairsOf (place: Place) : struct (int[] * int[]) =
     match place with
-    | ReluPlace _ -> struct ([||], [||])
+    | ActivationPlace _ -> struct ([||], [||])
     | RoundPlace(_, pairs, _) ->
         struct (pairs |> Array.map (fun struct (_, b) -> b), pairs |> Array.map (fun struct (a, _) -> a))
 
 let private sizeOf place =
     match place with
-    | ReluPlace nominal
+    | ActivationPlace(nominal, _)
     | RoundPlace(nominal, _, _) -> nominal.Value.Length
 
 /// Entries that one task sums.

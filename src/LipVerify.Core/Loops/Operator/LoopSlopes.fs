@@ -3,8 +3,8 @@ namespace LipVerify.Core.Loops.Operator
 open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
-open LipVerify.Core.Enclosures
 
 /// How far increments reach at a place.
 [<NoEquality; NoComparison>]
@@ -12,7 +12,7 @@ type internal PlaceReach =
     {
         /// `|dz_i|`, one an entry.
         Entries: float[]
-        /// `|dz_l − dz_a|` for each pair of a round; empty at ReLUs.
+        /// `|dz_l − dz_a|` for each pair of a round; empty at activations.
         Pairs: float[]
     }
 
@@ -34,7 +34,7 @@ module internal LoopSlopes =
         plan.Places
         |> Array.map (fun place ->
             match place with
-            | ReluPlace nominal ->
+            | ActivationPlace(nominal, _) ->
                 {
                     Entries = Array.zeroCreate nominal.Value.Length
                     Pairs = [||]
@@ -58,35 +58,13 @@ module internal LoopSlopes =
         let values, errors = Tensor.values nominal.Value, Tensor.values nominal.Error
         Rounding.addUp values[i] errors[i]
 
-    /// What is known of one increment: the interval of its slope, and the largest reach for which that is so. Where every slope is possible, no
-    /// reach is claimed.
-    let private decide definition nominalLow nominalHigh reach =
-        if
-            not (
-                Double.IsFinite nominalLow
-                && Double.IsFinite nominalHigh
-                && Double.IsFinite reach
-            )
-        then
-            struct ({ Lower = 0.0; Upper = 1.0 }, Double.PositiveInfinity)
-        elif nominalHigh + reach <= 0.0 then
-            struct (SlopeIntervals.none, -nominalHigh)
-        elif nominalLow >= reach && nominalLow > 0.0 then
-            struct (SlopeIntervals.all, nominalLow)
-        else
-            let excursion =
-                {
-                    NominalLow = nominalLow
-                    NominalHigh = nominalHigh
-                    Down = reach
-                    Up = reach
-                }
-
-            let interval = SlopeIntervals.ofExcursion definition excursion
-            let isFree = interval.Lower = 0.0 && interval.Upper = 1.0
-            struct (interval, (if isFree then Double.PositiveInfinity else reach))
-
-    let private reluBend definition (nominal: EnclosedTensor) (reach: PlaceReach) first : struct (Bend * Claims) =
+    let private activationBend
+        definition
+        (nominal: EnclosedTensor)
+        (activations: EntryActivations)
+        (reach: PlaceReach)
+        first
+        : struct (Bend * Claims) =
         let n = nominal.Value.Length
         let slopes = Array.zeroCreate<float> n
         let bounds = Array.zeroCreate<float> n
@@ -94,7 +72,7 @@ module internal LoopSlopes =
 
         for i in 0 .. n - 1 do
             let struct (interval, bound) =
-                decide definition (low nominal i) (high nominal i) reach.Entries[i]
+                activations[i].SlopesWithin definition (low nominal i) (high nominal i) reach.Entries[i]
 
             let struct (center, width) = SlopeIntervals.centered interval
             slopes[i] <- center
@@ -163,7 +141,9 @@ module internal LoopSlopes =
                     let low, high =
                         Math.BitDecrement(difference - error), Rounding.addUp difference error
 
-                    let struct (interval, bound) = decide definition low high reach.Pairs[output]
+                    let struct (interval, bound) =
+                        Relu.activation.SlopesWithin definition low high reach.Pairs[output]
+
                     let struct (mean, width) = SlopeIntervals.centered interval
                     claim (-1 - output) bound
 
@@ -203,7 +183,8 @@ module internal LoopSlopes =
             ||> Array.fold (fun (first, before) (place, reach) ->
                 let struct (bend, claims) =
                     match place with
-                    | ReluPlace nominal -> reluBend definition nominal reach first
+                    | ActivationPlace(nominal, activations) ->
+                        activationBend definition nominal activations reach first
                     | RoundPlace(nominal, pairs, rectified) -> roundBend definition nominal pairs rectified reach first
 
                 first + Bend.channels bend, struct (bend, claims) :: before)

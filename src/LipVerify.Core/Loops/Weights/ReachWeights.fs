@@ -17,7 +17,7 @@ let private addSigns (context: Context) (plan: LoopPlan) signs step (roots: Plac
     let draw (root: float) (value: float) = if value < 0.0 then -root else root
 
     match plan.Places[place] with
-    | ReluPlace _ ->
+    | ActivationPlace _ ->
         let draws = Gaussian.draw (context.Seed + step) place x.Length
 
         for k in 0 .. x.Length - 1 do

@@ -61,7 +61,7 @@ let importances (plan: LoopPlan) (reaches: PlaceReach[]) : PlaceReach[] =
     Array.map2
         (fun place (reach: PlaceReach) ->
             match place with
-            | ReluPlace nominal ->
+            | ActivationPlace(nominal, _) ->
                 { reach with
                     Entries = Array.map2 importance (Tensor.values nominal.Value) reach.Entries
                 }
@@ -141,7 +141,7 @@ let private added (before: Bend) (bend: Bend) (additions: float[]) (reaches: flo
                 | None -> output
 
             abs (slopes[output] - oldSlopes[output]) * reaches[entry]
-            + slopes[output] * further[entry])
+            + abs slopes[output] * further[entry])
 
     for j in 0 .. bend.Into.Length - 1 do
         let output = bend.Into[j]
@@ -170,7 +170,7 @@ let passedOn plan (before: Loop) (loop: Loop) (additions: float[]) (reaches: Pla
                 Entries = Array.map2 (+) reaches[q].Entries extra
                 Pairs =
                     match plan.Places[q] with
-                    | ReluPlace _ -> [||]
+                    | ActivationPlace _ -> [||]
                     | RoundPlace(_, pairs, _) ->
                         Array.map2
                             (fun struct (a, b) reach -> if a = b then reach else reach + extra[a] + extra[b])

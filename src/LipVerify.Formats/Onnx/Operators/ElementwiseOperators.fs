@@ -68,7 +68,7 @@ module internal ElementwiseOperators =
             do! Attributes.only [] context
             do! Attributes.atMost 1 context
             let! x = Attributes.computed 0 context
-            return Computed(Chain.append context x.Link.Extents x.Shape x Layer.Relu)
+            return Computed(Chain.append context x.Link.Extents x.Shape x Layer.relu)
         }
 
     // Until operator set 12 over all axes from `axis` on, by default 1; later along one axis, by default the last.

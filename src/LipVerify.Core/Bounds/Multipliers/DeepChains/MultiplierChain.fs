@@ -5,6 +5,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.LinearMaps
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// A linear map by its entries.
@@ -19,7 +20,7 @@ type internal ChainMatrix =
         Error: float
     }
 
-/// The linear maps of a chain with a ReLU between each two, first to last, without neurons that take or give nothing.
+/// The linear maps of a chain with an activation between each two whose slopes are in `[0, 1]`, first to last, without neurons that take or give nothing.
 [<ReferenceEquality>]
 type internal MultiplierChain =
     {
@@ -48,7 +49,8 @@ module internal MultiplierChain =
     /// Products of factors that are smaller could lose digits before they are brought to a common unit.
     let private smallestProduct = Math.ScaleB(1.0, -900)
 
-    let private unsuitable = "it is not a chain of maps with a ReLU between each two"
+    let private unsuitable =
+        "it is not a chain of maps with an activation between each two whose slopes are in [0, 1]"
 
     /// The entries as the images of unit vectors.
     let private byImages (engine: IEngine) map =
@@ -92,12 +94,20 @@ module internal MultiplierChain =
             else
                 Error "factors leave the range of doubles"
 
-    /// ReLUs before the first map, after the last, and after another ReLU stretch nothing, and are left out.
+    /// Multipliers are those of slopes from 0 to 1.
+    let private isBetweenZeroAndOne (activations: EntryActivations) =
+        activations.Global.Lower >= 0.0 && activations.Global.Upper <= 1.0
+
+    /// Activations before the first map, after the last, and after another one stretch nothing, and are left out.
     let rec private collect engine maps stages =
         match stages with
         | [] when List.length maps > 1 -> Ok(List.rev maps |> Array.ofList)
-        | ReluStage _ :: rest -> collect engine maps rest
-        | AffineStage(_, map, rectified) :: rest when rectified || rest.IsEmpty ->
+        | ActivationStage(_, activations) :: rest when isBetweenZeroAndOne activations -> collect engine maps rest
+        | AffineStage(_, map, activations) :: rest when
+            (match activations with
+             | Some activations -> isBetweenZeroAndOne activations
+             | None -> rest.IsEmpty)
+            ->
             matrix engine map |> Result.bind (fun map -> collect engine (map :: maps) rest)
         | _ -> Error unsuitable
 

@@ -1,19 +1,22 @@
-/// Differences of outputs over all pairs of inputs as a linear fractional representation: every slope may be anything from
-/// 0 to 1, and no range is known (METHODS sections 7 and 13).
+/// Differences of outputs over all pairs of inputs as a linear fractional representation: every slope may be anything that
+/// its activation has, and no range is known (METHODS sections 7 and 13).
 module internal LipVerify.Core.Bounds.Multipliers.Representation.GlobalRepresentation
 
 open System
 open LipVerify.Compute
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 
-let private bend (slopes: UncertainSlopes) forms =
+let private bend (slopes: UncertainSlopes) (activations: EntryActivations) forms =
     Signal.bend
         slopes
-        (Array.create forms.Size { Lower = 0.0; Upper = 1.0 })
+        (Array.init forms.Size (fun i -> activations[i].Global))
         (Array.create forms.Size Double.PositiveInfinity)
         forms
+
+let private relus = EntryActivations.all Relu.activation
 
 /// `max(a, b) = a + relu(b − a)` for pairs of entries.
 let private larger slopes (pairs: struct (int * int)[]) forms =
@@ -30,7 +33,7 @@ let private larger slopes (pairs: struct (int * int)[]) forms =
         |> Array.map (fun struct (a, _) -> struct (a, 1.0, a, 0.0))
         |> AffineForms.combine forms
 
-    AffineForms.add first (bend slopes difference)
+    AffineForms.add first (bend slopes relus difference)
 
 /// The maxima of windows: in each round the members that are left meet in pairs.
 let rec private tournament slopes (windows: int[][]) forms =
@@ -62,10 +65,13 @@ let rec private stage context slopes forms stage =
     Context.check context
 
     match stage with
-    | AffineStage(_, map, rectified) ->
+    | AffineStage(_, map, activations) ->
         let applied = AffineForms.apply context map forms
-        if rectified then bend slopes applied else applied
-    | ReluStage _ -> bend slopes forms
+
+        match activations with
+        | Some activations -> bend slopes activations applied
+        | None -> applied
+    | ActivationStage(_, activations) -> bend slopes activations forms
     | MaxPoolingStage(_, geometry) -> maxPooling slopes geometry forms
     | SumStage branches ->
         branches
@@ -75,10 +81,14 @@ let rec private stage context slopes forms stage =
 and private series context slopes forms stages =
     match stages with
     | [] -> forms
-    | AffineStage(_, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
-        // The ReLU is monotone: with the maximum first, a window takes one ReLU instead of one a member.
+    | AffineStage(_, map, Some activations) :: MaxPoolingStage(_, geometry) :: rest when
+        EntryActivations.passMaxima activations
+        ->
+        // With the maximum first, a window takes one activation instead of one a member.
         let after =
-            AffineForms.apply context map forms |> maxPooling slopes geometry |> bend slopes
+            AffineForms.apply context map forms
+            |> maxPooling slopes geometry
+            |> bend slopes activations
 
         series context slopes after rest
     | next :: rest -> series context slopes (stage context slopes forms next) rest

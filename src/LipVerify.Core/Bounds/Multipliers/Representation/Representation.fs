@@ -4,6 +4,7 @@ module internal LipVerify.Core.Bounds.Multipliers.Representation.Representation
 open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds
 open LipVerify.Core.LowerBounds
@@ -31,8 +32,8 @@ let private enclosed purpose (layer: PlacedLayer) signal =
 let private pool purpose slopes geometry rectified signal =
     Tournament.maxPooling purpose.Context purpose.Definition slopes (purpose.Tighten slopes) geometry rectified signal
 
-let private relu purpose slopes signal =
-    Signal.relu purpose.Context purpose.Definition slopes signal
+let private activate purpose activations slopes signal =
+    Signal.activate purpose.Context purpose.Definition activations slopes signal
 
 let private preActivation purpose (slopes: UncertainSlopes) (layers: PlacedLayer list) map signal =
     purpose.Context.Report
@@ -45,7 +46,10 @@ let private preActivation purpose (slopes: UncertainSlopes) (layers: PlacedLayer
 let rec private stage purpose (slopes: UncertainSlopes) signal stage =
     match stage with
     | AffineStage(layers, map, _) -> Signal.affine purpose.Context slopes layers map signal
-    | ReluStage layer -> enclosed purpose layer signal |> purpose.Tighten slopes |> relu purpose slopes
+    | ActivationStage(layer, activations) ->
+        enclosed purpose layer signal
+        |> purpose.Tighten slopes
+        |> activate purpose activations slopes
     | MaxPoolingStage(layer, geometry) -> enclosed purpose layer signal |> pool purpose slopes geometry false
     | SumStage branches ->
         branches
@@ -55,16 +59,21 @@ let rec private stage purpose (slopes: UncertainSlopes) signal stage =
 and private series purpose (slopes: UncertainSlopes) (signal: Signal) stages : Signal =
     match stages with
     | [] -> signal
-    | AffineStage(layers, map, true) :: MaxPoolingStage(_, geometry) :: rest ->
-        // The ReLU is monotone: with the maximum first, a window takes one ReLU instead of one a member.
+    | AffineStage(layers, map, Some activations) :: MaxPoolingStage(_, geometry) :: rest when
+        EntryActivations.passMaxima activations
+        ->
+        // With the maximum first, a window takes one activation instead of one a member.
         let after =
             preActivation purpose slopes layers map signal
-            |> pool purpose slopes geometry true
-            |> relu purpose slopes
+            |> pool purpose slopes geometry activations.IsRelu
+            |> activate purpose activations slopes
 
         series purpose slopes after rest
-    | AffineStage(layers, map, true) :: rest ->
-        let after = preActivation purpose slopes layers map signal |> relu purpose slopes
+    | AffineStage(layers, map, Some activations) :: rest ->
+        let after =
+            preActivation purpose slopes layers map signal
+            |> activate purpose activations slopes
+
         series purpose slopes after rest
     | next :: rest -> series purpose slopes (stage purpose slopes signal next) rest
 
@@ -108,7 +117,7 @@ let describe suffix =
 let private layersOf stage =
     match stage with
     | AffineStage(layers, _, _) -> layers
-    | ReluStage layer
+    | ActivationStage(layer, _)
     | MaxPoolingStage(layer, _) -> [ layer ]
     | SumStage _ -> []
 
@@ -117,15 +126,27 @@ let private reachBehind (enclosures: Map<int, Enclosure>) stage (nominal: Enclos
     let unknown = Array.create nominal.Value.Length Double.PositiveInfinity
 
     match stage with
-    | AffineStage(layers, _, true) when enclosures.ContainsKey layers.Head.Index ->
+    | AffineStage(layers, _, Some activations) when enclosures.ContainsKey layers.Head.Index ->
         let enclosure = enclosures[layers.Head.Index]
-        let upper = Tensor.values enclosure.Upper
 
-        // What is never positive is 0.
-        let behind reach =
-            Array.map2 (fun upper reach -> if upper <= 0.0 then 0.0 else reach) upper (Tensor.values reach)
+        let fall, rise = Tensor.values enclosure.Fall, Tensor.values enclosure.Rise
+        let ends = Relaxation.Deviations.create enclosure.Nominal fall rise
 
-        behind enclosure.Fall, behind enclosure.Rise
+        /// What is constant does not move, and what moves goes no further than the largest slope takes it.
+        let behind own other =
+            Array.mapi2
+                (fun i own other ->
+                    let activation = activations[i]
+
+                    if activation.Settled(Relaxation.Deviations.excursion ends i) = ValueSome 0.0 then
+                        0.0
+                    else
+                        let moved = if activation.IsNondecreasing then own else max own other
+                        Rounding.mulUp (SlopeIntervals.size activation.Global) moved)
+                own
+                other
+
+        behind fall rise, behind rise fall
     | MaxPoolingStage(_, geometry) ->
         let largest (reach: float[]) =
             let pooled = Array.zeroCreate<float> geometry.OutputSize
@@ -155,7 +176,7 @@ let private advance (context: Context) enclosures (lines: LayerBound list) suffi
 
         let nominal =
             match first with
-            | AffineStage(_, _, true) -> EnclosedTensor.rectify context.Engine applied
+            | AffineStage(_, _, Some activations) -> EnclosedTensor.activate context.Engine activations applied
             | _ -> applied
 
         let fall, rise = reachBehind enclosures first nominal suffix

@@ -3,6 +3,7 @@ namespace LipVerify.Core.Bounds.Multipliers.Representation
 open System
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.Enclosures
 
@@ -20,7 +21,7 @@ type internal Signal =
         Forms: AffineForms
     }
 
-/// Stages applied to signals: affine maps, sums and ReLUs.
+/// Stages applied to signals: affine maps, sums and activations.
 module internal Signal =
 
     /// The signal with what its affine forms say about its reach.
@@ -84,9 +85,17 @@ module internal Signal =
         let centered = intervals |> Array.map SlopeIntervals.centered
         let dormant = AffineForms.dormant forms
 
-        // Where a form is rounding alone, 1 covers every slope.
+        // Where a form is rounding alone, the largest slope covers every other; 1 those of a ReLU.
         let centers =
-            Array.map2 (fun struct (center, _) dormant -> if dormant then 1.0 else center) centered dormant
+            Array.map3
+                (fun struct (center, _) dormant interval ->
+                    if dormant then
+                        max 1.0 (SlopeIntervals.size interval)
+                    else
+                        center)
+                centered
+                dormant
+                intervals
 
         let bent =
             [|
@@ -118,28 +127,24 @@ module internal Signal =
             let first = slopes.Add v bounds
             AffineForms.withOwnCoordinates first bent scaled
 
-    let private rectified (value: float) = max 0.0 value
-
-    /// The ReLU of a signal.
-    let relu context definition (slopes: UncertainSlopes) (signal: Signal) =
+    /// The activations of a signal.
+    let activate context definition (activations: EntryActivations) (slopes: UncertainSlopes) (signal: Signal) =
         Context.check context
 
         let excursions = Array.init signal.Forms.Size (excursion signal)
 
-        let intervals = excursions |> Array.map (SlopeIntervals.ofExcursion definition)
+        let intervals =
+            excursions
+            |> Array.mapi (fun i excursion -> activations[i].Slopes definition excursion)
 
         let forms =
             bend slopes intervals (Array.map2 max signal.Fall signal.Rise) signal.Forms
 
-        // Both grow with the nominal value.
-        let fall = excursions |> Array.map (fun e -> min e.Down (rectified e.NominalHigh))
-
-        let rise =
+        let ends =
             excursions
-            |> Array.map (fun e ->
-                if e.NominalHigh >= 0.0 then
-                    e.Up
-                else
-                    min e.Up (rectified (Rounding.addUp e.NominalHigh e.Up)))
+            |> Array.mapi (fun i excursion -> activations[i].Deviations excursion)
 
-        create slopes (EnclosedTensor.rectify context.Engine signal.Nominal) fall rise forms
+        let fall = ends |> Array.map (fun struct (fall, _) -> fall)
+        let rise = ends |> Array.map (fun struct (_, rise) -> rise)
+
+        create slopes (EnclosedTensor.activate context.Engine activations signal.Nominal) fall rise forms

@@ -5,9 +5,9 @@ open System
 open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
-open LipVerify.Core.Enclosures
 
 let private subtractDown (a: float) (b: float) =
     if b = 0.0 then a else Math.BitDecrement(a - b)
@@ -81,7 +81,7 @@ let private larger context definition (slopes: UncertainSlopes) tighten (pairs: 
             if a = b then
                 SlopeIntervals.none
             else
-                SlopeIntervals.ofExcursion definition (Signal.excursion difference k))
+                Relu.activation.Slopes definition (Signal.excursion difference k))
 
     // What surely wins is taken as it is, not as a sum.
     let surelySecond =

@@ -21,6 +21,8 @@ let internal underTest: (string * Activation) list =
         "clip(-0.5, 0.75)", Clip.activation -0.5 0.75
         "hard_sigmoid(0.2, 0.5)", HardSigmoid.activation 0.2 0.5
         "hard_swish", HardSwish.activation
+        "hard_swish(1, 3, 6)", HardSwish.general 1.0 3.0 6.0
+        "hard_swish(0.16, 0.45, 0.9)", HardSwish.general 0.16 0.45 0.9
         "elu(1)", Elu.elu 1.0
         "elu(1.7)", Elu.elu 1.7
         "elu(0.3)", Elu.elu 0.3
@@ -34,6 +36,7 @@ let internal underTest: (string * Activation) list =
         "silu", Silu.activation
         "gelu", Gelu.activation
         "gelu_tanh", Gelu.byTanh
+        "gelu_erf(1.4142135381698608)", Gelu.byErf 1.4142135381698608
         "mish", Mish.activation
     ]
 

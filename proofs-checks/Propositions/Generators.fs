@@ -185,6 +185,20 @@ let private diagonal (draw: Draw) shape =
 
     Tensor.ofArray shape factors
 
+/// Few entries a row: a selection, with repetitions and gaps, or any.
+let private sparse (draw: Draw) (shape: Shape) =
+    let inputs, outputs = Shape.size shape, draw.Int(1, 12)
+    let isSelection = draw.Chance 0.5
+
+    Sparse.create shape [ outputs ] (fun _ ->
+        let columns =
+            List.init (if isSelection then draw.Int(0, 1) else draw.Int(0, 3)) (fun _ -> draw.Int(0, inputs - 1))
+
+        columns
+        |> List.distinct
+        |> List.map (fun column -> struct (column, (if isSelection then 1.0 else draw.Gaussian())))
+        |> Array.ofList)
+
 /// A linear map that takes inputs of `shape`.
 let rec linearMap (draw: Draw) (shape: Shape) =
     let scaled () =
@@ -197,6 +211,7 @@ let rec linearMap (draw: Draw) (shape: Shape) =
     | [ c; h; w ] when kind < 6 -> convolution draw (c, h, w)
     | [ c; h; w ] when kind = 6 ->
         AveragePooling(AveragePooling.create (poolingGeometry draw (c, h, w)) (draw.Chance 0.5))
+    | _ when kind = 7 && draw.Chance 0.4 -> Sparse(sparse draw shape)
     | _ when kind = 7 && draw.Chance 0.3 -> Rounded(draw.Int(1, 6), Diagonal(diagonal draw shape))
     | _ when kind = 7 -> Diagonal(diagonal draw shape)
     | _ when kind > 7 -> scaled ()
@@ -210,6 +225,7 @@ let rec multiplied factor map =
     | Dense dense -> Dense(Dense.mapEntries (fun w -> factor * w) dense)
     | Convolution convolution -> Convolution(Convolution.mapEntries (fun w -> factor * w) convolution)
     | AveragePooling _ -> Scaled(Tensor.create (LinearMap.outputShape map) factor, map)
+    | Sparse sparse -> Sparse(Sparse.mapEntries (fun w -> factor * w) sparse)
     | Diagonal scale -> Diagonal(Tensor.map (fun s -> factor * s) scale)
     | Scaled(scale, map) -> Scaled(scale, multiplied factor map)
     | Rounded(roundings, map) -> Rounded(roundings, multiplied factor map)

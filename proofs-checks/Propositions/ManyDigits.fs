@@ -169,6 +169,8 @@ let activations: (string * (Digits -> Digits)) list =
         "clip(-0.5, 0.75)", clamp (ofFloat -0.5) (ofFloat 0.75)
         "hard_sigmoid(0.2, 0.5)", (fun x -> ofFloat 0.2 * x + ofFloat 0.5 |> clamp zero one)
         "hard_swish", (fun x -> x * clamp zero one (x / ofInt 6 + half))
+        "hard_swish(1, 3, 6)", (fun x -> x * clamp zero (ofInt 6) (x + ofInt 3))
+        "hard_swish(0.16, 0.45, 0.9)", (fun x -> x * clamp zero (ofFloat 0.9) (ofFloat 0.16 * x + ofFloat 0.45))
         "elu(1)", exponentialBelow 1.0 1.0 1.0
         "elu(1.7)", exponentialBelow 1.0 1.7 1.0
         "elu(0.3)", exponentialBelow 1.0 0.3 1.0
@@ -181,6 +183,7 @@ let activations: (string * (Digits -> Digits)) list =
         "softsign", (fun x -> x / (one + abs' x))
         "silu", (fun x -> x * logistic x)
         "gelu", (fun x -> x * half * (one + erf (x / sqrt' (ofInt 2))))
+        "gelu_erf(1.4142135381698608)", (fun x -> x * (one + erf (x / ofFloat 1.4142135381698608)))
         "gelu_tanh",
         (fun x ->
             let z = sqrt' (ofInt 2 / pi) * (x + ofFloat 0.044715 * x * x * x)

@@ -16,6 +16,40 @@ let private slope (y: float) =
 let activation: Activation =
     Piecewise.turning "gelu" value slope -1.4142135623730951 1.4142135623730951
 
+/// `y (1 + erf u)` for a multiple `u` of `y`, whose second derivative has the sign of `1 − u²`: it turns where `u = ±1`.
+let private byMultiple name (multiple: Interval -> Interval) turn =
+    let argument (y: float) = multiple (Interval.point y)
+
+    /// `1 + erf u`, from the tail where `u` is negative.
+    let factor (u: Interval) =
+        Elementary.ofGrowing Elementary.onePlusErf u
+
+    let value (y: float) =
+        Interval.multiply (Interval.point y) (factor (argument y))
+
+    let slope (y: float) =
+        let u = argument y
+
+        Interval.multiply u (Elementary.erfDerivative u) |> Interval.add (factor u)
+
+    Piecewise.turning name value slope -turn turn
+
+let private require (number: float) =
+    if not (number > 1e-100 && number < 1e100) then
+        invalidArg (nameof number) $"the argument of an error function must be a positive multiple, not by {number}"
+
+/// `y (1 + erf(y/c))`, of which files make GELU: for `c = √2`, twice that.
+let byErf (divisor: float) : Activation =
+    require divisor
+
+    byMultiple (Piecewise.named "gelu_erf" [ divisor ]) (fun y -> Interval.divide y (Interval.point divisor)) divisor
+
+/// `y (1 + erf(f y))`.
+let byErfOfMultiple (factor: float) : Activation =
+    require factor
+
+    byMultiple (Piecewise.named "gelu_erf_of" [ factor ]) (Interval.multiply (Interval.point factor)) (1.0 / factor)
+
 /// `2√(2/π)` and the factor of the cube.
 let private rate, private cubic =
     Interval.around (Math.ScaleB(1.0, -52)) 1.5957691216057308, Interval.point 0.044715

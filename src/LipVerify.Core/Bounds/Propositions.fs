@@ -27,6 +27,25 @@ let composition (inner: Bound) (outer: Bound) = Bound.product inner outer
 /// The constant of a sum of branches over the same inputs: `L(g + h) ≤ L(g) + L(h)`.
 let sumOfBranches (branches: Bound list) = List.fold Bound.sum Bound.zero branches
 
+/// The constant of branches whose outputs are stacked, so that none adds to another's: `L² ≤ Σ L_i²`.
+let concatenation (branches: Bound list) =
+    let squares =
+        branches
+        |> List.fold (fun sum branch -> Rounding.addUp sum (Rounding.mulUp branch.Value branch.Value)) 0.0
+
+    let sum = sumOfBranches branches
+
+    { sum with
+        Value = min sum.Value (Rounding.sqrtUp squares)
+    }
+
+/// The constant of what branches give together: stacked where no output takes more than one of them, else their sum.
+let joined (branches: Stage list list) bounds =
+    if Stage.areStacked branches then
+        concatenation bounds
+    else
+        sumOfBranches bounds
+
 /// Theorem 1: the local Lipschitz constant of the scalar ReLU at `nominal`, when the input reaches at most
 /// `nominal + reach`. Nominal: `(relu(ȳ) − relu(y0)) / (ȳ − y0)`, and 0 where `reach = 0`. Uniform: 1 where `ȳ > 0`, else 0.
 let reluSlope definition (nominal: float) (reach: float) =

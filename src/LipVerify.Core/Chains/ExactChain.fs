@@ -19,6 +19,7 @@ module internal ExactChain =
         match map with
         | Dense _
         | Convolution _
+        | Sparse _
         | Diagonal _ -> true
         | AveragePooling _
         | Rounded _

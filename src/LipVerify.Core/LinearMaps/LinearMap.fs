@@ -13,6 +13,8 @@ type LinearMap =
     | Convolution of Convolution
     /// Average pooling.
     | AveragePooling of AveragePooling
+    /// A map with few entries a row: selections, sums of coordinates, interpolation.
+    | Sparse of Sparse
     /// `x ↦ s ∘ x`, entry by entry: batch normalisation, or a constant factor.
     | Diagonal of scale: Tensor
     /// `diag(s)·A`: an affine map followed by batch normalisation.
@@ -29,6 +31,7 @@ module LinearMap =
         | Dense dense -> [ dense.Inputs ]
         | Convolution convolution -> Convolution.inputShape convolution
         | AveragePooling pooling -> AveragePooling.inputShape pooling
+        | Sparse sparse -> Sparse.inputShape sparse
         | Diagonal scale -> scale.Shape
         | Scaled(_, map)
         | Rounded(_, map) -> inputShape map
@@ -39,6 +42,7 @@ module LinearMap =
         | Dense dense -> [ dense.Outputs ]
         | Convolution convolution -> Convolution.outputShape convolution
         | AveragePooling pooling -> AveragePooling.outputShape pooling
+        | Sparse sparse -> Sparse.outputShape sparse
         | Diagonal scale -> scale.Shape
         | Scaled(_, map)
         | Rounded(_, map) -> outputShape map
@@ -55,6 +59,7 @@ module LinearMap =
         | Dense dense -> Dense.apply engine dense batch x y
         | Convolution convolution -> Convolution.apply engine convolution batch x y
         | AveragePooling pooling -> AveragePooling.apply engine pooling batch x y
+        | Sparse sparse -> Sparse.apply engine sparse batch x y
         | Diagonal scale -> engine.MultiplyRows(x, batch, scale.Storage, y)
         | Scaled(scale, map) ->
             apply engine map batch x y
@@ -67,6 +72,7 @@ module LinearMap =
         | Dense dense -> Dense.adjoint engine dense batch y x
         | Convolution convolution -> Convolution.adjoint engine convolution batch y x
         | AveragePooling pooling -> AveragePooling.adjoint engine pooling batch y x
+        | Sparse sparse -> Sparse.adjoint engine sparse batch y x
         | Diagonal scale -> engine.MultiplyRows(y, batch, scale.Storage, x)
         | Scaled(scale, map) ->
             let scaled = engine.Allocate y.Length
@@ -82,6 +88,7 @@ module LinearMap =
             let g = convolution.Geometry
             g.InChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
         | AveragePooling pooling -> pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel + 1
+        | Sparse sparse -> Sparse.termsInRow sparse
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInRow map + 1
         | Rounded(roundings, map) -> termsInRow map + roundings
@@ -94,6 +101,7 @@ module LinearMap =
             let g = convolution.Geometry
             g.OutChannels / g.Groups * g.Rows.Kernel * g.Columns.Kernel
         | AveragePooling pooling -> pooling.Geometry.MaxOverlap + 1
+        | Sparse sparse -> Sparse.termsInColumn sparse
         | Diagonal _ -> 1
         | Scaled(_, map) -> termsInColumn map + 1
         | Rounded(roundings, map) -> termsInColumn map + roundings
@@ -108,6 +116,7 @@ module LinearMap =
         | Dense dense -> smallest dense.Weights
         | Convolution convolution -> smallest convolution.Weights
         | AveragePooling pooling -> 0.5 / float (pooling.Geometry.Rows.Kernel * pooling.Geometry.Columns.Kernel)
+        | Sparse sparse -> smallest sparse.Values
         | Diagonal scale -> smallest scale
         | Scaled(scale, map) -> smallest scale * smallestEntry map
         | Rounded(_, map) -> 0.5 * smallestEntry map
@@ -120,6 +129,7 @@ module LinearMap =
             let geometry = convolution.Geometry
             engine.ConvolutionDepth(&geometry, batch)
         | AveragePooling _
+        | Sparse _
         | Diagonal _ -> termsInRow map
         | Scaled(_, map) -> applyDepth engine map batch + 1
         | Rounded(roundings, map) -> applyDepth engine map batch + roundings
@@ -132,6 +142,7 @@ module LinearMap =
             let geometry = convolution.Geometry
             engine.ConvolutionAdjointDepth(&geometry, batch)
         | AveragePooling _
+        | Sparse _
         | Diagonal _ -> termsInColumn map
         | Scaled(_, map) -> adjointDepth engine map batch + 1
         | Rounded(roundings, map) -> adjointDepth engine map batch + roundings
@@ -142,6 +153,7 @@ module LinearMap =
         | Dense dense -> Dense(Dense.mapEntries abs dense)
         | Convolution convolution -> Convolution(Convolution.mapEntries abs convolution)
         | AveragePooling _ -> map
+        | Sparse sparse -> Sparse(Sparse.mapEntries abs sparse)
         | Diagonal scale -> Diagonal(Tensor.map abs scale)
         | Scaled(scale, map) -> Scaled(Tensor.map abs scale, absolute map)
         | Rounded(roundings, map) -> Rounded(roundings, absolute map)
@@ -156,6 +168,7 @@ module LinearMap =
         | Dense _
         | Convolution _
         | AveragePooling _
+        | Sparse _
         | Scaled _ -> None
 
     /// `A x` for one input.
@@ -183,6 +196,7 @@ module LinearMap =
         match map with
         | Convolution convolution -> Convolution(Convolution.mapEntries (entryFunction f scale) convolution)
         | Diagonal factors -> Diagonal(Tensor.map (entryFunction f scale) factors)
+        | Sparse sparse -> Sparse(Sparse.mapEntries (entryFunction f scale) sparse)
         | AveragePooling _ when f = EntryFunction.Absolute && scale = 1.0 -> map
         | AveragePooling _
         | Dense _

@@ -72,6 +72,7 @@ let rec rowNorms (engine: IEngine) map (mask: Tensor) : Tensor =
     match map with
     | Dense dense -> explicitRowNorms engine map dense.Weights mask
     | Convolution convolution -> explicitRowNorms engine map convolution.Weights mask
+    | Sparse sparse -> explicitRowNorms engine map sparse.Values mask
     | AveragePooling pooling ->
         // Every entry of row i is 1/n_i, so the mean of the mask over n_i is the squared norm.
         let inflation = 1.0 + 2.0 * Rounding.gamma (LinearMap.termsInRow map + 4)
@@ -112,6 +113,15 @@ let rec private rowMaxima map : Tensor =
         AveragePooling.divisors pooling
         |> Array.map (Rounding.divUp 1.0)
         |> Tensor.ofArray (AveragePooling.outputShape pooling)
+    | Sparse sparse ->
+        let values, starts = Tensor.values sparse.Values, sparse.RowStarts
+
+        let largest i =
+            ReadOnlySpan(values, starts[i], starts[i + 1] - starts[i]).ToArray()
+            |> Array.fold (fun largest entry -> max largest (abs entry)) 0.0
+
+        let output = Sparse.outputShape sparse
+        Tensor.ofArray output (Array.init (Shape.size output) largest)
     | Diagonal scale -> Tensor.map abs scale
     | Scaled(scale, map) -> Tensor.map2 (fun s largest -> Rounding.mulUp (abs s) largest) scale (rowMaxima map)
     | Rounded(_, map) -> rowMaxima map

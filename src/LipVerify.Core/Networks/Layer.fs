@@ -79,6 +79,7 @@ module Layer =
         | Dense _ -> "dense"
         | Convolution _ -> "conv2d"
         | AveragePooling _ -> "avgpool2d"
+        | Sparse _ -> "sparse"
         | Diagonal _ -> "diagonal"
         | Scaled(_, map) -> mapKind map + "+diagonal"
         | Rounded(_, map) -> mapKind map
@@ -103,6 +104,7 @@ module Layer =
         | Dense _
         | Convolution _
         | AveragePooling _
+        | Sparse _
         | Diagonal _ -> None
 
     /// What is wrong with a layer by itself: its cases are public, so that one may be put together without the
@@ -187,6 +189,7 @@ module Layer =
         | Dense dense -> [ dense.Weights ]
         | Convolution convolution -> [ convolution.Weights ]
         | AveragePooling _ -> []
+        | Sparse sparse -> [ sparse.Values ]
         | Diagonal scale -> [ scale ]
         | Scaled(scale, map) -> scale :: weights map
         | Rounded(_, map) -> weights map
@@ -205,7 +208,7 @@ module Layer =
     /// The number of weights and biases; one that is shared by a channel counts once, and a scale of ones is none.
     let parameterCount layer =
         match layer with
-        | Affine(AveragePooling _, _) -> 0
+        | Affine((AveragePooling _ | Sparse _), _) -> 0
         | Affine(map, bias) ->
             let isIdentity (tensor: Tensor) =
                 Array.forall ((=) 1.0) (Tensor.values tensor)

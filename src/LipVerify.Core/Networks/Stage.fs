@@ -50,6 +50,32 @@ module Stage =
         | Branches branches :: rest -> fuse (SumStage(List.map (flatten >> fuse []) branches) :: before) rest
         | Chain nodes :: rest -> fuse before (nodes @ rest)
 
+    /// The map at the end of a branch.
+    let private lastMap branch =
+        let rec bare map =
+            match map with
+            | Scaled(_, map)
+            | Rounded(_, map) -> bare map
+            | _ -> map
+
+        match List.tryLast branch with
+        | Some(AffineStage(_, map, None)) -> Some(bare map)
+        | _ -> None
+
+    /// Whether the outputs of branches are stacked: no output takes more than one of them.
+    let areStacked (branches: Stage list list) =
+        let ends =
+            branches
+            |> List.choose (fun branch ->
+                match lastMap branch with
+                | Some(Sparse sparse) -> Some sparse
+                | _ -> None)
+
+        ends.Length = branches.Length
+        && ends
+           |> List.indexed
+           |> List.forall (fun (i, a) -> ends |> List.skip (i + 1) |> List.forall (Sparse.areDisjoint a))
+
     /// The activations of affine stages, by the index of their first layer.
     let rec private activations stages =
         stages

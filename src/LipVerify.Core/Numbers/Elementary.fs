@@ -125,6 +125,30 @@ let erf (y: float) : Interval =
         Interval.subtract (Interval.point 1.0) (erfc y)
     |> Interval.clamp 0.0 1.0
 
+/// `1 + erf y`, with a relative error in its tail.
+let onePlusErf (y: float) : Interval =
+    if Double.IsNaN y then Interval.ofEnds 0.0 2.0
+    elif y >= 0.0 then Interval.add (Interval.point 1.0) (erf y)
+    else erfc -y
+
+/// `erf′ = 2 e^(−y²)/√π` over an interval.
+let erfDerivative (y: Interval) : Interval =
+    let at (y: float) =
+        if Double.IsInfinity y then
+            Interval.point 0.0
+        else
+            Interval.multiply (Interval.multiply (Interval.point 2.0) inverseRootPi) (gaussian (abs y))
+
+    let far = max (abs y.Low) (abs y.High)
+
+    let near =
+        if y.Low <= 0.0 && y.High >= 0.0 then
+            0.0
+        else
+            min (abs y.Low) (abs y.High)
+
+    Interval.ofEnds (at far).Low (at near).High
+
 /// `1/√2`.
 let private inverseRootTwo = 0.70710678118654752440
 

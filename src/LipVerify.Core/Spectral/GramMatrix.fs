@@ -185,6 +185,7 @@ module GramMatrix =
         | Dense dense -> ofDense context layout dense masked.Rows gram
         | Convolution c -> ofConvolution context masked layout c gram
         | AveragePooling _
+        | Sparse _
         | Diagonal _
         | Scaled _
         | Rounded _ -> ofImages context masked layout gram

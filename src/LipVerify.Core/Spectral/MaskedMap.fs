@@ -66,6 +66,7 @@ module MaskedMap =
         | Dense _
         | Convolution _
         | AveragePooling _
+        | Sparse _
         | Diagonal _ -> masked
 
     /// Upper bounds on `‖M‖₁` (largest absolute column sum) and `‖M‖_∞` (largest absolute row sum). The second is 0 only
@@ -114,6 +115,7 @@ module MaskedMap =
                 }
         | Convolution _
         | AveragePooling _
+        | Sparse _
         | Diagonal _
         | Scaled _
         | Rounded _ -> masked

@@ -25,6 +25,11 @@ let rec addMap (hash: IncrementalHash) map =
         addText hash $"convolution {convolution.Geometry}"
         addValues hash convolution.Weights
     | AveragePooling pooling -> addText hash $"average pooling {pooling.Geometry} {pooling.CountPadding}"
+    | Sparse sparse ->
+        addText hash $"sparse {Shape.text (Sparse.outputShape sparse)} {Shape.text (Sparse.inputShape sparse)}"
+        addValues hash (sparse.RowStarts |> Array.map float |> Tensor.vector)
+        addValues hash (sparse.Columns |> Array.map float |> Tensor.vector)
+        addValues hash sparse.Values
     | Diagonal scale ->
         addText hash $"diagonal {scale.Length}"
         addValues hash scale

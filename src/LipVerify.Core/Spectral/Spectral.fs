@@ -207,6 +207,27 @@ let private operatorNorm (prove: MaskedMap -> float -> SpectralNorm option) mask
                 Attained = attained
             }
 
+/// Whether all entries that are not 0 have one size.
+let private isUniform tensor =
+    let struct (least, largest) = Tensor.sizes tensor
+    least = largest
+
+/// Whether a map has one entry in each row, or in each column, and all of one size: then no vector stretches further than by the root of the most
+/// entries that meet, which the ceiling is.
+let private isSelection masked =
+    match masked.Map with
+    | Sparse sparse when Sparse.termsInRow sparse = 1 || Sparse.termsInColumn sparse = 1 ->
+        List.forall isUniform [ sparse.Values; masked.Rows; masked.Columns ]
+    | _ -> false
+
+let private byAbsoluteNorms columnNorm rowNorm =
+    {
+        Bound = Bound.certified (Rounding.mulUp (Rounding.sqrtUp columnNorm) (Rounding.sqrtUp rowNorm))
+        Attained = 0.0
+        Method = AbsoluteNorms
+        Applications = 0
+    }
+
 let private normBy (context: Context) prove (masked: MaskedMap) : SpectralNorm =
     let masked = MaskedMap.mergeScales masked
 
@@ -217,6 +238,8 @@ let private normBy (context: Context) prove (masked: MaskedMap) : SpectralNorm =
 
         if rowNorm = 0.0 then
             zero
+        elif isSelection masked then
+            byAbsoluteNorms columnNorm rowNorm
         else
             operatorNorm prove masked columnNorm rowNorm
 

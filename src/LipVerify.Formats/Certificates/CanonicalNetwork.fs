@@ -39,6 +39,14 @@ let rec private describeMap map scales roundings =
         roundings
     | AveragePooling average ->
         $"avgpool2d {pooling average.Geometry} {Convert.ToInt32 average.CountPadding}", [], scales, roundings
+    | Sparse sparse ->
+        let whole (values: int[]) =
+            values |> Array.map float |> Tensor.vector
+
+        $"sparse {words (Sparse.outputShape sparse)} from {words (Sparse.inputShape sparse)}",
+        [ whole sparse.RowStarts; whole sparse.Columns; sparse.Values ],
+        scales,
+        roundings
     | Diagonal scale -> $"diagonal {scale.Length}", [ scale ], scales, roundings
 
 let private describeLayer layer =

@@ -24,11 +24,13 @@ module internal Chain =
             Link =
                 {
                     Previous = None
-                    Block = Series []
+                    Operands = []
+                    Block = lazy (Series [])
                     Extents = extents shape
                     Depth = 0
                     Nesting = 0
                     Padding = None
+                    Scalar = None
                 }
             Shape = shape
             Shared = shared
@@ -38,11 +40,13 @@ module internal Chain =
     let private extend source layer =
         {
             Previous = Some(source.Link, source.Shared)
-            Block = Step(layer)
+            Operands = []
+            Block = lazy (Step layer)
             Extents = source.Link.Extents
             Depth = source.Link.Depth + 1
             Nesting = source.Link.Nesting
             Padding = None
+            Scalar = None
         }
 
     /// The same values under another shape in ONNX.
@@ -86,7 +90,7 @@ module internal Chain =
     /// `source` with its last block replaced by one of the same name.
     let replace (context: NodeContext) shape source layer =
         let name =
-            match source.Link.Block with
+            match source.Link.Block.Value with
             | Step(name, _) -> name
             | Series _
             | Sum _ -> context.Layer
@@ -94,8 +98,9 @@ module internal Chain =
         { source with
             Link =
                 { source.Link with
-                    Block = Step(name, layer)
+                    Block = lazy (Step(name, layer))
                     Padding = None
+                    Scalar = None
                 }
             Shape = shape
             Shared = context.OutputShared
@@ -117,14 +122,15 @@ module internal Chain =
             match link.Previous with
             | _ when Option.exists (fun ancestor -> obj.ReferenceEquals(ancestor, link)) ancestor -> later
             | None -> later
-            | Some(previous, _) -> collect previous (link.Block :: later)
+            | Some(previous, _) -> collect previous (link.Block.Value :: later)
 
         collect link []
 
     /// All blocks from the input of the network on.
     let series source = Series(blocks None source.Link)
 
-    let rec private ancestor (a: Link) (b: Link) =
+    /// The last tensor that all ways to two others pass.
+    let rec ancestor (a: Link) (b: Link) =
         if obj.ReferenceEquals(a, b) then
             a
         elif a.Depth >= b.Depth then
@@ -135,34 +141,42 @@ module internal Chain =
             ancestor b a
 
     // A tensor strictly inside a branch that other nodes take too would have to be computed twice.
-    let private isPrivate root source =
+    let private isPrivate root operand =
         let rec inside (link: Link) =
             match link.Previous with
             | Some(previous, shared) when not (obj.ReferenceEquals(previous, root)) -> not shared && inside previous
             | _ -> true
 
-        obj.ReferenceEquals(source.Link, root)
-        || (not source.Shared && inside source.Link)
+        obj.ReferenceEquals(operand.From, root)
+        || not operand.IsShared && inside operand.From
 
-    let private branches root source =
-        match blocks (Some root) source.Link with
-        | [ Sum branches ] -> branches
-        | path -> [ Series path ]
+    let private branches name root (operand: Operand) =
+        let path = blocks (Some root) operand.From
 
-    /// The sum of two computed tensors of one shape: branches from the last tensor on that both depend on.
-    let sum (context: NodeContext) a b : Result<Computed, string> =
-        let a = reshape context.Layer (extents a.Shape) a
-        let b = reshape context.Layer (extents b.Shape) b
-        let root = ancestor a.Link b.Link
-        let nesting = 1 + max a.Link.Nesting b.Link.Nesting
+        match path, operand.Embedding with
+        | [ Sum branches ], None -> branches
+        | path, None -> [ Series path ]
+        | path, Some embedding ->
+            [
+                Series(path @ [ Step($"{name} (place)", Layer.linear (LinearMap.Sparse embedding)) ])
+            ]
 
-        if a.Shape <> b.Shape then
-            Error
-                $"joins computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal, broadcasting of computed tensors is not supported"
-        elif not (isPrivate root a && isPrivate root b) then
-            Error
-                "joins tensors that other nodes take as well; only sums of separate branches (residual blocks) are supported"
-        elif nesting > maximalNesting then
+    /// The tensor of `extents` that operands are joined to: as branches from the last tensor that all depend on where each tensor inside is theirs
+    /// alone, else step by step.
+    let join (context: NodeContext) (extents: Shape) shape (operands: Operand list) : Result<Computed, string> =
+        let links = operands |> List.map _.From
+        let root = links |> List.reduce ancestor
+        let nesting = 1 + (links |> List.map _.Nesting |> List.max)
+        let isSplit = List.forall (isPrivate root) operands
+
+        let block =
+            lazy
+                (if isSplit then
+                     Sum(operands |> List.collect (branches context.Layer root))
+                 else
+                     States.block context root operands extents)
+
+        if isSplit && nesting > maximalNesting then
             Error $"nests more than {maximalNesting} sums"
         else
             Ok
@@ -170,16 +184,44 @@ module internal Chain =
                     Link =
                         {
                             Previous = Some(root, true)
-                            Block = Sum(branches root a @ branches root b)
-                            Extents = a.Link.Extents
-                            Depth = root.Depth + 1
-                            Nesting = nesting
+                            Operands = operands
+                            Block = block
+                            Extents = extents
+                            Depth = 1 + (links |> List.map _.Depth |> List.max)
+                            Nesting = if isSplit then nesting else root.Nesting + 1
                             Padding = None
+                            Scalar = None
                         }
-                    Shape = a.Shape
+                    Shape = shape
                     Shared = context.OutputShared
                     Label = None
                 }
+
+    /// A tensor that is joined with others.
+    let operand embedding (source: Computed) : Operand =
+        {
+            From = source.Link
+            IsShared = source.Shared
+            Embedding = embedding
+        }
+
+    /// The sum of two computed tensors of one shape.
+    let sum (context: NodeContext) a b : Result<Computed, string> =
+        let extents = extents a.Shape
+        let a = reshape context.Layer extents a
+        let b = reshape context.Layer extents b
+
+        if a.Shape <> b.Shape then
+            Error
+                $"joins computed tensors of shapes {Shape.text a.Shape} and {Shape.text b.Shape}; they must be equal, broadcasting of computed tensors is not supported"
+        else
+            join context extents a.Shape [ operand None a; operand None b ]
+
+    /// `source`, whose last layer does the same to each value.
+    let known step source =
+        { source with
+            Link = { source.Link with Scalar = step }
+        }
 
     /// `x ↦ x + term`: merged into the affine layer before it where that is exact, an affine layer of its own otherwise.
     let addBias (context: NodeContext) shape source (term: float[]) =
@@ -195,8 +237,11 @@ module internal Chain =
             }
 
         let merged =
-            match source.Link.Block with
-            | Step(_, layer) when not source.Shared -> Layer.tryAdd (Tensor.vector term) layer
+            match source.Link.Operands, source.Link.Block with
+            | [], block when not source.Shared ->
+                match block.Value with
+                | Step(_, layer) -> Layer.tryAdd (Tensor.vector term) layer
+                | _ -> None
             | _ -> None
 
         match merged with

@@ -23,37 +23,66 @@ module internal Graph =
     let private operators: Map<string, NodeContext -> Result<Value, string>> =
         Map.ofList
             [
+                "Abs", ActivationOperators.absolute
                 "Add", ArithmeticOperators.add
                 "AveragePool", WindowOperators.averagePool
                 "BatchNormalization", ElementwiseOperators.batchNormalization
                 "Cast", ShapeOperators.cast
-                "Concat", ConstantOperators.concat
+                "Ceil", ActivationOperators.discontinuous
+                "Celu", ActivationOperators.celu
+                "Clip", ActivationOperators.clip
+                "Concat", SelectionOperators.concat
                 "Constant", ConstantOperators.constant
                 "Conv", WindowOperators.conv
+                "ConvTranspose", ConvTransposeOperator.convTranspose
                 "Div", ArithmeticOperators.div
                 "Dropout", ShapeOperators.dropout
+                "Elu", ActivationOperators.elu
+                "Erf", ActivationOperators.erf
+                "Expand", SelectionOperators.expand
                 "Flatten", ShapeOperators.flatten
-                "Gather", ConstantOperators.gather
+                "Floor", ActivationOperators.discontinuous
+                "Gather", SelectionOperators.gather
+                "Gelu", ActivationOperators.gelu
                 "Gemm", GemmOperator.gemm
                 "GlobalAveragePool", WindowOperators.globalAveragePool
                 "GlobalMaxPool", WindowOperators.globalMaxPool
+                "HardSigmoid", ActivationOperators.hardSigmoid
+                "HardSwish", ActivationOperators.hardSwish
                 "Identity", ShapeOperators.copy
+                "LeakyRelu", ActivationOperators.leakyRelu
                 "LogSoftmax", ElementwiseOperators.logSoftmax
                 "MatMul", MatMulOperator.matMul
                 "MaxPool", WindowOperators.maxPool
+                "Mish", ActivationOperators.mish
                 "Mul", ArithmeticOperators.mul
                 "Neg", ArithmeticOperators.neg
                 "Pad", WindowOperators.pad
-                "Relu", ElementwiseOperators.relu
+                "PRelu", ActivationOperators.prelu
+                "ReduceMean", ReductionOperators.mean
+                "ReduceSum", ReductionOperators.sum
+                "Relu", ActivationOperators.relu
                 "Reshape", ShapeOperators.reshape
+                "Resize", ResizeOperators.resize'
+                "Round", ActivationOperators.discontinuous
+                "Selu", ActivationOperators.selu
                 "Shape", ConstantOperators.shape
+                "Sigmoid", ActivationOperators.sigmoid
+                "Sign", ActivationOperators.discontinuous
+                "Slice", SelectionOperators.slice
                 "Softmax", ElementwiseOperators.softmax
+                "Softplus", ActivationOperators.softplus
+                "Softsign", ActivationOperators.softsign
                 "Sqrt", ArithmeticOperators.sqrt
                 "Squeeze", ShapeOperators.squeeze
                 "Sub", ArithmeticOperators.sub
                 "Sum", ArithmeticOperators.sum
-                "Transpose", ShapeOperators.transpose
+                "Swish", ActivationOperators.swish
+                "Tanh", ActivationOperators.tanh
+                "ThresholdedRelu", ActivationOperators.discontinuous
+                "Transpose", SelectionOperators.transpose
                 "Unsqueeze", ShapeOperators.unsqueeze
+                "Upsample", ResizeOperators.upsample
             ]
 
     let private place position (node: NodeProto) =
@@ -62,19 +91,75 @@ module internal Graph =
         else
             $"node {position} ({node.Operator} '{node.Name}')"
 
-    /// Which nodes the output needs. Nodes stand in order of computation, so one pass from the end tells.
-    let private neededNodes (graph: GraphProto) (output: string) =
-        let wanted = HashSet [ output ]
+    /// Which node makes each name, or the node that makes one again.
+    let private producers (graph: GraphProto) =
+        let producers = Dictionary<string, int>()
+
+        let again position =
+            graph.Nodes[position].Outputs
+            |> Seq.tryFind (fun name -> name <> "" && not (producers.TryAdd(name, position)))
+            |> Option.map (fun name -> position, name)
+
+        match Seq.init graph.Nodes.Count again |> Seq.tryPick id with
+        | None -> Ok producers
+        | Some(position, name) ->
+            Error
+                {
+                    Place = place position graph.Nodes[position]
+                    Text = $"makes '{name}', which exists already"
+                }
+
+    /// Which nodes the output needs.
+    let private neededNodes (graph: GraphProto) (producers: Dictionary<string, int>) (output: string) =
         let needed = Array.zeroCreate<bool> graph.Nodes.Count
+        let wanted = Stack [ output ]
 
-        for position in graph.Nodes.Count - 1 .. -1 .. 0 do
-            let node = graph.Nodes[position]
-
-            if node.Outputs |> Seq.exists wanted.Contains then
+        while wanted.Count > 0 do
+            match producers.TryGetValue(wanted.Pop()) with
+            | true, position when not needed[position] ->
                 needed[position] <- true
-                wanted.UnionWith node.Inputs
+                graph.Nodes[position].Inputs |> Seq.iter wanted.Push
+            | _ -> ()
 
         needed
+
+    /// The needed nodes in an order of computation, that of the file where it is one. Nodes that wait for each other are left out.
+    let private ordered (graph: GraphProto) (producers: Dictionary<string, int>) (needed: bool[]) =
+        let waitsFor position =
+            graph.Nodes[position].Inputs
+            |> Seq.choose (fun name ->
+                match producers.TryGetValue name with
+                | true, producer when needed[producer] -> Some producer
+                | _ -> None)
+            |> Seq.distinct
+            |> Array.ofSeq
+
+        let left = Array.zeroCreate<int> needed.Length
+        let followers = Array.init needed.Length (fun _ -> ResizeArray<int>())
+        let ready = PriorityQueue<int, int>()
+
+        for position in 0 .. needed.Length - 1 do
+            if needed[position] then
+                let before = waitsFor position
+                left[position] <- before.Length
+                before |> Array.iter (fun producer -> followers[producer].Add position)
+
+                if before.Length = 0 then
+                    ready.Enqueue(position, position)
+
+        let order = ResizeArray<int>()
+
+        while ready.Count > 0 do
+            let position = ready.Dequeue()
+            order.Add position
+
+            for follower in followers[position] do
+                left[follower] <- left[follower] - 1
+
+                if left[follower] = 0 then
+                    ready.Enqueue(follower, follower)
+
+        order.ToArray()
 
     let private usesOf (uses: Dictionary<string, int>) name =
         match uses.TryGetValue name with
@@ -123,21 +208,32 @@ module internal Graph =
         | :? ArgumentException as failure -> Error(failure.Message.Split(" (Parameter", 2)[0])
         | :? OverflowException -> Error "makes a tensor that is too large"
 
-    let private run (node: NodeProto) context =
+    /// The output of a node with this number; all but Split have one.
+    let private run (node: NodeProto) number context =
         if node.Domain <> "" && node.Domain <> "ai.onnx" then
             Error $"belongs to the operator set '{node.Domain}', which is not supported"
         else
             match Map.tryFind node.Operator operators with
             | Some operator -> guard operator context
+            | None when node.Operator = "Split" -> guard (SelectionOperators.split number) context
             | None -> Error $"operator {node.Operator} is not supported"
 
     /// The state of a walk over the nodes.
     type private Walk
-        (graph: GraphProto, opset: int64, stored: Dictionary<string, TensorProto>, output: string, budget: int64) =
+        (
+            graph: GraphProto,
+            producers: Dictionary<string, int>,
+            opset: int64,
+            stored: Dictionary<string, TensorProto>,
+            output: string,
+            budget: int64
+        ) =
         let values = Dictionary<string, Value>()
-        let needed = neededNodes graph output
+        let needed = neededNodes graph producers output
+        let order = ordered graph producers needed
         let uses = countUses graph needed output
         let notices = ResizeArray<string>()
+        let concatenations = ResizeArray()
         let mutable softmax = None
         let mutable left = budget
 
@@ -156,11 +252,9 @@ module internal Graph =
                     values[name] <- Constant constant
                     Some(Constant constant))
             | _ ->
-                match graph.Nodes |> Seq.tryFindIndex (fun node -> node.Outputs.Contains name) with
-                | Some position ->
-                    Error
-                        $"takes '{name}', which only node {position}, behind it, makes; ONNX asks for nodes in order of computation, and others are not supported"
-                | None -> Error $"takes '{name}', which no node before it makes"
+                match producers.TryGetValue name with
+                | true, position -> Error $"takes '{name}' of node {position}, which was not computed"
+                | _ -> Error $"takes '{name}', which no node makes"
 
         let lookUp name =
             match values.TryGetValue name with
@@ -174,39 +268,40 @@ module internal Graph =
             else
                 Error $"makes '{name}', which exists already"
 
-        let defineOutputs (node: NodeProto) value =
-            let further (name: string) =
-                if name = "" then
-                    Ok()
-                else
-                    define name (Unavailable $"'{name}' is a further output of {node.Operator}, which is not supported")
-
-            result {
-                do! define node.Outputs[0] value
-                let! _ = node.Outputs |> Seq.skip 1 |> traverse further
-                return ()
-            }
-
         let step position (node: NodeProto) =
             result {
                 let! inputs = node.Inputs |> traverse lookUp
-                let name = node.Outputs[0]
 
-                let context =
+                let contextOf name =
                     {
                         Node = node
                         Layer = layerName position node stored
                         Inputs = inputs
                         OutputShared = usesOf uses name > 1
-                        IsLast = (name = output && uses[name] = 1)
+                        IsLast = (name = output && usesOf uses name = 1)
                         Opset = opset
                         Charge = charge
                         Notice = notices.Add
+                        Concatenations = concatenations
                         LeaveOut = fun left -> softmax <- Some left
                     }
 
-                let! value = run node context
-                do! defineOutputs node value
+                let value number (name: string) =
+                    if number = 0 || node.Operator = "Split" then
+                        run node number (contextOf name) |> Result.bind (define name)
+                    elif name = "" then
+                        Ok()
+                    else
+                        define
+                            name
+                            (Unavailable $"'{name}' is a further output of {node.Operator}, which is not supported")
+
+                let! _ =
+                    node.Outputs
+                    |> Seq.indexed
+                    |> traverse (fun (number, name) -> value number name)
+
+                return ()
             }
 
         /// The value of the output.
@@ -216,18 +311,31 @@ module internal Graph =
             let visit position =
                 let node = graph.Nodes[position]
 
-                if needed[position] then
-                    step position node
-                    |> Result.mapError (fun text ->
-                        {
-                            Place = place position node
-                            Text = text
-                        })
-                else
-                    Ok()
+                step position node
+                |> Result.mapError (fun text ->
+                    {
+                        Place = place position node
+                        Text = text
+                    })
+
+            let reached = HashSet<int> order
+
+            let waiting =
+                Seq.init needed.Length id
+                |> Seq.tryFind (fun position -> needed[position] && not (reached.Contains position))
 
             result {
-                let! _ = [| 0 .. graph.Nodes.Count - 1 |] |> traverse visit
+                do!
+                    match waiting with
+                    | None -> Ok()
+                    | Some position ->
+                        Error
+                            {
+                                Place = place position graph.Nodes[position]
+                                Text = "waits for its own output: the graph has a cycle"
+                            }
+
+                let! _ = order |> traverse visit
 
                 return
                     match values.TryGetValue output with
@@ -263,14 +371,21 @@ module internal Graph =
             let! input = Interface.onlyInput graph stored
             let! output = Interface.onlyOutput graph
             let! shape = Interface.inputShape input
-            let walk = Walk(graph, opset, stored, output.Name, budget)
+            let! producers = producers graph
+            let walk = Walk(graph, producers, opset, stored, output.Name, budget)
             let! value = walk.Run(input, shape)
             let! computed = finish output value
+
+            let! block =
+                try
+                    Ok(Chain.series computed)
+                with :? OverBudgetException as failure ->
+                    Interface.problem "" failure.Message
 
             return
                 {
                     Input = Chain.extents shape
-                    Block = Chain.series computed
+                    Block = block
                     Softmax = walk.Softmax
                     Notices = walk.Notices
                 }

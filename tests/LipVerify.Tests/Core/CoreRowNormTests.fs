@@ -28,6 +28,7 @@ let rec private isPadded map =
     | Scaled(_, map)
     | Rounded(_, map) -> isPadded map
     | LinearMap.Dense _
+    | LinearMap.Sparse _
     | Diagonal _ -> false
 
 [<Tests>]
@@ -47,6 +48,7 @@ let tests =
                     match case.Map with
                     | Dense _
                     | Convolution _
+                    | Sparse _
                     | Diagonal _ ->
                         Expect.isTrue (units norms[i] * units norms[i] >= exactSquare rows[i] mask) $"row {i}"
                     | AveragePooling _

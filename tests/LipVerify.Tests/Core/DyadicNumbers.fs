@@ -32,6 +32,7 @@ let rec private hasDyadicEntries map =
     | Scaled(_, map) -> hasDyadicEntries map
     | Dense _
     | Convolution _
+    | Sparse _
     | Diagonal _ -> true
 
 /// Whether every product and sum in the network is one of dyadic numbers: average pooling divides.

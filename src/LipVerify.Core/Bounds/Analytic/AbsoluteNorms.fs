@@ -41,7 +41,13 @@ let rec private stage context norm stage =
         Propositions.composition (ofMap context norm map) slope
     | ActivationStage(_, activations) -> ofActivations activations
     | MaxPoolingStage(_, geometry) -> ofMaxPooling norm geometry.MaxOverlap
-    | SumStage branches -> branches |> List.map (series context norm) |> Propositions.sumOfBranches
+    | SumStage branches ->
+        let bounds = branches |> List.map (series context norm)
+
+        if norm = Euclidean then
+            Propositions.joined branches bounds
+        else
+            Propositions.sumOfBranches bounds
 
 and private series context norm stages =
     (Bound.one, stages)

@@ -205,7 +205,7 @@ and private sumStage context guide domain branches =
 
     { step
           domain
-          (steps |> List.map _.Lipschitz |> Propositions.sumOfBranches)
+          (steps |> List.map _.Lipschitz |> Propositions.joined branches)
           (steps |> List.map _.Output.Reach |> Reach.sum domain.Reach)
           (steps |> List.map _.Output.Ball.Mask |> Propositions.zerosAfterSum)
           (steps |> List.collect _.Layers) with

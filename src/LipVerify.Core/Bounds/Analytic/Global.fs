@@ -67,7 +67,7 @@ let rec private stage context stage =
         reported layer (Layer.kind layer.Layer) lipschitz (Witness.deterministic PoolingOverlap) geometry.OutputSize
     | SumStage branches ->
         let bounds, lines = branches |> List.map (series context) |> List.unzip
-        Propositions.sumOfBranches bounds, List.concat lines
+        Propositions.joined branches bounds, List.concat lines
 
 and private series context stages =
     ((Bound.one, []), stages)

@@ -31,6 +31,7 @@ let rec private largestEntry map =
     | Dense dense -> largest dense.Weights
     | Convolution convolution -> largest convolution.Weights
     | AveragePooling _ -> 1.0
+    | Sparse sparse -> largest sparse.Values
     | Diagonal scale -> largest scale
     | Scaled(scale, map) -> largest scale * largestEntry map
     | Rounded(_, map) -> largestEntry map
@@ -44,6 +45,7 @@ let rec private amplification map =
     | Dense _
     | Convolution _
     | AveragePooling _
+    | Sparse _
     | Diagonal _ -> 1.0
     | Scaled(scale, map) -> max 1.0 (largest scale) * amplification map + terms map * largestEntry map
     | Rounded(_, map) -> amplification map

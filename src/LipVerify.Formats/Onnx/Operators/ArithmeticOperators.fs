@@ -25,10 +25,24 @@ module internal ArithmeticOperators =
 
     let private fill (values: float[]) value = Array.create values.Length value
 
+    /// The constant of a step that is the same for all values.
+    let private uniform make (c: float[]) =
+        if c.Length > 0 && Array.forall ((=) c[0]) c then
+            Some(make c[0])
+        else
+            None
+
+    /// `after` where it is a layer of its own behind `before`, which does the same to all values.
+    let private asStep (before: Computed) step (after: Computed) =
+        match after.Link.Previous with
+        | Some(previous, _) when obj.ReferenceEquals(previous, before.Link) -> Chain.known step after
+        | _ -> after
+
     let private addConstant (context: NodeContext) x c =
         result {
             let! shape, c = spread context x c
-            return! Chain.addBias context shape x c
+            let! sum = Chain.addBias context shape x c
+            return asStep x (uniform Plus c) sum
         }
 
     let private subtractConstant (context: NodeContext) x c =
@@ -46,7 +60,8 @@ module internal ArithmeticOperators =
     let private multiply (context: NodeContext) x c =
         result {
             let! shape, c = spread context x c
-            return! Chain.scale context shape x c (fill c 0.0)
+            let! product = Chain.scale context shape x c (fill c 0.0)
+            return asStep x (uniform Times c) product
         }
 
     let private divide (context: NodeContext) (x: Computed) c =
@@ -58,7 +73,35 @@ module internal ArithmeticOperators =
             return
                 Layer.linear (Quotients.reciprocals x.Link.Extents c)
                 |> Chain.append context x.Link.Extents shape x
+                |> asStep x (uniform Over c)
         }
+
+    /// The product of two computed tensors where it is an activation of what both depend on.
+    let private multiplyComputed (context: NodeContext) (a: Computed) (b: Computed) =
+        let origin = Chain.ancestor a.Link b.Link
+
+        match ScalarProducts.tryRead origin a.Link b.Link with
+        | Some(struct (activation, factors)) when a.Shape = b.Shape ->
+            let source = { a with Link = origin; Shared = true }
+            let inside = Attributes.inside context
+
+            let activated =
+                Layer.activation activation
+                |> Chain.append (if factors.IsEmpty then context else inside) origin.Extents a.Shape source
+
+            (Ok activated, List.indexed factors)
+            ||> List.fold (fun scaled (k, factor) ->
+                scaled
+                |> Result.bind (fun scaled ->
+                    let context = if k = factors.Length - 1 then context else inside
+
+                    match factor with
+                    | Times c -> multiply context scaled (Tensor.ofArray [] [| c |])
+                    | Over c -> divide context scaled (Tensor.ofArray [] [| c |])
+                    | _ -> Ok scaled))
+        | _ ->
+            Error
+                "multiplies two computed tensors, which is not supported but where they make up SiLU, hard-swish, Mish or GELU by erf; one operand must be constant"
 
     let private negate (context: NodeContext) (x: Computed) =
         let size = Shape.size x.Shape
@@ -125,7 +168,7 @@ module internal ArithmeticOperators =
                 Both = fun context x y -> negate (Attributes.inside context) y |> Result.bind (Chain.sum context x)
             }
 
-    /// Mul by a constant.
+    /// Mul by a constant, or of a tensor and a function of itself that make up an activation.
     let mul (context: NodeContext) =
         binary
             context
@@ -133,7 +176,7 @@ module internal ArithmeticOperators =
                 Constants = ConstantArithmetic.multiply
                 ConstantRight = multiply
                 ConstantLeft = swap multiply
-                Both = twoComputed "multiplies"
+                Both = multiplyComputed
             }
 
     /// Div by a constant, with what rounding takes from its reciprocal as part of the layer.

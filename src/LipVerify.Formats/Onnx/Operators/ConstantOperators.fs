@@ -66,28 +66,6 @@ module internal ConstantOperators =
             | _ -> return! Error "is supported only on the constants of shape computations"
         }
 
-    /// Gather on a constant vector of integers, as exporters use it on shapes.
-    let gather (context: NodeContext) : Result<Value, string> =
-        result {
-            do! Attributes.only [ "axis" ] context
-            do! Attributes.atMost 2 context
-            do! Attributes.must "axis" 0 context
-            let! shape, values = constantIntegers 0 context
-            let! target, indices = constantIntegers 1 context
-            do! require (shape.Length = 1) (fun () -> "is supported only on the constants of shape computations")
-
-            let pick index =
-                let place = if index < 0L then index + int64 values.Length else index
-
-                if place >= 0L && place < int64 values.Length then
-                    Ok values[int place]
-                else
-                    Error $"index {index} is out of range"
-
-            let! picked = indices |> traverse pick
-            return Constant(Integers(ElementType.Int64, target, picked))
-        }
-
     /// Concat of constant vectors of integers, as exporters use it on shapes.
     let concat (context: NodeContext) : Result<Value, string> =
         result {

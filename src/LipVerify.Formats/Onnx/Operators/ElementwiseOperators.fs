@@ -5,7 +5,7 @@ open LipVerify.Core.LinearMaps
 open LipVerify.Core.Networks
 open LipVerify.Formats
 
-/// Batch normalisation, Relu and the softmaxes.
+/// Batch normalisation and the softmaxes.
 module internal ElementwiseOperators =
 
     let private perChannel name channels (tensor: Tensor) =
@@ -60,15 +60,6 @@ module internal ElementwiseOperators =
 
                 return Computed normalised
             | shape -> return! Error $"takes a tensor of shape {Shape.text shape}; 1 × channels × … is needed"
-        }
-
-    /// Relu.
-    let relu (context: NodeContext) : Result<Value, string> =
-        result {
-            do! Attributes.only [] context
-            do! Attributes.atMost 1 context
-            let! x = Attributes.computed 0 context
-            return Computed(Chain.append context x.Link.Extents x.Shape x Layer.relu)
         }
 
     // Until operator set 12 over all axes from `axis` on, by default 1; later along one axis, by default the last.

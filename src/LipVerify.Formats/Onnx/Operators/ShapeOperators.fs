@@ -211,32 +211,3 @@ module internal ShapeOperators =
 
                 return view context (List.map extent [ 0 .. rank - 1 ]) x
         }
-
-    let private isPermutation rank axes = List.sort axes = [ 0 .. rank - 1 ]
-
-    let private movesOnlyOnes (shape: Shape) (axes: int list) =
-        let wide = axes |> List.filter (fun axis -> shape[axis] > 1)
-        wide = List.sort wide
-
-    /// Transpose: of a computed tensor only where it moves nothing but axes of extent 1, of a constant any.
-    let transpose (context: NodeContext) : Result<Value, string> =
-        result {
-            do! Attributes.only [ "perm" ] context
-            do! Attributes.atMost 1 context
-            let! x = Attributes.input 0 context
-            let! shape = Attributes.shapeOf x
-            let! given = Attributes.integers "perm" context
-            let axes = given |> Option.defaultValue (List.rev [ 0 .. shape.Length - 1 ])
-            do! require (isPermutation shape.Length axes) (fun () -> "attribute 'perm' is no permutation of the axes")
-            let target = axes |> List.map (fun axis -> shape[axis])
-
-            match x with
-            | _ when movesOnlyOnes shape axes -> return view context target x
-            | Constant(Reals(element, tensor)) ->
-                do! context.Charge(int64 tensor.Length)
-                return Constant(Reals(element, Constants.transpose axes tensor))
-            | _ ->
-                return!
-                    Error
-                        $"transposes {Shape.text shape} to {Shape.text target}; only axes of extent 1 may move: an order of values that changes is not supported"
-        }

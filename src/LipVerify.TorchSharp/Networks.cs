@@ -7,6 +7,7 @@ using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 using Architecture = LipVerify.Formats.Architecture;
+using Activation = LipVerify.Core.Activations.Activation;
 using Module = TorchSharp.torch.nn.Module;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -17,7 +18,7 @@ public static class Networks
 {
     /// <summary>
     /// The network that a module computes at inference, with its weights as they are, whatever their precision: a chain of <c>Sequential</c>,
-    /// <c>Linear</c>, <c>Conv2d</c>, <c>BatchNorm1d</c>, <c>BatchNorm2d</c>, <c>ReLU</c>, <c>MaxPool2d</c>, <c>AvgPool2d</c>,
+    /// <c>Linear</c>, <c>Conv2d</c>, <c>BatchNorm1d</c>, <c>BatchNorm2d</c>, <c>ReLU</c> and other activations, <c>MaxPool2d</c>, <c>AvgPool2d</c>,
     /// <c>AdaptiveAvgPool2d</c>, <c>Flatten</c>, <c>Dropout</c> and <c>Identity</c>. Later changes of the module do not change it.
     /// </summary>
     /// <param name="module">The module. It need not be in evaluation mode.</param>
@@ -89,8 +90,8 @@ public static class Networks
                     _parameters[$"{name}.running_var"] = Values(norm.running_var!);
                     Layers.Add(LayerSpec.NewBatchNorm2d(name, channels, norm.eps));
                     break;
-                case ReLU:
-                    Layers.Add(LayerSpec.ReluLayer);
+                case ReLU or ReLU6 or LeakyReLU or ELU or SELU or CELU or Sigmoid or Tanh or Softplus or Softsign or SiLU or GELU or Hardswish or Mish:
+                    Layers.Add(LayerSpec.NewActivationLayer(ActivationOf(name, module)));
                     break;
                 case MaxPool2d pool:
                     Layers.Add(LayerSpec.NewMaxPool2d(Window(pool.kernel_size, pool.stride, pool.padding, pool.dilation), pool.ceil_mode));
@@ -113,6 +114,29 @@ public static class Networks
                 default:
                     throw new ArgumentException(
                         $"{(name.Length == 0 ? "the module" : name)}: a module of the kind {module.GetType().Name} is not known; the argument parts can take it to pieces", nameof(module));
+            }
+        }
+
+        private static Activation ActivationOf(string name, Module module)
+        {
+            switch (module)
+            {
+                case ReLU6: return Core.Activations.Clip.activation(0, 6);
+                case LeakyReLU leaky: return Core.Activations.LeakyRelu.activation(leaky.negative_slope);
+                case ELU elu: return Core.Activations.Elu.elu(elu.alpha);
+                case SELU: return Core.Activations.Elu.selu(1.6732632423543772848170429916717, 1.0507009873554804934193349852946);
+                case CELU celu: return Core.Activations.Elu.celu(celu.alpha);
+                case Sigmoid: return Core.Activations.Sigmoid.activation;
+                case Tanh: return Core.Activations.Tanh.activation;
+                case Softplus softplus:
+                    Require(name, softplus.beta == 1, $"beta {softplus.beta} is not supported, only 1");
+                    return Core.Activations.Softplus.activation;
+                case Softsign: return Core.Activations.Softsign.activation;
+                case SiLU: return Core.Activations.Silu.activation;
+                case GELU: return Core.Activations.Gelu.activation;
+                case Hardswish: return Core.Activations.HardSwish.activation;
+                case Mish: return Core.Activations.Mish.activation;
+                default: return Core.Activations.Relu.activation;
             }
         }
 

@@ -170,6 +170,12 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
             result {
                 let! loaded = Session.loadModel settings model
                 let network = loaded.Network
+
+                do!
+                    match CanonicalNetwork.unknownToChecker network with
+                    | Some problem when certificate.IsSome -> Error(Usage $"--certificate: {problem}")
+                    | _ -> Ok()
+
                 let! input = loadInput settings context radius network
 
                 let place =

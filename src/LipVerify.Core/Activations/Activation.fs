@@ -91,6 +91,12 @@ type EntryActivations =
         else
             Some entries.Choice.Length
 
+    /// The words for the activations that entries have.
+    member entries.Names = entries.Kinds |> Array.map _.Name
+
+    /// Which of them each entry has; empty where there is one.
+    member entries.Choices = entries.Choice
+
     /// What was learnt: one slope for each kind where entries differ.
     member entries.Parameters =
         if entries.Choice.Length = 0 then

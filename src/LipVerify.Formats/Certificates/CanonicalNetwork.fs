@@ -61,7 +61,12 @@ let private describeLayer layer =
                 $"{text} rounded {roundings}"
 
         $"affine {scales.Length} {text}", weights @ scales @ [ bias ]
-    | Activation activations -> activations.Name, []
+    | Activation activations ->
+        match activations.Only with
+        | Some only -> only.Name, []
+        | None ->
+            let kinds = activations.Names |> String.concat "; "
+            $"activations {kinds}", [ activations.Choices |> Array.map float |> Tensor.vector ]
     | MaxPooling geometry -> $"maxpool2d {pooling geometry}", []
     | Reshape shape -> $"reshape {words shape}", []
     | Identity -> "identity", []
@@ -71,6 +76,29 @@ let rec private describe node =
     | Leaf placed -> [ describeLayer placed.Layer ]
     | Chain nodes -> ($"series {nodes.Length}", []) :: List.collect describe nodes
     | Branches nodes -> ($"sum {nodes.Length}", []) :: List.collect describe nodes
+
+/// Why the checker cannot read a network, where that is so: it knows ReLU alone, and no maps by their entries.
+let unknownToChecker (network: Network) : string option =
+    let rec isSparse map =
+        match map with
+        | Sparse _ -> true
+        | Scaled(_, map)
+        | Rounded(_, map) -> isSparse map
+        | Dense _
+        | Convolution _
+        | AveragePooling _
+        | Diagonal _ -> false
+
+    Network.layers network
+    |> List.tryPick (fun placed ->
+        let place = $"layer {placed.Index} ({placed.Name})"
+
+        match placed.Layer with
+        | Activation activations when not activations.IsRelu ->
+            Some $"{place} is {activations.Name}, and the checker knows no activation but ReLU"
+        | Affine(map, _) when isSparse map ->
+            Some $"{place} takes values from other places, which the checker does not know"
+        | _ -> None)
 
 /// The canonical text, each line ended by a line feed, and the tensors.
 let form (network: Network) : string * Tensor list =

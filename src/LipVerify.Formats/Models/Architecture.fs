@@ -6,6 +6,7 @@ open LipVerify.Core.Networks
 open LipVerify.Compute
 
 /// A sequential architecture, to be filled with the tensors of a state dict.
+[<NoComparison>]
 type Architecture =
     {
         /// Name, as given on the command line.
@@ -123,7 +124,7 @@ module Architecture =
         | BatchNorm2d(name, channels, epsilon) ->
             requireRoom room (Shape.size shape)
             |> Result.bind (fun () -> batchNorm parameters name channels epsilon shape)
-        | ReluLayer -> Ok [ Layer.relu ]
+        | ActivationLayer activation -> Ok [ Layer.activation activation ]
         | MaxPool2d(window, ceilMode) -> pooling room "max pooling" shape window ceilMode Layer.maxPooling |> single
         | AvgPool2d(window, ceilMode, countPadding) ->
             pooling room "average pooling" shape window ceilMode (averagePooling countPadding)
@@ -137,7 +138,7 @@ module Architecture =
         | Conv2d(name, _, _, _, _, _)
         | Linear(name, _, _, _)
         | BatchNorm2d(name, _, _) -> name
-        | ReluLayer -> "relu"
+        | ActivationLayer activation -> (activation.Name.Split '(')[0]
         | MaxPool2d _ -> "maxpool"
         | AvgPool2d _
         | AdaptiveAvgPool2d _ -> "avgpool"

@@ -6,6 +6,7 @@ open System.IO
 open System.Text.Json
 open LipVerify.Compute
 open LipVerify.Core.Computation
+open LipVerify.Core.Activations
 open LipVerify.Core.Networks
 
 /// Nesting that a description needs, with room to spare.
@@ -137,9 +138,35 @@ let private avgPool element =
         return AvgPool2d(window, ceilMode, countPadding)
     }
 
+/// The activations: the keys of each beside `type`, and what it is.
+let private activations: Map<string, string list * (JsonElement -> Result<Activation, string>)> =
+    let plain activation = [], (fun _ -> Ok activation)
+
+    let withNumber key fallback (activation: float -> Activation) =
+        [ key ], optional key fallback asFloat >> Result.map activation
+
+    Map
+        [
+            "celu", withNumber "alpha" 1.0 Elu.celu
+            "elu", withNumber "alpha" 1.0 Elu.elu
+            "gelu", plain Gelu.activation
+            "gelu_tanh", plain Gelu.byTanh
+            "hard_swish", plain HardSwish.activation
+            "leaky_relu", withNumber "slope" 0.01 LeakyRelu.activation
+            "mish", plain Mish.activation
+            "relu", plain Relu.activation
+            "relu6", plain (Clip.activation 0.0 6.0)
+            "selu", plain (Elu.selu 1.6732632423543772848170429916717 1.0507009873554804934193349852946)
+            "sigmoid", plain Sigmoid.activation
+            "silu", plain Silu.activation
+            "softplus", plain Softplus.activation
+            "softsign", plain Softsign.activation
+            "tanh", plain Tanh.activation
+        ]
+
 /// The keys of each type of layer beside `type`.
 let private keys =
-    Map
+    let others =
         [
             "conv2d",
             [
@@ -155,13 +182,14 @@ let private keys =
             ]
             "linear", [ "name"; "in"; "out"; "bias" ]
             "batchnorm2d", [ "name"; "channels"; "eps" ]
-            "relu", []
             "maxpool2d", [ "kernel"; "stride"; "padding"; "dilation"; "ceil_mode" ]
             "avgpool2d", [ "kernel"; "stride"; "padding"; "ceil_mode"; "count_include_pad" ]
             "adaptiveavgpool2d", [ "output" ]
             "flatten", []
             "dropout", []
         ]
+
+    Map(others @ [ for KeyValue(kind, (keys, _)) in activations -> kind, keys ])
 
 /// A misspelt key must not silently leave a default in its place.
 let private requireKnownKeys what known (element: JsonElement) =
@@ -181,12 +209,18 @@ let private layerOf kind element =
     | "conv2d" -> conv2d element
     | "linear" -> linear element
     | "batchnorm2d" -> batchNorm element
-    | "relu" -> Ok ReluLayer
     | "maxpool2d" -> maxPool element
     | "avgpool2d" -> avgPool element
     | "adaptiveavgpool2d" -> required "output" asPair element |> Result.map AdaptiveAvgPool2d
     | "flatten" -> Ok Flatten
-    | _ -> Ok Dropout
+    | "dropout" -> Ok Dropout
+    | _ ->
+        let _, activation = activations[kind]
+
+        try
+            activation element |> Result.map ActivationLayer
+        with :? System.ArgumentException as failure ->
+            Error failure.Message
 
 let private layer (element: JsonElement) =
     if element.ValueKind <> JsonValueKind.Object then

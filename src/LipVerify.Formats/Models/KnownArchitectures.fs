@@ -13,14 +13,14 @@ let private square kernel stride padding =
 let private conv name inputs outputs kernel stride padding =
     [
         Conv2d(name, inputs, outputs, square kernel stride padding, 1, true)
-        ReluLayer
+        LayerSpec.relu
     ]
 
 let private maxPool kernel stride =
     [ MaxPool2d(square kernel stride 0, false) ]
 
 let private dense name inputs outputs =
-    [ Linear(name, inputs, outputs, true); ReluLayer ]
+    [ Linear(name, inputs, outputs, true); LayerSpec.relu ]
 
 /// The LeNet-like MNIST network of Avant & Morgansen.
 let mnistNet =

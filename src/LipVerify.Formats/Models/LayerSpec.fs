@@ -1,5 +1,7 @@
 namespace LipVerify.Formats
 
+open LipVerify.Core.Activations
+
 /// Extents of a square or rectangular window and how it moves, in elements: (vertical, horizontal).
 type WindowSpec =
     {
@@ -14,6 +16,7 @@ type WindowSpec =
     }
 
 /// One layer of a known architecture. Names are prefixes of parameters in the state dict: `conv1` has `conv1.weight`.
+[<NoComparison>]
 type LayerSpec =
     /// A convolution with weights `name.weight`, shape `outputs × inputs/groups × kernel`, and, with `bias`, `name.bias`.
     | Conv2d of name: string * inputs: int * outputs: int * window: WindowSpec * groups: int * bias: bool
@@ -21,8 +24,8 @@ type LayerSpec =
     | Linear of name: string * inputs: int * outputs: int * bias: bool
     /// Batch normalisation at inference: `weight`, `bias`, `running_mean`, `running_var` under `name`.
     | BatchNorm2d of name: string * channels: int * epsilon: float
-    /// `max(x, 0)`.
-    | ReluLayer
+    /// An activation, entry by entry.
+    | ActivationLayer of Activation
     /// Max pooling.
     | MaxPool2d of window: WindowSpec * ceilMode: bool
     /// Average pooling.
@@ -35,6 +38,9 @@ type LayerSpec =
     | Dropout
 
 module LayerSpec =
+
+    /// `max(x, 0)`.
+    let relu = ActivationLayer Relu.activation
 
     /// The most that a number of a window may be: many times the height of a picture.
     let private mostOfWindow = 1 <<< 16
@@ -67,7 +73,7 @@ module LayerSpec =
         | MaxPool2d(window, _)
         | AvgPool2d(window, _, _) -> windowNumbers window
         | AdaptiveAvgPool2d(height, width) -> pair "output" (height, width) 1
-        | ReluLayer
+        | ActivationLayer _
         | Flatten
         | Dropout -> []
 

@@ -33,17 +33,17 @@ install_openblas() {
   fi
 }
 
-# Solvers of linear and semidefinite programs are optional: bounds of one output need them. Tried once a checkout.
-install_solvers() {
-  [ -e "$state/solvers-tried" ] && return
+# The solver of semidefinite programs is optional: some bounds of one output need it. Tried once a checkout.
+install_csdp() {
+  [ -e "$state/csdp-tried" ] && return
   mkdir -p "$state"
-  touch "$state/solvers-tried"
-  command -v csdp >/dev/null 2>&1 && ldconfig -p 2>/dev/null | grep -q 'libClp\.so\.1' && return
+  touch "$state/csdp-tried"
+  command -v csdp >/dev/null 2>&1 && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    echo "lipverify: installing Clp and CSDP (coinor-libclp1, coinor-csdp)" >&2
-    { apt-get install -y -q coinor-libclp1 coinor-csdp || { apt-get update -q && apt-get install -y -q coinor-libclp1 coinor-csdp; }; } \
-      >"$state/solvers.log" 2>&1 </dev/null ||
-      echo "lipverify: Clp and CSDP could not be installed (see $state/solvers.log); bounds of one output need them" >&2
+    echo "lipverify: installing CSDP (coinor-csdp)" >&2
+    { apt-get install -y -q coinor-csdp || { apt-get update -q && apt-get install -y -q coinor-csdp; }; } \
+      >"$state/csdp.log" 2>&1 </dev/null ||
+      echo "lipverify: CSDP could not be installed (see $state/csdp.log); some bounds of one output need it" >&2
   fi
 }
 
@@ -55,7 +55,7 @@ is_built() {
     solution) made="$root/tests/LipVerify.Tests/bin/Release/net10.0/LipVerify.Tests.dll" ;;
   esac
   [ -e "$stamp" ] && [ -e "$made" ] &&
-    [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/paket.lock" \
+    [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/Directory.Build.targets" "$root/paket.lock" \
       \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit)" ]
 }
 
@@ -91,7 +91,7 @@ build_if_needed() {
     return
   fi
   install_openblas
-  install_solvers
+  install_csdp
   echo "lipverify: building (first use, or sources changed)" >&2
   # The stamp is as old as the start of the build: what changes while it runs is built next time.
   touch "$stamp.next"

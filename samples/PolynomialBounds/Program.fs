@@ -24,11 +24,9 @@ let private run folder chosen =
 
 [<EntryPoint>]
 let main arguments =
-    let isInstalled = Csdp.isInstalled () && Clp.isInstalled ()
-
     match List.ofArray arguments with
-    | _ when not isInstalled ->
-        eprintfn "CSDP or Clp is missing: install the Debian packages coinor-csdp and coinor-libclp1"
+    | _ when not (Csdp.isInstalled ()) ->
+        eprintfn "CSDP is missing: install the Debian package coinor-csdp"
         2
     | [] -> run "polynomial-bounds" experiments
     | [ folder ] -> run folder experiments

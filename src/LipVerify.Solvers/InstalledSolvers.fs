@@ -3,9 +3,9 @@ module LipVerify.Solvers.InstalledSolvers
 
 open LipVerify.Core.Bounds.Polynomials
 
-/// Clp for linear and CSDP for semidefinite programs. Where one is missing, its answer names the package to install.
+/// GLOP for linear and CSDP for semidefinite programs. Where one is missing, its answer says what it needs.
 let all =
     {
-        Linear = Clp.solve
+        Linear = Glop.solve
         Semidefinite = Csdp.solve
     }

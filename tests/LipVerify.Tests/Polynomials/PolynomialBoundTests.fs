@@ -370,7 +370,7 @@ let tests =
                 let linear: LinearSolver =
                     fun cancellation limit program ->
                         given.Value <- limit
-                        LipVerify.Solvers.Clp.solve cancellation limit program
+                        LipVerify.Solvers.Glop.solve cancellation limit program
 
                 let solvers =
                     {

@@ -13,6 +13,9 @@ module internal Schema =
 
     let private maximalEntries = 1 <<< 16
 
+    // More than any operator has: an empty one takes two bytes of the file and a hundred times as many in memory.
+    let private maximalAttributes = 64
+
     let private add (what: string) limit (list: ResizeArray<'a>) (item: 'a) =
         if list.Count >= limit then
             raise (Malformed $"more than {limit} {what}")
@@ -169,7 +172,7 @@ module internal Schema =
             | 5 ->
                 { node with
                     Attributes =
-                        add "attributes of a node" maximalEntries node.Attributes (attribute (Wire.bytes field))
+                        add "attributes of a node" maximalAttributes node.Attributes (attribute (Wire.bytes field))
                 }
             | 7 -> { node with Domain = Wire.text field }
             | _ -> node

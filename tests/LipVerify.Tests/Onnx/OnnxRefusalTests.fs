@@ -32,6 +32,9 @@ let private cases: (string * string list * byte[]) list =
         "an unknown attribute",
         [ "node 0 (Relu)"; "'slope'" ],
         vector [ node "Relu" [ "x" ] "y" [ real "slope" 0.1f ] ] []
+        "attributes without end",
+        [ "more than 64 attributes" ],
+        vector [ node "Relu" [ "x" ] "y" (List.replicate 65 [||]) ] []
         "a subgraph",
         [ "node 0 (If)"; "not supported" ],
         vector [ node "If" [ "x" ] "y" [ attribute "then_branch" 5L [ bytes 6 [||] ] ] ] []

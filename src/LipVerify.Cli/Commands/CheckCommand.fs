@@ -95,7 +95,7 @@ let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<
 
     requireChecker ()
     |> Result.bind (fun () ->
-        Files.require CertificateFile.mostBytes "the most that a certificate takes" certificate
+        Files.require CertificateText.mostBytes "the most that a certificate takes" certificate
         |> Result.mapError CommandError.File)
     |> Result.bind (fun () -> OutputFiles.check settings model [])
     |> Result.bind (fun () -> Session.loadModel settings model)

@@ -2,7 +2,6 @@
 module LipVerify.Formats.CertificateFile
 
 open System
-open System.IO
 open System.Text.Json
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
@@ -13,27 +12,12 @@ open LipVerify.Core.Certificates
 
 let private options = JsonWriterOptions(Indented = true, NewLine = "\n")
 
-/// The most bytes of a certificate, as the checker takes them (docs/certificates.md).
-let mostBytes = 32L <<< 20
-
-/// The bytes that were written, if the checker takes so many.
-let ofCheckableSize (buffer: MemoryStream) =
-    if buffer.Length > mostBytes then
-        Error $"the certificate would have {buffer.Length} bytes, and the checker reads {mostBytes} at most"
-    else
-        Ok(buffer.ToArray())
-
-let private optionalNumber (writer: Utf8JsonWriter) (name: string) (value: float option) =
-    match value with
-    | Some value -> writer.WriteNumber(name, value)
-    | None -> writer.WriteNull name
-
 let private writeClaim (writer: Utf8JsonWriter) (layer: LayerBound) =
     writer.WriteStartObject()
     writer.WriteNumber("layer", layer.Index)
     writer.WriteNumber("lipschitz", layer.Lipschitz.Value)
-    optionalNumber writer "radiusIn" layer.RadiusIn
-    optionalNumber writer "radiusOut" layer.RadiusOut
+    CertificateText.optionalNumber writer "radiusIn" layer.RadiusIn
+    CertificateText.optionalNumber writer "radiusOut" layer.RadiusOut
     writer.WriteString("method", Certificate.witnessLabel layer.Witness.Method)
     writer.WriteNumber("failureProbability", layer.Witness.Failure)
 
@@ -55,21 +39,13 @@ let private writeDocument (writer: Utf8JsonWriter) network input (certificate: C
 
     writer.WriteString("norm", "2")
 
-    writer.WriteString(
-        "definition",
-        match certificate.Definition with
-        | Nominal -> "nominal"
-        | Uniform -> "uniform"
-    )
-
+    writer.WriteString("definition", CertificateText.definition certificate.Definition)
     writer.WriteString("method", Certificate.methodName certificate)
-    optionalNumber writer "radius" (certificate.Radius |> Option.map _.Value)
+    CertificateText.optionalNumber writer "radius" (certificate.Radius |> Option.map _.Value)
     writer.WriteNumber("value", bound.Value)
     writer.WriteString("rigor", Rigor.label bound.Rigor)
     writer.WriteNumber("failureProbability", Rigor.failureProbability bound.Rigor)
-    writer.WriteStartArray "claims"
-    certificate.Result.Layers |> List.iter (writeClaim writer)
-    writer.WriteEndArray()
+    CertificateText.namedArray writer "claims" certificate.Result.Layers (writeClaim writer)
     writer.WriteEndObject()
 
 let private isFinite (certificate: Certificate) =
@@ -84,22 +60,9 @@ let private isFinite (certificate: Certificate) =
 /// A bound that overflowed certifies nothing.
 let write (network: Network) (input: Tensor) (certificate: Certificate) : Result<byte[], string> =
     if isFinite certificate then
-        use buffer = new MemoryStream()
-        use writer = new Utf8JsonWriter(buffer, options)
-        writeDocument writer network input certificate
-        writer.Flush()
-        buffer.WriteByte(byte '\n')
-        ofCheckableSize buffer
+        CertificateText.bytes options (fun writer -> writeDocument writer network input certificate)
     else
         Error "the bound is not finite, so there is nothing to certify"
-
-let private writeArray (writer: Utf8JsonWriter) (items: 'a seq) (write: 'a -> unit) =
-    writer.WriteStartArray()
-    Seq.iter write items
-    writer.WriteEndArray()
-
-let private writeIntegers (writer: Utf8JsonWriter) (items: int[]) =
-    writeArray writer items (fun i -> writer.WriteNumberValue i)
 
 let private writeMultiplierDocument (writer: Utf8JsonWriter) network input definition (radius: Radius) value witness =
     writer.WriteStartObject()
@@ -108,43 +71,33 @@ let private writeMultiplierDocument (writer: Utf8JsonWriter) network input defin
     writer.WriteString("input", CanonicalNetwork.inputHash input)
     writer.WriteString("norm", "2")
 
-    writer.WriteString(
-        "definition",
-        match definition with
-        | Nominal -> "nominal"
-        | Uniform -> "uniform"
-    )
-
+    writer.WriteString("definition", CertificateText.definition definition)
     writer.WriteString("method", "local-lipsdp")
     writer.WriteNumber("radius", radius.Value)
     writer.WriteNumber("value", (value: float))
     writer.WriteString("rigor", "certified")
-    writer.WritePropertyName "bends"
 
-    let numbers (name: string) (values: float[]) =
-        writer.WritePropertyName name
-        writeArray writer values (fun t -> writer.WriteNumberValue(t: float))
+    let numbers name (values: float[]) =
+        CertificateText.namedArray writer name values (fun t -> writer.WriteNumberValue t)
 
-    writeArray writer witness.Bends (fun (entries, multipliers) ->
+    CertificateText.namedArray writer "bends" witness.Bends (fun (entries, multipliers) ->
         writer.WriteStartObject()
-        writer.WritePropertyName "entries"
-        writeIntegers writer entries
+        CertificateText.integers writer "entries" entries
         numbers "multipliers" multipliers
         writer.WriteEndObject())
 
-    writer.WritePropertyName "reaches"
-
-    writeArray writer witness.Reaches (fun reach ->
+    CertificateText.namedArray writer "reaches" witness.Reaches (fun reach ->
         writer.WriteStartObject()
-        writer.WritePropertyName "entries"
-        writeIntegers writer reach.Entries
+        CertificateText.integers writer "entries" reach.Entries
         numbers "bounds" reach.Bounds
         numbers "factors" reach.Factors
         numbers "multipliers" reach.Multipliers
         writer.WriteEndObject())
 
-    writer.WritePropertyName "windows"
-    writeArray writer witness.Windows (fun windows -> writeArray writer windows (writeIntegers writer))
+    CertificateText.namedArray writer "windows" witness.Windows (fun windows ->
+        CertificateText.array writer windows (fun members ->
+            CertificateText.array writer members (fun (i: int) -> writer.WriteNumberValue i)))
+
     writer.WriteEndObject()
 
 /// The bytes of a certificate `lipverify/multipliers/1` for a bound by local LipSDP.
@@ -163,12 +116,8 @@ let writeMultipliers
                [ reach.Bounds; reach.Factors; reach.Multipliers ] |> List.collect List.ofArray))
 
     if List.forall Double.IsFinite (bound.Value :: multipliers) then
-        use buffer = new MemoryStream()
         // Windows by the thousand would take a line a member.
-        use writer = new Utf8JsonWriter(buffer, JsonWriterOptions())
-        writeMultiplierDocument writer network input definition radius bound.Value witness
-        writer.Flush()
-        buffer.WriteByte(byte '\n')
-        ofCheckableSize buffer
+        CertificateText.bytes (JsonWriterOptions()) (fun writer ->
+            writeMultiplierDocument writer network input definition radius bound.Value witness)
     else
         Error "a multiplier is not finite, so there is nothing to certify"

@@ -2,23 +2,16 @@
 module LipVerify.Formats.StructuredCertificate
 
 open System
-open System.IO
 open System.Text.Json
 open LipVerify.Core.Numbers
 open LipVerify.Core.Networks
 open LipVerify.Core.Bounds.Structured
 
-let private writeArray (writer: Utf8JsonWriter) (name: string) (items: 'a seq) (write: 'a -> unit) =
-    writer.WriteStartArray name
-    Seq.iter write items
-    writer.WriteEndArray()
-
 let private writePlace (writer: Utf8JsonWriter) (place: StructuredPlace) =
-    let integers name (items: int[]) =
-        writeArray writer name items (fun i -> writer.WriteNumberValue i)
+    let integers = CertificateText.integers writer
 
     let numbers name (items: float[]) =
-        writeArray writer name items (fun value ->
+        CertificateText.namedArray writer name items (fun value ->
             if Double.IsInfinity value then
                 writer.WriteNullValue()
             else
@@ -53,30 +46,18 @@ let private writeDocument
 
     writer.WriteString("norm", "2")
 
-    writer.WriteString(
-        "definition",
-        match definition, radius with
-        | Nominal, Some _ -> "nominal"
-        | _ -> "uniform"
-    )
-
+    // Over all inputs there is no nominal one.
+    writer.WriteString("definition", CertificateText.definition (if radius.IsSome then definition else Uniform))
     writer.WriteString("method", "structured")
 
-    match radius with
-    | Some radius -> writer.WriteNumber("radius", radius.Value)
-    | None -> writer.WriteNull "radius"
-
+    CertificateText.optionalNumber writer "radius" (radius |> Option.map _.Value)
     writer.WriteNumber("value", bound.Value)
     writer.WriteString("rigor", Rigor.label bound.Rigor)
     writer.WriteNumber("failureProbability", Rigor.failureProbability bound.Rigor)
-
-    match witness.Kappa with
-    | Some kappa -> writer.WriteNumber("kappa", kappa)
-    | None -> writer.WriteNull "kappa"
-
+    CertificateText.optionalNumber writer "kappa" witness.Kappa
     writer.WriteNumber("scale", witness.Scale)
     writer.WriteNumber("loopNorm", witness.Norm)
-    writeArray writer "places" witness.Places (writePlace writer)
+    CertificateText.namedArray writer "places" witness.Places (writePlace writer)
     writer.WriteEndObject()
 
 let private isFinite (bound: Bound) witness =
@@ -92,12 +73,8 @@ let private isFinite (bound: Bound) witness =
 /// the same bound.
 let write network input definition radius (bound: Bound) (witness: StructuredWitness) : Result<byte[], string> =
     if isFinite bound witness then
-        use buffer = new MemoryStream()
         // Positions by the thousand would take a line each.
-        use writer = new Utf8JsonWriter(buffer, JsonWriterOptions())
-        writeDocument writer network input definition radius bound witness
-        writer.Flush()
-        buffer.WriteByte(byte '\n')
-        CertificateFile.ofCheckableSize buffer
+        CertificateText.bytes (JsonWriterOptions()) (fun writer ->
+            writeDocument writer network input definition radius bound witness)
     else
         Error "a factor is not finite, so there is nothing to certify"

@@ -150,7 +150,7 @@ let tests =
                         "GC.GetAllocatedBytesForCurrentThread() - before"))
 
             testCase "the engine writes no certificate that the checker does not read" (fun () ->
-                Expect.equal CertificateFile.mostBytes Files.mostOfCertificate "most bytes")
+                Expect.equal CertificateText.mostBytes Files.mostOfCertificate "most bytes")
 
             testCase "the network with every kind of line is read" (fun () -> parse lines |> ignore)
 

@@ -3,7 +3,7 @@ module LipVerify.Checker.Files
 
 open System
 open System.IO
-open LipVerify.Checker.Readers
+open LipVerify.Checker.Json
 
 /// More bytes than a certificate takes of a network that is covered: a claim takes some 300 bytes for each of at most 10 000
 /// layers; multipliers, of which there are at most 4000, take 100 kB for all slopes and again for each of some hundred places

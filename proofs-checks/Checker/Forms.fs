@@ -6,13 +6,11 @@ open System
 open System.Threading.Tasks
 open LipVerify.Checker.Directed
 open LipVerify.Checker.Network
+open LipVerify.Checker.Subject
 
 /// `δy = Σ_k x_k z_k` with `|x_k − Values_k| ≤ Errors_k`; both arrays end where all later coefficients are exactly 0.
 [<NoEquality; NoComparison>]
 type Form = { Values: float[]; Errors: float[] }
-
-/// Something is larger than this checker takes, or leaves the range of doubles; the text says what.
-exception TooLarge of string
 
 /// The most coefficients of one tensor: they and their errors take 400 MB.
 let private most = 25_000_000L
@@ -158,7 +156,7 @@ let rowFactor (operator: Operator) (scales: float[] list) i =
 /// The changes of `S A x + b`: the bias does not change.
 let apply (operator: Operator) (scales: float[] list) coordinates (forms: Form[]) =
     if forms.Length <> operator.Inputs then
-        Readers.refuse "a layer of the network does not fit the one before"
+        Json.refuse "a layer of the network does not fit the one before"
 
     allow operator.Outputs coordinates
     // Here and not inside the loop, whose exceptions would come out wrapped.

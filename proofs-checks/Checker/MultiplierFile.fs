@@ -2,7 +2,7 @@
 module LipVerify.Checker.MultiplierFile
 
 open System.Text.Json
-open LipVerify.Checker.Readers
+open LipVerify.Checker.Json
 
 let private schema = "lipverify/multipliers/1"
 
@@ -42,14 +42,11 @@ type MultiplierCertificate =
 
 let private bend json =
     let field = json |> fields [ "entries"; "multipliers" ]
-    let entries = field "entries" |> array "positions" integer
+    let entries = positions (field "entries")
     let multipliers = field "multipliers" |> array "multipliers" number
 
     if entries.Length <> multipliers.Length then
         refuse "the certificate has not one multiplier an entry"
-
-    if Array.distinct entries <> entries || Array.exists (fun i -> i < 0) entries then
-        refuse "an entry has two multipliers, or is none"
 
     {
         Bend.Entries = entries
@@ -100,14 +97,14 @@ let private certificate (root: JsonElement) =
 
     let oneOf = oneOf field
 
-    for name, only in
+    states
+        field
         [
             "schema", schema
             "norm", "2"
             "method", "local-lipsdp"
             "rigor", "certified"
-        ] do
-        oneOf [ only ] name |> ignore
+        ]
 
     {
         Network = text (field "network")

@@ -3,7 +3,7 @@ module LipVerify.Checker.Network
 
 open System
 open LipVerify.Checker.Directed
-open LipVerify.Checker.Readers
+open LipVerify.Checker.Json
 open LipVerify.Checker.Windows
 
 /// `y_i = factor_i · Σ_j a_ij x_j`. Rows are formed when they are asked for, so that only what is asked for takes memory.

@@ -3,6 +3,7 @@
 module LipVerify.Checker.Program
 
 open System
+open LipVerify.Checker.Json
 open LipVerify.Checker.Readers
 
 let private fail (problem: string) =

@@ -8,11 +8,7 @@ open System.IO
 open System.Security.Cryptography
 open System.Text
 open System.Text.Json
-
-/// A file that cannot be used, and why.
-exception Unreadable of string
-
-let refuse text = raise (Unreadable text)
+open LipVerify.Checker.Json
 
 /// One claim: over the ball of radius `RadiusIn` around its nominal input the layer has at most this constant.
 type Claim =
@@ -37,69 +33,6 @@ type Certificate =
         Failure: float
         Claims: Claim list
     }
-
-/// The fields of an object, which must be exactly those named.
-let fields (names: string list) (json: JsonElement) =
-    if json.ValueKind <> JsonValueKind.Object then
-        refuse "the certificate has something else where an object should be"
-
-    let found = json.EnumerateObject() |> Seq.map _.Name |> List.ofSeq
-
-    if List.sort found <> List.sort names then
-        let listed = String.concat ", " names
-        refuse $"an object of the certificate should have the fields {listed}, each once"
-
-    fun (name: string) -> json.GetProperty name
-
-let text (json: JsonElement) =
-    match json.ValueKind, lazy (json.GetString()) with
-    | JsonValueKind.String, Lazy text -> string text
-    | _ -> refuse "the certificate has something else where a text should be"
-
-/// The text of a field of the certificate, which must be one of the choices.
-let oneOf (field: string -> JsonElement) choices name =
-    let value = text (field name)
-
-    if not (List.contains value choices) then
-        let listed = String.concat " or " choices
-        refuse $"the {name} of the certificate should be {listed}"
-
-    value
-
-/// An array of what `read` takes.
-let array what read (json: JsonElement) =
-    if json.ValueKind <> JsonValueKind.Array then
-        refuse $"the certificate has something else where an array of {what} should be"
-
-    json.EnumerateArray() |> Seq.map read |> Array.ofSeq
-
-/// A finite number that is not negative.
-let number (json: JsonElement) =
-    let mutable value = 0.0
-
-    if
-        json.ValueKind = JsonValueKind.Number
-        && json.TryGetDouble &value
-        && Double.IsFinite value
-        && value >= 0.0
-    then
-        value
-    else
-        refuse "the certificate has something else where a finite number of at least 0 should be"
-
-let integer (json: JsonElement) =
-    let mutable value = 0
-
-    if json.ValueKind = JsonValueKind.Number && json.TryGetInt32 &value then
-        value
-    else
-        refuse "the certificate has something else where an integer should be"
-
-let private optional read (json: JsonElement) =
-    if json.ValueKind = JsonValueKind.Null then
-        None
-    else
-        Some(read json)
 
 let private claim json : Claim =
     let field =
@@ -147,13 +80,7 @@ let private certificate (root: JsonElement) : Certificate =
             ]
 
     let oneOf = oneOf field
-
-    oneOf [ "lipverify/certificate/1" ] "schema" |> ignore
-    oneOf [ "2" ] "norm" |> ignore
-    let claims = field "claims"
-
-    if claims.ValueKind <> JsonValueKind.Array then
-        refuse "the claims of the certificate should be an array"
+    states field [ "schema", "lipverify/certificate/1"; "norm", "2" ]
 
     {
         Network = text (field "network")
@@ -164,29 +91,8 @@ let private certificate (root: JsonElement) : Certificate =
         Value = number (field "value")
         Rigor = oneOf [ "certified"; "probabilistic" ] "rigor"
         Failure = number (field "failureProbability")
-        Claims = claims.EnumerateArray() |> Seq.map claim |> List.ofSeq
+        Claims = field "claims" |> array "claims" claim |> List.ofArray
     }
-
-/// JSON parsed and read; text that is no UTF-8 shows only when it is read.
-let withJson what (bytes: byte[]) read =
-    try
-        use document = JsonDocument.Parse(ReadOnlyMemory bytes)
-        read document.RootElement
-    with
-    | :? JsonException -> refuse $"{what} is not valid JSON"
-    | :? InvalidOperationException
-    | :? IndexOutOfRangeException
-    | :? Collections.Generic.KeyNotFoundException -> refuse $"{what} is not as it should be"
-
-/// Whether the bytes call themselves a certificate of a schema.
-let isOf schema (bytes: byte[]) =
-    withJson "the certificate" bytes (fun root ->
-        let mutable name = JsonElement()
-
-        root.ValueKind = JsonValueKind.Object
-        && root.TryGetProperty("schema", &name)
-        && name.ValueKind = JsonValueKind.String
-        && name.GetString() = schema)
 
 /// The certificate in the bytes of its file.
 let readCertificate bytes =

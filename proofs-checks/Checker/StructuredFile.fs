@@ -3,7 +3,7 @@ module LipVerify.Checker.StructuredFile
 
 open System
 open System.Text.Json
-open LipVerify.Checker.Readers
+open LipVerify.Checker.Json
 
 let private schema = "lipverify/structured/1"
 
@@ -42,25 +42,6 @@ type StructuredCertificate =
         Places: Place list
     }
 
-let private orNull read (json: JsonElement) =
-    if json.ValueKind = JsonValueKind.Null then
-        None
-    else
-        Some(read json)
-
-let private positive json =
-    match number json with
-    | 0.0 -> refuse "the certificate has 0 where a positive number should be"
-    | value -> value
-
-let private positions json =
-    let items = json |> array "positions" integer
-
-    if Array.distinct items <> items || Array.exists (fun i -> i < 0) items then
-        refuse "the certificate has a position twice, or one below 0"
-
-    items
-
 let private place isLocal json =
     let field =
         json
@@ -98,7 +79,7 @@ let private place isLocal json =
         Constant = positions (field "constant")
         Alone = positions (field "alone")
         Channels = channels
-        Reaches = numbers channels.Length "reaches" (orNull number >> Option.defaultValue Double.PositiveInfinity)
+        Reaches = numbers channels.Length "reaches" (optional number >> Option.defaultValue Double.PositiveInfinity)
         ReachFactors = numbers (if isLocal then channels.Length else 0) "reachFactors" positive
         Factors = numbers channels.Length "factors" positive
     }
@@ -126,18 +107,18 @@ let private certificate (root: JsonElement) =
 
     let oneOf = oneOf field
 
-    for name, only in
+    states
+        field
         [
             "schema", schema
             "norm", "2"
             "method", "structured"
             "rigor", "probabilistic"
-        ] do
-        oneOf [ only ] name |> ignore
+        ]
 
-    let radius = orNull positive (field "radius")
-    let input = orNull text (field "input")
-    let kappa = orNull number (field "kappa")
+    let radius = optional positive (field "radius")
+    let input = optional text (field "input")
+    let kappa = optional number (field "kappa")
     let definition = oneOf [ "nominal"; "uniform" ] "definition"
     let isLocal = radius.IsSome
 

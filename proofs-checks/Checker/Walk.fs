@@ -4,14 +4,11 @@ module LipVerify.Checker.Walk
 
 open System
 open LipVerify.Checker.Directed
+open LipVerify.Checker.Json
 open LipVerify.Checker.Network
 open LipVerify.Checker.Readers
 open LipVerify.Checker.SpectralClaim
-
-/// A statement that does not hold, after which the walk cannot go on.
-exception private Broken of string
-
-let private stop text = raise (Broken text)
+open LipVerify.Checker.Subject
 
 /// The inputs of a layer: nominal values, coordinates that may differ from zero, and the radius that was claimed.
 type private Domain =
@@ -25,49 +22,6 @@ type private Domain =
 /// Rounding of the engine's products, and no more, may lie between a value and what it follows from.
 let private follows (value: float) (derived: float) =
     value >= derived && value <= derived * (1.0 + 1e-12) + 1e-300
-
-/// `s·y` for the lower and the upper end of `y`.
-let private timesBoth s (low, high) =
-    if s = 1.0 then low, high
-    elif s > 0.0 then Sum.times s low, Sum.times s high
-    else Sum.times s high, Sum.times s low
-
-/// `A x + b`, after the row factors and scalings.
-let apply (operator: Operator) scales (bias: float[]) (x: Interval[]) =
-    if x.Length <> operator.Inputs then
-        refuse "a layer of the network does not fit the one before"
-
-    let factored i (low, high) =
-        let factor = operator.Factor i
-
-        if factor.Lo = factor.Hi then
-            timesBoth factor.Lo (low, high)
-        else
-            let product =
-                multiply
-                    factor
-                    {
-                        Lo = Sum.lower low
-                        Hi = Sum.upper high
-                    }
-
-            Sum.add 1.0 product.Lo Sum.zero, Sum.add 1.0 product.Hi Sum.zero
-
-    Array.Parallel.init bias.Length (fun i ->
-        let row = operator.Row i
-
-        let ends atPositive atNegative =
-            (Sum.zero, row)
-            ||> Array.fold (fun sum struct (j, a) -> Sum.add a ((if a > 0.0 then atPositive else atNegative) x[j]) sum)
-
-        let low, high =
-            (factored i (ends _.Lo _.Hi, ends _.Hi _.Lo), scales)
-            ||> List.fold (fun y (s: float[]) -> timesBoth s[i] y)
-
-        {
-            Lo = Sum.add 1.0 bias[i] low |> Sum.lower
-            Hi = Sum.add 1.0 bias[i] high |> Sum.upper
-        })
 
 /// Upper bounds on the absolute row factors: averages and scalings.
 let private rowFactors (operator: Operator) (scales: float[] list) =
@@ -104,14 +58,6 @@ let private slope isUniform nominal reach =
 
 let private rectify x =
     { Lo = max 0.0 x.Lo; Hi = max 0.0 x.Hi }
-
-/// The leaves without those that leave the values as they are, and series dissolved.
-let rec flatten node =
-    match node with
-    | Leaf(_, Skip) -> []
-    | Series nodes -> List.collect flatten nodes
-    | Leaf _
-    | Sum _ -> [ node ]
 
 /// One walk; `say` receives whether a statement holds, and its text.
 type private Walker(certificate: Certificate, say: bool -> string -> unit) =
@@ -277,11 +223,11 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
                             let struct (_, value) = (diagonal.Row i)[0]
                             value)
 
-                    fuse (scales @ [ scale ]) (apply diagonal [] bias nominal) rest
+                    fuse (scales @ [ scale ]) (Nominal.apply diagonal [] bias nominal) rest
                 | Leaf(_, Relu) :: rest -> affine index domain operator scales nominal true, rest
                 | rest -> affine index domain operator scales nominal false, rest
 
-            fuse scales (apply operator scales bias domain.Nominal) rest
+            fuse scales (Nominal.apply operator scales bias domain.Nominal) rest
         | Leaf(index, Relu), rest -> relu index domain, rest
         | Leaf(index, MaxPool(inputs, windows)), rest -> maxPool index domain inputs windows, rest
         | Sum branches, rest ->
@@ -315,17 +261,6 @@ type private Walker(certificate: Certificate, say: bool -> string -> unit) =
              && certificate.Rigor = (if failure > 0.0 then "probabilistic" else "certified"))
             $"the value is {certificate.Rigor}, with failure probability {Decimals.upward certificate.Failure}"
 
-/// Entries of a map beyond which it is not checked: they may take 32 bytes each.
-let entryLimit = 1 <<< 27
-
-/// The indices of maps that are too large, with their entries.
-let rec oversized node =
-    match node with
-    | Leaf(index, Affine(operator, _, _, _)) when operator.Entries > float entryLimit -> [ index, operator.Entries ]
-    | Leaf _ -> []
-    | Series nodes
-    | Sum nodes -> List.collect oversized nodes
-
 /// Checks everything that a certificate states about a network and an input; `say` receives each verdict.
 let check (certificate: Certificate) (lines, tensors, networkHash) input say =
     say (certificate.Network = networkHash) "the certificate is about this network"
@@ -340,23 +275,10 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
         $"the bound is {certificate.Method}"
 
     let nominal =
-        match input with
-        | _ when isGlobal -> Array.create size (point 0.0)
-        | None -> refuse "a local certificate needs the input: with lipverify check it is --input"
-        | Some(values: float[], hash) ->
-            say (certificate.Input = Some hash) "it is about this input"
-
-            if values.Length <> size then
-                refuse "the input does not fit the network"
-
-            Array.map point values
-
-    let excess = oversized root
-
-    for index, entries in excess do
-        say
-            false
-            $"layer {index}: not checked: its map has {int64 entries} entries, and this checker takes {entryLimit} at most"
+        if isGlobal then
+            Array.create size (point 0.0)
+        else
+            nominalInput certificate.Input input size say
 
     let domain =
         {
@@ -365,8 +287,4 @@ let check (certificate: Certificate) (lines, tensors, networkHash) input say =
             Radius = Option.defaultValue 0.0 certificate.Radius
         }
 
-    try
-        if excess.IsEmpty then
-            Walker(certificate, say).Run domain root
-    with Broken text ->
-        say false text
+    whereSmall root say (fun () -> Walker(certificate, say).Run domain root)

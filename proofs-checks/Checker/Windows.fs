@@ -1,7 +1,7 @@
 /// Sizes and sliding windows from the integers of a network file, within limits on the memory that they take.
 module LipVerify.Checker.Windows
 
-open LipVerify.Checker.Readers
+open LipVerify.Checker.Json
 
 /// Outputs beyond which a map is refused.
 let private outputLimit = 1 <<< 27

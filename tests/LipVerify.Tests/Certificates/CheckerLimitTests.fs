@@ -169,7 +169,7 @@ let tests =
 
                     try
                         parse (List.ofArray (changed.Split '\n')) |> ignore
-                    with Readers.Unreadable problem ->
+                    with Json.Unreadable problem ->
                         Expect.isNonEmpty problem "problem"
 
                     Expect.isLessThan (GC.GetAllocatedBytesForCurrentThread() - before) (64L <<< 20) changed
@@ -194,7 +194,7 @@ let tests =
                     match
                         try
                             LipVerify.Checker.Network.parse lines [||] |> Ok
-                        with Readers.Unreadable problem ->
+                        with Json.Unreadable problem ->
                             Error problem
                     with
                     | Ok _ -> failtest "expected a refusal"

@@ -26,7 +26,7 @@ let private rejectionsOf check (network: Network) (input: Tensor) : Result<strin
                     rejected.Add text)
 
         Ok(List.ofSeq rejected)
-    with Readers.Unreadable problem ->
+    with Json.Unreadable problem ->
         Error problem
 
 /// What the checker rejects of a certificate by layers.

@@ -14,9 +14,9 @@ type Page =
         Heading: string
         /// Lines beneath the heading.
         Remarks: string list
-        Picture: CurvePlot.Picture
+        Picture: CurveLayout.Picture
         /// The radii, and at each the series, its value, and what the value promises.
-        Rows: (float * (CurvePlot.Series * float * string) list) list
+        Rows: (float * (CurveLayout.Series * float * string) list) list
     }
 
 let private resource (name: string) =
@@ -30,39 +30,39 @@ let private resource (name: string) =
 
 /// The data of the script. The default encoder escapes what could end the element.
 let private data page =
-    let layout = CurvePlot.layout page.Picture
+    let layout = CurveLayout.layout page.Picture
     use buffer = new MemoryStream()
     use writer = new Utf8JsonWriter(buffer)
     let round (value: float) = Math.Round(value, 2)
 
-    let writeValue radius (series: CurvePlot.Series, value, _) =
+    let writeValue radius (series: CurveLayout.Series, value, _) =
         JsonText.object writer (fun () ->
             writer.WriteString("name", series.Name)
             writer.WriteString("text", $"{Side.sign series.Side} {Side.figure 6 series.Side value}")
 
-            match CurvePlot.place layout (radius, value) with
+            match CurveLayout.place layout (radius, value) with
             | Some(_, y) -> writer.WriteNumber("y", round y)
             | None -> writer.WriteNull "y")
 
     JsonText.object writer (fun () ->
-        writer.WriteNumber("width", CurvePlot.width)
+        writer.WriteNumber("width", CurveLayout.width)
         writer.WriteNumber("top", layout.Top)
         writer.WriteNumber("bottom", layout.Bottom)
 
         JsonText.array writer "radii" page.Rows (fun (radius, values) ->
             JsonText.object writer (fun () ->
                 writer.WriteString("text", Figure.nearestTo 6 radius)
-                writer.WriteNumber("x", round (CurvePlot.horizontal layout radius))
+                writer.WriteNumber("x", round (CurveLayout.horizontal layout radius))
                 JsonText.array writer "values" values (writeValue radius))))
 
     writer.Flush()
     Encoding.UTF8.GetString(buffer.ToArray())
 
 let private table page =
-    let heading (series: CurvePlot.Series) =
+    let heading (series: CurveLayout.Series) =
         element "th" [ "scope", "col" ] $"{escape series.Name}<small>{Side.name series.Side}</small>"
 
-    let cell (series: CurvePlot.Series, value, rigor: string) =
+    let cell (series: CurveLayout.Series, value, rigor: string) =
         element
             "td"
             [

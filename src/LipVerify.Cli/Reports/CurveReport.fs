@@ -29,7 +29,7 @@ module CurveReport =
     let private rowsOf report method =
         report.Rows |> List.filter (fun row -> row.Point.Method = method)
 
-    let private series report method : CurvePlot.Series =
+    let private series report method : CurveLayout.Series =
         {
             Name = CurveMethod.name method
             Side = CurveMethod.side method
@@ -37,7 +37,7 @@ module CurveReport =
         }
 
     /// The curves as a plot shows them.
-    let picture report : CurvePlot.Picture =
+    let picture report : CurveLayout.Picture =
         {
             Title = report.Title
             LogRadii = report.Plan.LogRadii

@@ -138,8 +138,8 @@ let tests =
 
                         for point in points do
                             let place = point.Split ',' |> Array.map float
-                            Expect.isInRange place[0] (0.0, CurvePlot.width) "place[0]"
-                            Expect.isInRange place[1] (0.0, CurvePlot.height) "place[1]"))
+                            Expect.isInRange place[0] (0.0, CurveLayout.width) "place[0]"
+                            Expect.isInRange place[1] (0.0, CurveLayout.height) "place[1]"))
 
             testCase "The page shows the values under the pointer and those that the arrow keys reach" (fun () ->
                 match chromium () with

@@ -70,7 +70,7 @@ let tests =
                     "shown (Axis.covering Logarithmic [ 30.0; 60.0 ])")
 
             testCase "Zeros and infinities have no place, and an empty picture can be drawn" (fun () ->
-                let picture points : CurvePlot.Picture =
+                let picture points : CurveLayout.Picture =
                     {
                         Title = None
                         LogRadii = false

@@ -7,57 +7,7 @@ open System.Text.RegularExpressions
 open Expecto
 open LipVerify.Cli
 open LipVerify.Core.Methods
-open LipVerify.Core.Computation
-open LipVerify.Formats
-open LipVerify.Propositions.Generators
 open LipVerify.Tests.CliRun
-
-/// A network 2-2-2 as a state dict with its architecture, and an input.
-let private files folder =
-    let path name = Path.Combine(folder, name)
-
-    let matrix (values: float list) =
-        Tensor.ofArray [ 2; 2 ] (Array.ofList values)
-
-    let bytes =
-        Safetensors.write
-            []
-            [
-                "fc1.weight", matrix [ 1.0; 0.5; -0.25; 1.0 ]
-                "fc1.bias", Tensor.vector [| 0.0; 0.125 |]
-                "fc2.weight", matrix [ 1.0; -1.0; 0.5; 2.0 ]
-                "fc2.bias", Tensor.vector [| 0.25; 0.0 |]
-            ]
-
-    File.WriteAllBytes(path "small.safetensors", bytes)
-
-    File.WriteAllText(
-        path "small.json",
-        """{ "input": [2], "layers": [ { "type": "linear", "name": "fc1", "in": 2, "out": 2 }, { "type": "relu" },
-             { "type": "linear", "name": "fc2", "in": 2, "out": 2 } ] }"""
-    )
-
-    File.WriteAllText(path "x.csv", "0.5,-0.25\n")
-
-    // One for pictures of 1 × 2 pixels, and a picture.
-    File.WriteAllText(
-        path "picture.json",
-        """{ "input": [1, 1, 2], "layers": [ { "type": "flatten" }, { "type": "linear", "name": "fc1", "in": 2, "out": 2 }, { "type": "relu" },
-             { "type": "linear", "name": "fc2", "in": 2, "out": 2 } ] }"""
-    )
-
-    File.WriteAllBytes(
-        path "x.png",
-        Png.write
-            {
-                Width = 4
-                Height = 2
-                Channels = 1
-                Pixels = Array.init 8 (fun i -> byte (20 * i))
-            }
-    )
-
-    path
 
 let private commands = CommandOptions.commands.Value
 
@@ -172,52 +122,6 @@ let private takes option method =
     | "--time-limit" -> true
     | _ -> not (oneOutput.Contains method)
 
-/// Command lines with an option of no effect, each with parts of the line that they must give.
-let private idle: (string * string list) list =
-    [
-        "bound M --method global --input X", [ "--method global has no use for --input" ]
-        "bound M --method global --preprocess mnist", [ "--input is missing"; "--preprocess" ]
-        "bound M --method global --definition nominal", [ "--definition nominal"; "uniform"; "leave --definition out" ]
-        "bound M --input zeros --radius 1 --preprocess mnist", [ "--input zeros has no use for --preprocess" ]
-        "bound M --input random?seed=2 --radius 1 --mean 1 --std 1", [ "--input random?seed=2 has no use for --mean" ]
-        "certify M --input X --method global --definition nominal", [ "--definition nominal" ]
-        "certify M --input X --method crown --definition uniform", [ "--method crown has no use for --definition" ]
-        "certify M --input X --method crown --seed 1", [ "--method crown has no use for --seed" ]
-        "certify M --input X --method crown --tolerance 0.1", [ "--method crown has no use for --tolerance" ]
-        "certify M --input X --method local-lipsdp --definition nominal",
-        [ "--method local-lipsdp has no use for --definition" ]
-        "curve M --input X --radii 1 --methods global --definition nominal", [ "--definition nominal" ]
-        "curve M --input X --radii 1 --methods global --enclosure crown", [ "--enclosure has no use without" ]
-        "curve M --input X --radii 1 --time-limit 3",
-        [
-            "--time-limit has no use without a method that ends with the best it has"
-            "structured"
-        ]
-        "curve M --input X --radii 1 --methods global --samples 3", [ "--samples has no use without" ]
-        "curve M --input X --radii 1 --methods global --starts 3", [ "--starts has no use without" ]
-        "curve M --input X --radii 1 --methods sampling --tolerance 0.1", [ "--tolerance has no use without" ]
-        "curve M --input X --radii 1 --title t", [ "--title has no use without --plot or --html" ]
-        "curve M --input X --radii 1 --restart", [ "--restart has no use without --csv" ]
-        "--threads 2 info M", [ "lipverify info has no use for --threads" ]
-        "info M --threads 2", [ "lipverify info has no use for --threads, which is there for bound, " ]
-        "demo --input X", [ "lipverify demo has no use for --input" ]
-        "info zoo:mnist-net --architecture mnist-net", [ "leave out --architecture" ]
-    ]
-
-/// Options of numbers, and a line to which they belong.
-let private numbers =
-    [
-        "bound zoo:mnist-net --input zeros", "--radius", ""
-        "bound zoo:mnist-net --input zeros --radius 1", "--tolerance", ""
-        "bound zoo:mnist-net --input zeros --radius 1", "--failure-probability", ""
-        "bound zoo:mnist-net --input zeros --radius 1 --method local-lipsdp", "--time-limit", ""
-        "bound zoo:mnist-net --input zeros --radius 1 --std 1", "--mean", ""
-        "bound zoo:mnist-net --input zeros --radius 1 --mean 1", "--std", ""
-        "attack zoo:mnist-net --input zeros", "--clip", "-1,"
-        "curve zoo:mnist-net --input zeros", "--radii", "0.1,"
-        "curve zoo:mnist-net --input zeros", "--radii", "1:2:"
-    ]
-
 [<Tests>]
 let tests =
     testSequenced
@@ -241,7 +145,7 @@ let tests =
                 ]
                 (fun (command: string) ->
                     inFolder (fun folder ->
-                        let path = files folder
+                        let path = SmallFiles.write folder
 
                         [ "--radius"; "0.5"; "--certificate"; path "c.json" ]
                         |> List.append (
@@ -309,7 +213,7 @@ let tests =
 
             testCase "A method takes the options that it uses and refuses the others" (fun () ->
                 inFolder (fun folder ->
-                    let path = files folder
+                    let path = SmallFiles.write folder
 
                     let values =
                         [
@@ -367,27 +271,6 @@ let tests =
                                     $"--method {method.Name} has no use for {option}|leave --definition out"
                                     why))
 
-            testCase "An option of no effect is refused with a line that says so" (fun () ->
-                inFolder (fun folder ->
-                    let path = files folder
-
-                    for line, parts in idle do
-                        let words =
-                            line.Split ' '
-                            |> List.ofArray
-                            |> List.collect (fun word ->
-                                match word with
-                                | "M" -> [ path "small.safetensors"; "--architecture"; path "small.json" ]
-                                | "X" -> [ path "x.csv" ]
-                                | _ -> [ word ])
-
-                        let outcome = run words
-                        Expect.equal outcome.ExitCode 2 line
-                        Expect.hasLength (lines outcome.Error) 1 line
-
-                        for part in parts do
-                            Expect.stringContains outcome.Error part line))
-
             testCase "A preprocessing counts for the range of pixels and for pictures too" (fun () ->
                 let attack arguments =
                     [
@@ -409,33 +292,7 @@ let tests =
 
             testCase "certify --method global says that its constant is uniform" (fun () ->
                 inFolder (fun folder ->
-                    let path = files folder
+                    let path = SmallFiles.write folder
                     let outcome = run (working path "certify" "" @ [ "--method"; "global"; "--json" ])
                     Expect.stringContains outcome.Output "\"definition\": \"uniform\"" "output"))
-
-            testTheory
-                "A number that a double cannot hold is refused"
-                [ "1e-400"; "1e400"; "-1e-400" ]
-                (fun (text: string) ->
-                    for line, option, before in numbers do
-                        let value = before + text
-                        let outcome = (line.Split ' ' |> List.ofArray) @ [ $"{option}={value}" ] |> run
-                        Expect.equal outcome.ExitCode 2 $"{option} {value}"
-                        Expect.stringContains outcome.Error option $"{option} {value}"
-                        Expect.stringContains outcome.Error text $"{option} {value}")
-
-            statement "A text of a positive number is read as a positive number, or refused" 1000 id (fun seed ->
-                let random = Random seed
-                let digits = String.init (1 + random.Next 20) (fun _ -> string (random.Next 10))
-                let text = $"{random.Next 10}.{digits}e{random.Next 800 - 400}"
-                let isZero = text.Split('e')[0] |> Seq.forall (fun c -> c = '0' || c = '.')
-
-                match DecimalText.parse text with
-                | Ok value -> Expect.isTrue ((value > 0.0 && Double.IsFinite value) || (isZero && value = 0.0)) text
-                | Error _ -> Expect.isFalse isZero text)
-
-            testTheory "Zero is zero" [ "0"; "0e99"; "-0.000" ] (fun (text: string) ->
-                match DecimalText.parse text with
-                | Ok value -> Expect.equal value 0 "value"
-                | Error problem -> failtest problem)
         ]

@@ -273,13 +273,7 @@ let tests =
 
                 for definition, slope in [ Nominal, 0.9; Uniform, 1.0 ] do
                     let struct (certified, _) =
-                        LocalLipSdp.boundWithWitness
-                            context
-                            definition
-                            network
-                            (Tensor.vector [| 0.0 |])
-                            (radius 1.0)
-                            None
+                        WitnessedLipSdp.bound context definition network (Tensor.vector [| 0.0 |]) (radius 1.0) None
 
                     for bound in
                         [

@@ -95,7 +95,7 @@ let analytic =
 let private multipliers (query: BoundQuery) input radius =
     let struct (result, witness) =
         if query.NeedsWitness then
-            LocalLipSdp.boundWithWitness query.Context query.Definition query.Network input radius None
+            WitnessedLipSdp.bound query.Context query.Definition query.Network input radius None
         else
             LocalLipSdp.bound query.Context query.Definition query.Network input radius None, None
 

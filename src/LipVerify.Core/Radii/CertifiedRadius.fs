@@ -44,12 +44,14 @@ type RadiusSearch =
 /// Certified radii by Proposition 6 (METHODS section 2), for Lipschitz bounds of any method.
 module CertifiedRadius =
 
+    /// The largest radius that is claimed: where a bound is 0, every radius keeps the class.
+    let largest = RadiusTrials.largest
+
+    let internal asRadius = RadiusTrials.asRadius
+
     /// Why a network with a single output has no certified radius.
     let singleOutput =
         "the network has a single output, so there is no class that a radius could keep"
-
-    /// The largest radius that is claimed: where a bound is 0, every radius keeps the class.
-    let largest = 1e100
 
     /// The search for bounds without random draws: both ends meet to 1e-9.
     let deterministicSearch = { Evaluations = 96; Gap = 1e-9 }
@@ -76,14 +78,6 @@ module CertifiedRadius =
         else
             deterministicSearch
 
-    let internal asRadius value =
-        match Radius.create value with
-        | Ok radius -> radius
-        | Error problem -> invalidOp problem
-
-    let private keeps output bound radius =
-        Propositions.keepsClass output (asRadius radius) bound
-
     let private isDecided output =
         Propositions.keepsClass output (asRadius 0.0) Bound.zero
 
@@ -101,32 +95,12 @@ module CertifiedRadius =
             Evaluations = 0
         }
 
-    /// `δ/(√2 L)`, the radius that a constant reaches.
-    let private reach threshold (lipschitz: float) =
-        if lipschitz = 0.0 then infinity else threshold / lipschitz
-
-    /// The largest radius that a constant keeps the class within, `δ/(√2 L)`: rounded, and then stepped to where it holds. The
-    /// steps double: near the least doubles a step of the radius may not move the product.
-    let private keptBy output (bound: Bound) =
-        let rec down radius step =
-            if keeps output bound radius then
-                radius
-            else
-                down (max 0.0 (Math.BitDecrement(radius * (1.0 - step)))) (2.0 * step)
-
-        let radius = reach (Propositions.classThreshold output) bound.Value
-
-        if radius >= largest && keeps output bound largest then
-            largest
-        else
-            down (if radius >= 0.0 then min radius largest else 0.0) Rounding.unitRoundoff
-
     /// A radius above one that holds at which it does not, by steps that double.
     let private failsAbove output bound radius =
         let rec up radius step =
             if radius >= largest then
                 None
-            elif keeps output bound radius then
+            elif RadiusTrials.keeps output bound radius then
                 up (Math.BitIncrement(radius * (1.0 + step))) (2.0 * step)
             else
                 Some radius
@@ -141,7 +115,7 @@ module CertifiedRadius =
     /// The radius that one constant for all inputs certifies: `δ/(√2 L)`, to the last bit. Fails for a single output.
     let ofConstant (output: EnclosedTensor) (lipschitz: Bound) : Result<CertifiedRadius, string> =
         withClasses output (fun () ->
-            let radius = keptBy output lipschitz
+            let radius = RadiusTrials.keptBy output lipschitz
 
             {
                 Label = Some(labelOf output)
@@ -153,98 +127,8 @@ module CertifiedRadius =
                 Evaluations = 1
             })
 
-    /// A bound over the ball of a radius.
-    [<ReferenceEquality>]
-    type private Trial =
-        {
-            At: float
-            Lipschitz: Bound
-            /// The class holds at least this far: at `At`, or, by Proposition 1, as far as the bound over the larger ball allows.
-            Kept: float
-            /// Whether it holds at `At`.
-            Holds: bool
-        }
-
-    let private tryRadius output lipschitz radius =
-        let holds = keeps output lipschitz radius
-
-        {
-            At = radius
-            Lipschitz = lipschitz
-            Kept =
-                if holds then
-                    radius
-                else
-                    min radius (keptBy output lipschitz)
-            Holds = holds
-        }
-
-    let private best trials = trials |> List.maxBy _.Kept
-
-    /// The smallest radius above `radius` at which a trial failed.
-    let private failure radius trials =
-        trials
-        |> List.filter (fun trial -> not trial.Holds && trial.At > radius)
-        |> List.map _.At
-        |> List.sort
-        |> List.tryHead
-
-    /// `ln(ε·L/(δ/√2))`: grows with `ln ε` at least as fast, and is 0 at the radius sought.
-    let private excess threshold trial =
-        log trial.At + log trial.Lipschitz.Value - log threshold
-
-    /// Trials closer than this, relatively, say nothing about the slope: bounds are loose by up to 1e-8.
-    let private resolution = 1e-6
-
-    /// The zero of the line through the last trial and an earlier one, on logarithmic scales.
-    let private secant threshold trials =
-        let last = List.head trials
-
-        trials
-        |> List.tryFind (fun trial -> abs (log trial.At - log last.At) > resolution)
-        |> Option.map (fun other ->
-            let slope =
-                (excess threshold last - excess threshold other) / (log last.At - log other.At)
-
-            log last.At - excess threshold last / max 1.0 slope)
-
-    /// The radius between `low`, which holds, and `high`, which does not, to try next. It aims a little above the zero: one trial
-    /// there closes the gap from both sides. After trials that did not halve the gap, because bounds are loose or jump, it aims
-    /// further and further above, up to the middle.
-    let private between threshold gap trials stalls low high =
-        let zero = secant threshold trials |> Option.defaultValue (log low)
-        let aim = max zero (log low) + gap / 4.0 * Math.Pow(8.0, float stalls)
-
-        exp (if aim < log high then aim else (log low + log high) / 2.0)
-
-    /// The radius to try after `trials` (last first).
-    let private next threshold gap trials stalls =
-        let last = List.head trials
-        let low = (best trials).Kept
-
-        match failure low trials with
-        | None -> min largest (reach threshold last.Lipschitz.Value * (1.0 + gap / 4.0))
-        | Some high when low = 0.0 -> high * 1e-10
-        | Some _ when trials.Tail.IsEmpty -> low
-        | Some high -> between threshold gap trials stalls low high
-
-    /// Trials in a row, the last first, that did not halve the gap.
-    let rec private stalls (widths: float list) =
-        match widths with
-        | now :: (before :: _ as rest) when now > before / 2.0 -> 1 + stalls rest
-        | _ -> 0
-
-    let private width trials =
-        let low = (best trials).Kept
-
-        match failure low trials with
-        | Some high when low > 0.0 -> high / low - 1.0
-        | Some _ -> infinity
-        | None when low >= largest -> 0.0
-        | None -> infinity
-
     let private answer (context: Context) output trials =
-        let proof = best trials
+        let proof = RadiusTrials.best trials
 
         {
             Label = Some(labelOf output)
@@ -256,7 +140,7 @@ module CertifiedRadius =
                 | Probabilistic _ -> Probabilistic context.Certification.FailureProbability
                 | rigor -> rigor
             Lipschitz = Some proof.Lipschitz
-            NotShownAt = failure proof.Kept trials
+            NotShownAt = RadiusTrials.failure proof.Kept trials
             Evaluations = trials.Length
         }
 
@@ -279,10 +163,10 @@ module CertifiedRadius =
                 context.Report $"radius {Figure.nearestTo 6 at}: {text}"
 
             let context = Context.forComputation index { shared with Report = report }
-            tryRadius output (bound context (asRadius at)) at
+            RadiusTrials.tryRadius output (bound context (asRadius at)) at
 
         let rec run trials (widths: float list) =
-            let at = next threshold plan.Gap trials (stalls widths)
+            let at = RadiusTrials.next threshold plan.Gap trials (RadiusTrials.stalls widths)
 
             if
                 widths.Head <= plan.Gap
@@ -295,11 +179,11 @@ module CertifiedRadius =
                 | None -> answer context output trials
                 | Some trial ->
                     let trials = trial :: trials
-                    run trials (width trials :: widths)
+                    run trials (RadiusTrials.width trials :: widths)
 
         withClasses output (fun () ->
             let first = [ trial shared 0 start.Value ]
-            run first [ width first ])
+            run first [ RadiusTrials.width first ])
 
     /// A thousandth of the length of the input, or 1: a radius on the scale where classes usually change.
     let internal startFor (input: Tensor) =
@@ -324,7 +208,7 @@ module CertifiedRadius =
         let bound =
             (Analytic.bound (Context.withPart forQuick context) Nominal network input start).Bound
 
-        match (tryRadius output bound start.Value).Kept with
+        match (RadiusTrials.tryRadius output bound start.Value).Kept with
         | kept when kept > 0.0 -> {| Radius = kept; Rigor = bound.Rigor |}
         | _ ->
             {|

@@ -20,7 +20,7 @@ let private rejections = multiplierRejections
 /// The bound and its certificate, where multipliers prove less than Algorithm 1.
 let private certificate definition network input radius =
     let struct (found, witness) =
-        LocalLipSdp.boundWithWitness Generators.context definition network input radius None
+        WitnessedLipSdp.bound Generators.context definition network input radius None
 
     witness
     |> Option.map (fun witness ->

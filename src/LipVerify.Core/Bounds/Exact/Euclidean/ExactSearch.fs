@@ -11,33 +11,10 @@ open LipVerify.Core.Chains
 open LipVerify.Core.Bounds.Analytic
 open LipVerify.Core.Bounds.Multipliers
 
-/// What branch and bound found.
-[<NoComparison>]
-type ExactSearchResult =
-    {
-        /// The upper end, never above that of local LipSDP, with the layers of Algorithm 1.
-        Result: NetworkBound
-        /// The lower end: a slope or a Jacobian that is attained in the ball.
-        Lower: Bound
-        /// Regions that were bounded.
-        Regions: int
-        /// One line on how far the search went.
-        Explanation: string
-    }
-
-    /// `upper/lower − 1`; 0 where both are 0.
-    member found.Gap =
-        if found.Result.Bound.Value <= found.Lower.Value then 0.0
-        elif found.Lower.Value = 0.0 then Double.PositiveInfinity
-        else found.Result.Bound.Value / found.Lower.Value - 1.0
-
 /// Branch and bound over the slopes of ReLUs (METHODS section 11): each region of the ball is bounded by local LipSDP, the region
 /// with the largest bound is split along a pre-activation, and regions that the ball does not meet are dropped. It may end at
 /// any time: the largest bound of the regions left is the upper end.
 module ExactSearch =
-
-    /// The rounding of a Jacobian's norm, with room to spare.
-    let private widen = 1.0 + 1e-11
 
     /// Whether the faces of all regions can be visited (`ExactPairs`).
     let private areFew (ball: ReluBall) =
@@ -84,47 +61,6 @@ module ExactSearch =
         else
             [||]
 
-    /// The norm of the Jacobian at a point that surely lies on no kink, less what may be rounding.
-    let private jacobianNorm (chain: ReluChain) (point: float[]) =
-        let terms =
-            chain.Steps
-            |> Array.sumBy (fun step -> step.Rows.Length + step.Rows[0].Length + 8)
-
-        let absolute = Array.map (Array.map abs)
-
-        let rec walk layer (values: float[]) (sizes: float[]) (rates: float[][]) (rateSizes: float[][]) =
-            let step = chain.Steps[layer]
-            let y = Array.map2 (fun row b -> ReluChain.dot row values + b) step.Rows step.Bias
-
-            let sizes =
-                Array.map2 (fun row b -> ReluChain.dot (Array.map abs row) sizes + abs b) step.Rows step.Bias
-
-            let through (rows: float[][]) behind =
-                if layer = 0 then
-                    rows
-                else
-                    rows |> Array.map (fun row -> ReluChain.combination row behind)
-
-            let rates = through step.Rows rates
-            let rateSizes = through (absolute step.Rows) rateSizes
-
-            if layer = chain.Steps.Length - 1 then
-                let rounding =
-                    4.0
-                    * Rounding.gamma terms
-                    * (rateSizes |> Array.map ReluChain.length |> ReluChain.length)
-
-                Some(max 0.0 (ExactNorm.ofRows rates / widen - rounding))
-            elif Array.forall2 (fun y size -> y = 0.0 && size = 0.0 || abs y > 1e-11 * size) y sizes then
-                let kept = y |> Array.map (fun y -> if y > 0.0 then 1.0 else 0.0)
-                let masked = Array.map2 (fun keep -> Array.map ((*) keep)) kept
-
-                walk (layer + 1) (Array.map2 (*) kept y) (Array.map2 (*) kept sizes) (masked rates) (masked rateSizes)
-            else
-                None
-
-        walk 0 point (Array.map abs point) [||] [||]
-
     /// How far the search is.
     [<NoComparison; NoEquality>]
     type private Search =
@@ -162,15 +98,15 @@ module ExactSearch =
                 search.Bounds.Of node isGoodEnough
 
         node.Witness
-        |> Option.bind (search.Branching.Point >> jacobianNorm search.Ball.Chain)
+        |> Option.bind (search.Branching.Point >> JacobianNorm.at search.Ball.Chain)
         |> Option.iter (fun norm -> search.Lower <- max search.Lower norm)
 
         if bound.IsExact then
             let error = search.Branching.RateError node
-            search.Closed <- max search.Closed (min above (bound.Value * widen + error))
+            search.Closed <- max search.Closed (min above (bound.Value * JacobianNorm.widen + error))
 
             if node.Witness.IsSome then
-                search.Lower <- max search.Lower (bound.Value / widen - error)
+                search.Lower <- max search.Lower (bound.Value / JacobianNorm.widen - error)
         else
             let value = min above bound.Value
             search.Open.Enqueue(struct (node, value), -value)
@@ -223,48 +159,6 @@ module ExactSearch =
         run search
         search
 
-    /// Why a search ended, with this many parts left, whose ends of the uniform constant are `lower` and `upper`.
-    let internal ending definition left (lower: float) upper tolerance isOver =
-        if left = 0 then
-            match definition with
-            | Uniform -> "all are finished"
-            | Nominal -> "all are finished for the uniform constant, whose bound holds for the nominal one too"
-        elif upper <= lower * (1.0 + tolerance) then
-            let percent = Figure.nearestTo 3 (100.0 * tolerance)
-
-            match definition with
-            | Uniform -> $"{left} left, none of which goes above the lower end by more than {percent} %%"
-            | Nominal ->
-                $"{left} left, none of which goes above a lower end of the uniform constant, whose bound holds for the nominal one too, by more than {percent} %%"
-        elif isOver then
-            $"{left} left when the time was over"
-        else
-            $"{left} left"
-
-    /// The result whose upper end is the lesser of a bound from elsewhere and of what branching found.
-    let internal outcome (analytic: NetworkBound) (lower: Bound) upper regions explanation =
-        let result =
-            if upper < analytic.Bound.Value then
-                { analytic with
-                    Bound = { Value = upper; Rigor = Numerical }
-                }
-            else
-                analytic
-
-        {
-            Result = result
-            Lower = Ends.below "the method exact" result.Bound lower
-            Regions = regions
-            Explanation = explanation
-        }
-
-    /// A slope that is attained for certain; what was computed without an enclosure of its rounding is no end of an interval.
-    let internal certifiedOf (attained: LowerBound) =
-        if attained.Rigor = Certified then
-            Bound.certified attained.Value
-        else
-            Bound.zero
-
     /// Why a network would not be branched, in either norm: known at once.
     let declines (context: Context) (network: Network) (radius: Radius) =
         let centre = Array.zeroCreate (Shape.size network.InputShape)
@@ -302,7 +196,7 @@ module ExactSearch =
                 (RestrictedBall.whole input radius)
                 (effort network ball)
 
-        let lower = certifiedOf attained
+        let lower = ExactSearchResult.certifiedOf attained
 
         let goOnBranching (ball: ReluBall) =
             // A nominal bound says nothing on a part of the ball.
@@ -323,9 +217,9 @@ module ExactSearch =
                     lower
 
             let left =
-                ending definition search.Open.Count search.Lower (upper search) tolerance (isOver ())
+                ExactSearchResult.ending definition search.Open.Count search.Lower (upper search) tolerance (isOver ())
 
-            outcome
+            ExactSearchResult.outcome
                 start.Result
                 lower
                 (ball.Upward(upper search))
@@ -333,18 +227,19 @@ module ExactSearch =
                 $"branch and bound over {search.Regions} regions, {left}"
 
         match ball with
-        | Error reason -> outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
+        | Error reason ->
+            ExactSearchResult.outcome start.Result lower Double.PositiveInfinity 0 $"not branched: {reason}"
         | Ok ball when definition = Nominal && areFew ball ->
             match Context.attempt context (fun context -> ExactPairs.local context network input radius) with
             | None
             | Some(Error _) -> goOnBranching ball
             | Some(Ok bracket) ->
-                outcome
+                ExactSearchResult.outcome
                     start.Result
                     { lower with
                         Value = max lower.Value bracket.Lower
                     }
-                    (bracket.Upper * widen)
+                    (bracket.Upper * JacobianNorm.widen)
                     bracket.Regions
                     $"the largest slope from the input to the faces of {bracket.Regions} regions"
         | Ok ball -> goOnBranching ball

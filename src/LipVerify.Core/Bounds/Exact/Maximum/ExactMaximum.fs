@@ -51,11 +51,11 @@ module ExactMaximum =
                 network
                 (RestrictedBall.whole input radius)
                 (ExactSearch.effort network ball)
-            |> ExactSearch.certifiedOf
+            |> ExactSearchResult.certifiedOf
 
         let outcome upper lower =
             let lower = if lower > attained.Value then numerical lower else attained
-            ExactSearch.outcome { Bound = start; Layers = [] } lower upper
+            ExactSearchResult.outcome { Bound = start; Layers = [] } lower upper
 
         let branch (ball: ReluBall) =
             // A nominal bound says nothing on a part of the box.
@@ -79,7 +79,7 @@ module ExactMaximum =
                 | Nominal -> 0.0
 
             let left =
-                ExactSearch.ending definition found.Left found.Lower found.Upper tolerance (isOver ())
+                ExactSearchResult.ending definition found.Left found.Lower found.Upper tolerance (isOver ())
 
             outcome
                 (ball.Upward found.Upper)

@@ -7,15 +7,7 @@ open System
 open System.Collections.Generic
 open LipVerify.Core.Numbers
 open LipVerify.Core.Bounds.Polynomials.FirstOrderMatrix
-
-/// A linear function of the rows of the matrix, by the coefficients that are not 0, with bounds on its values.
-[<ReferenceEquality>]
-type private Form =
-    {
-        Terms: (int * float) list
-        Low: float
-        High: float
-    }
+open LipVerify.Core.Bounds.Polynomials.RowForms
 
 /// A slope times what stands behind it, and forms that are never negative.
 [<ReferenceEquality>]
@@ -31,61 +23,6 @@ type private Rows(count: int) =
     let constraints = List<MatrixConstraint>()
     member val Next = count with get, set
     member _.Constraints = constraints
-
-let private zero = { Terms = []; Low = 0.0; High = 0.0 }
-
-/// The sum of forms by weights, each coefficient once, and bounds that are rounded outward.
-let private combine (terms: (float * Form) seq) =
-    let sums = Dictionary<int, float>()
-    let mutable low, high, sizes, count = 0.0, 0.0, 0.0, 0
-
-    for weight, form in terms do
-        if weight <> 0.0 && not form.Terms.IsEmpty then
-            for row, value in form.Terms do
-                sums[row] <- sums.GetValueOrDefault(row, 0.0) + weight * value
-
-            low <- low + min (weight * form.Low) (weight * form.High)
-            high <- high + max (weight * form.Low) (weight * form.High)
-            sizes <- sizes + abs weight * max (abs form.Low) (abs form.High)
-            count <- count + 1
-
-    // The second part is what underflow takes from products and from bounds of bounds.
-    let rounding =
-        2.0 * Rounding.gamma (count + 4) * sizes + 4.0 * float count * Double.Epsilon
-
-    {
-        Terms =
-            [
-                for term in sums do
-                    if term.Value <> 0.0 then
-                        term.Key, term.Value
-            ]
-        Low = low - rounding
-        High = high + rounding
-    }
-
-/// The product of two linear functions as a functional of the matrix.
-let private product scale (a: (int * float) list) (b: (int * float) list) =
-    let sums = Dictionary<struct (int * int), float>()
-
-    for i, x in a do
-        for j, y in b do
-            let place = struct (min i j, max i j)
-            sums[place] <- sums.GetValueOrDefault(place, 0.0) + scale * x * y
-
-    [
-        for term in sums do
-            let struct (i, j) = term.Key
-            entry 0 i j term.Value
-    ]
-
-let private one = [ 0, 1.0 ]
-
-let private plus scale a b =
-    (combine [ 1.0, { zero with Terms = a }; scale, { zero with Terms = b } ]).Terms
-
-let private times factor form =
-    form |> List.map (fun (row, value) -> row, factor * value)
 
 /// `u·p` for an unknown slope with a row of its own, and `p` that is not constant.
 let private lift (rows: Rows) u (behind: Form) =
@@ -234,26 +171,6 @@ let private scaledDown (objective: MatrixEntry list) =
         { entry with
             Value = entry.Value / factor
         })
-
-let private merged (entries: MatrixEntry seq) =
-    let sums = Dictionary<struct (int * int), float>()
-
-    for entry in entries do
-        let place = struct (entry.Row, entry.Column)
-        sums[place] <- sums.GetValueOrDefault(place, 0.0) + entry.Value
-
-    [
-        for term in sums do
-            let struct (i, j) = term.Key
-
-            if term.Value <> 0.0 then
-                {
-                    Block = 0
-                    Row = i
-                    Column = j
-                    Value = term.Value
-                }
-    ]
 
 /// The relaxation for output `output`: Shor's, or HR-2 with products of pairs.
 let create norm (chain: DenseChain) output region isPaired =

@@ -56,7 +56,7 @@ is_built() {
   esac
   [ -e "$stamp" ] && [ -e "$made" ] &&
     [ -z "$(find "$root/src" "$root/tests" "$root/proofs-checks" "$root/samples" "$root/Directory.Build.props" "$root/Directory.Build.targets" "$root/paket.lock" \
-      \( -name bin -o -name obj \) -prune -o -type f -newer "$stamp" -print -quit)" ]
+      \( -name bin -o -name obj -o -path "$root/proofs-checks/coq" \) -prune -o -type f -newer "$stamp" -print -quit)" ]
 }
 
 # Where ./lipverify finds its program.

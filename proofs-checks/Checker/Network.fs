@@ -186,6 +186,44 @@ let private rounded roundings operator =
         Factor = fun i -> multiply theta (operator.Factor i)
     }
 
+/// A matrix by its entries: where those of each row begin, their columns, and their values.
+let private sparse outputs inputs (starts: float[]) (columns: float[]) (values: float[]) =
+    let whole (value: float) =
+        if value >= 0.0 && value <= float Int32.MaxValue && Math.Floor value = value then
+            int value
+        else
+            refuse "a place in a sparse map is no whole number"
+
+    let starts, columns = Array.map whole starts, Array.map whole columns
+
+    let isOrdered =
+        starts.Length = outputs + 1
+        && starts[0] = 0
+        && starts[outputs] = values.Length
+        && columns.Length = values.Length
+        && Array.pairwise starts |> Array.forall (fun (a, b) -> a <= b)
+        && columns |> Array.forall (fun column -> column < inputs)
+
+    if not isOrdered then
+        refuse "a sparse map is described wrongly"
+
+    let row i =
+        Array.init (starts[i + 1] - starts[i]) (fun k -> struct (columns[starts[i] + k], values[starts[i] + k]))
+
+    for i in 0 .. outputs - 1 do
+        let own = columns[starts[i] .. starts[i + 1] - 1]
+
+        if (Array.distinct own).Length < own.Length then
+            refuse "a row of a sparse map has a column twice"
+
+    {
+        Inputs = inputs
+        Outputs = outputs
+        Entries = float values.Length
+        Row = row
+        Factor = fun _ -> one
+    }
+
 /// Takes one line or tensor after the other.
 type private Cursor<'a>(items: 'a list, what: string) =
     let mutable rest = items
@@ -234,6 +272,13 @@ let private affine (tensors: Cursor<float[]>) scalings words =
                 averagePooling channels (List.take 7 numbers) (numbers |> List.skip 7 |> List.take 7) (numbers[14] = 1),
                 false
             | _ -> refuse "an average pooling is described wrongly"
+        | "sparse" :: rest ->
+            match integers rest with
+            | [ outputs; inputs ] when outputs > 0 && inputs > 0 ->
+                let starts = tensors.Next()
+                let columns = tensors.Next()
+                sparse outputs inputs starts columns (tensors.Next()), false
+            | _ -> refuse "a sparse map is described wrongly"
         | "diagonal" :: _ -> diagonal (tensors.Next()), true
         | _ -> refuse "the network file has a linear map that is not known"
 

@@ -1,5 +1,6 @@
-/// `lipverify-checker CERTIFICATE NETWORK [INPUT]`: one verdict a statement on standard output. Exit code 0 if all hold, 1 if
-/// one does not, 2 if a file cannot be read.
+/// `lipverify-checker [--coq FILE] CERTIFICATE NETWORK [INPUT]`: one verdict a statement on standard output. Exit code 0 if all
+/// hold, 1 if one does not, 2 if a file cannot be read. With `--coq` it writes, beside that, the instance for the checker that is
+/// proved in proofs-checks/coq.
 module LipVerify.Checker.Program
 
 open System
@@ -17,8 +18,29 @@ let private chanceOf (failure: float) =
     else
         ""
 
+/// Writes the instance that a certificate of Algorithm 1 gives.
+let private writeInstance path certificate network input =
+    let statement = DenseInstance.statement certificate network input
+    let proposals = DenseProposal.proposals certificate statement
+
+    try
+        InstanceFile.write path statement proposals
+    with
+    | :? IO.IOException
+    | :? UnauthorizedAccessException as failure -> refuse $"{path}: {failure.Message}"
+
+let private onlyAlgorithm1 instanceFile =
+    if Option.isSome instanceFile then
+        refuse "the proved checker covers certificates of the analytic method; this is one of another"
+
 /// Checks the files and gives the exit code.
-let run (certificateFile: string) (networkFile: string) (inputFile: string option) (write: string -> unit) =
+let run
+    (instanceFile: string option)
+    (certificateFile: string)
+    (networkFile: string)
+    (inputFile: string option)
+    (write: string -> unit)
+    =
     let mutable accepted = true
 
     let say holds (text: string) =
@@ -32,10 +54,12 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
 
         let promise =
             if MultiplierFile.isOne bytes then
+                onlyAlgorithm1 instanceFile
                 let certificate = MultiplierFile.read bytes
                 MultiplierWalk.check certificate network input say
                 $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}"
             elif StructuredFile.isOne bytes then
+                onlyAlgorithm1 instanceFile
                 let certificate = StructuredFile.read bytes
                 StructuredCheck.check certificate network input say
 
@@ -43,6 +67,10 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
             else
                 let certificate = readCertificate bytes
                 Walk.check certificate network input say
+
+                match instanceFile with
+                | Some path -> writeInstance path certificate network input
+                | None -> ()
 
                 $"the {certificate.Definition} Lipschitz constant is at most {Decimals.upward certificate.Value}{chanceOf certificate.Failure}"
 
@@ -55,9 +83,14 @@ let run (certificateFile: string) (networkFile: string) (inputFile: string optio
 
 [<EntryPoint>]
 let main argv =
-    match List.ofArray argv with
-    | [ certificate; network ] -> run certificate network None Console.WriteLine
-    | [ certificate; network; input ] -> run certificate network (Some input) Console.WriteLine
+    let instanceFile, files =
+        match List.ofArray argv with
+        | "--coq" :: path :: files -> Some path, files
+        | files -> None, files
+
+    match files with
+    | [ certificate; network ] -> run instanceFile certificate network None Console.WriteLine
+    | [ certificate; network; input ] -> run instanceFile certificate network (Some input) Console.WriteLine
     | _ ->
-        Console.Error.WriteLine "usage: lipverify-checker CERTIFICATE NETWORK [INPUT]"
+        Console.Error.WriteLine "usage: lipverify-checker [--coq FILE] CERTIFICATE NETWORK [INPUT]"
         2

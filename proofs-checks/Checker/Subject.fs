@@ -34,10 +34,10 @@ let nominalInput stated input size (say: bool -> string -> unit) =
         Array.map point values
 
 /// Entries of a map beyond which it is not checked: they may take 32 bytes each.
-let private entryLimit = 1 <<< 27
+let entryLimit = 1 <<< 27
 
 /// The indices of maps that are too large, with their entries.
-let rec private oversized node =
+let rec oversized node =
     match node with
     | Leaf(index, Affine(operator, _, _, _)) when operator.Entries > float entryLimit -> [ index, operator.Entries ]
     | Leaf _ -> []

@@ -1,5 +1,5 @@
 /// Multipliers of all layers of a chain together (METHODS section 15), held against exact constants, slopes, products of norms and the multipliers
-/// that one matrix gives.
+/// that one matrix gives. Proved in proofs-checks/coq/statements/ChainLipSdp.v.
 module LipVerify.Propositions.ChainLipSdp
 
 open System

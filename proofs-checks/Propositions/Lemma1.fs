@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Lemma1.v; here it is held against the program.
 module LipVerify.Propositions.Lemma1
 
 open LipVerify.Compute

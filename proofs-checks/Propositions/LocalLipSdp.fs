@@ -1,4 +1,5 @@
 /// Local LipSDP (METHODS section 7) against sampled, ascended and exact constants from below, and Algorithm 1 from above.
+/// Proved in proofs-checks/coq/statements: LocalLipSdp.v, FeedForward.v.
 module LipVerify.Propositions.LocalLipSdp
 
 open System

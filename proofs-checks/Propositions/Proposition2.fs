@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Proposition2.v; here it is held against the program.
 module LipVerify.Propositions.Proposition2
 
 open LipVerify.Core.Numbers

@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Proposition3.v; here it is held against the program.
 module LipVerify.Propositions.Proposition3
 
 open LipVerify.Core.Numbers

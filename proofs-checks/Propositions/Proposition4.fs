@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Proposition4.v; here it is held against the program.
 module LipVerify.Propositions.Proposition4
 
 open LipVerify.Core.Numbers

@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Proposition5.v; here it is held against the program.
 module LipVerify.Propositions.Proposition5
 
 open LipVerify.Compute

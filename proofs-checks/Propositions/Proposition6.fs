@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Proposition6.v; here it is held against the program.
 module LipVerify.Propositions.Proposition6
 
 open System

@@ -1,4 +1,5 @@
 /// The structured bound (METHODS section 14), held against slopes, lower ends and coarser bounds.
+/// Proved in proofs-checks/coq/statements/Structured.v.
 module LipVerify.Propositions.Structured
 
 open System

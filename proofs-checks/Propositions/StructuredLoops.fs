@@ -1,4 +1,5 @@
 /// Loops of random networks (METHODS section 14a): their increments by simulation, and their passes in exact arithmetic.
+/// Proved in proofs-checks/coq/statements/Structured.v.
 module internal LipVerify.Propositions.StructuredLoops
 
 open System

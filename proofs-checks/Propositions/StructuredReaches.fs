@@ -1,4 +1,5 @@
 /// What is proved of reaches and slopes over a ball, held against increments of the network itself (METHODS section 14b).
+/// Proved in proofs-checks/coq/statements/Structured.v.
 module LipVerify.Propositions.StructuredReaches
 
 open System

@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/SumRule.v; here it is held against the program.
 module LipVerify.Propositions.SumRule
 
 open LipVerify.Core.Numbers

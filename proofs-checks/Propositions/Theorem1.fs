@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Theorem1.v; here it is held against the program.
 module LipVerify.Propositions.Theorem1
 
 open System

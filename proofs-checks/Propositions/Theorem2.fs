@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Theorem2.v; here it is held against the program.
 module LipVerify.Propositions.Theorem2
 
 open System

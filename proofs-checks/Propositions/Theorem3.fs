@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/Theorem3.v; here it is held against the program.
 module LipVerify.Propositions.Theorem3
 
 open LipVerify.Core.Numbers

@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/ZeroPropagation.v; here it is held against the program.
 module LipVerify.Propositions.ZeroPropagation
 
 open LipVerify.Core.Numbers

@@ -11,6 +11,7 @@ type CheckArguments =
     | [<Unique; EqualsAssignmentOrSpaced>] Preprocess of P: string
     | [<Unique; EqualsAssignmentOrSpaced>] Mean of LIST: string
     | [<Unique; EqualsAssignmentOrSpaced>] Std of LIST: string
+    | [<Unique; EqualsAssignmentOrSpaced>] Coq of F: string
     | [<Unique; EqualsAssignmentOrSpaced; AltCommandLine("-o")>] Output of F: string
 
     interface IArgParserTemplate with
@@ -24,4 +25,6 @@ type CheckArguments =
             | Preprocess _ -> OptionUsage.preprocess
             | Mean _ -> OptionUsage.mean
             | Std _ -> OptionUsage.std
+            | Coq _ ->
+                "write the instance for the checker that is proved in proofs-checks/coq to this file: of chains of dense layers; as a Coq file where the name ends in .v."
             | Output _ -> OptionUsage.output

@@ -60,8 +60,26 @@ let private runChecker (files: string list) : Result<string * int, CommandError>
 let private writeFile path (bytes: byte[]) =
     Files.write path (ReadOnlyMemory bytes) |> Result.mapError CommandError.File
 
+/// The instance for the proved checker: the checker writes it into the folder, in the form that the name of the user's file asks
+/// for, and it is put in its place from there.
+let private withInstance (folder: string) (destination: string option) check =
+    match destination with
+    | None -> check []
+    | Some path ->
+        let made =
+            Path.Combine(
+                folder,
+                (if path.EndsWith(".v", StringComparison.Ordinal) then
+                     "instance.v"
+                 else
+                     "instance")
+            )
+
+        check [ "--coq"; made ]
+        |> Result.bind (fun outcome -> writeFile path (File.ReadAllBytes made) |> Result.map (fun () -> outcome))
+
 /// Writes what the checker reads into a folder, the exact doubles of the network and the input, and runs it.
-let private checkIn (folder: string) certificate network (input: Tensor option) =
+let private checkIn (folder: string) certificate coq network (input: Tensor option) =
     let networkFile = Path.Combine(folder, "network.safetensors")
     let inputFile = Path.Combine(folder, "input.npy")
 
@@ -73,7 +91,8 @@ let private checkIn (folder: string) certificate network (input: Tensor option) 
     inputWritten
     |> Result.bind (fun inputs ->
         writeFile networkFile (CanonicalNetwork.write network)
-        |> Result.bind (fun () -> runChecker (certificate :: networkFile :: inputs)))
+        |> Result.bind (fun () ->
+            withInstance folder coq (fun options -> runChecker (options @ certificate :: networkFile :: inputs))))
 
 let private inTemporaryFolder work =
     let folder = Directory.CreateTempSubdirectory "lipverify-check-"
@@ -88,23 +107,41 @@ let private loadInput (settings: Settings) network =
     | None -> Ok None
     | Some _ -> Session.loadInput settings network |> Result.map Some
 
+/// The file of --coq must not be the certificate.
+let private requireApart (certificate: string) (coq: string option) =
+    match coq with
+    | Some path when path <> "" && Path.GetFullPath path = Path.GetFullPath certificate ->
+        Error(Usage $"--coq {path}: this would overwrite the certificate; name another file")
+    | _ -> Ok()
+
 /// Runs the command and gives the checker's exit code.
 let run (settings: Settings) (arguments: ParseResults<CheckArguments>) : Result<int, CommandError> =
     let certificate = arguments.GetResult CheckArguments.Certificate
     let model = arguments.GetResult CheckArguments.Model
+    let coq = arguments.TryGetResult CheckArguments.Coq
+
+    let outputs =
+        coq
+        |> Option.map (fun path ->
+            {
+                OutputFiles.Option = "--coq"
+                OutputFiles.Path = path
+            })
+        |> Option.toList
 
     requireChecker ()
     |> Result.bind (fun () ->
         Files.require CertificateText.mostBytes "the most that a certificate takes" certificate
         |> Result.mapError CommandError.File)
-    |> Result.bind (fun () -> OutputFiles.check settings model [])
+    |> Result.bind (fun () -> OutputFiles.check settings model outputs)
+    |> Result.bind (fun () -> requireApart certificate coq)
     |> Result.bind (fun () -> Session.loadModel settings model)
     |> Result.bind (fun loaded ->
         let network = loaded.Network
 
         loadInput settings network
         |> Result.bind (fun input ->
-            inTemporaryFolder (fun folder -> checkIn folder certificate network input)
+            inTemporaryFolder (fun folder -> checkIn folder certificate coq network input)
             |> Result.bind (fun (output, code) ->
                 Session.deliver { settings with Json = false } loaded.Notices output
                 |> Result.map (fun () -> code))))

@@ -43,7 +43,7 @@ let rec private describeMap map scales roundings =
         let whole (values: int[]) =
             values |> Array.map float |> Tensor.vector
 
-        $"sparse {words (Sparse.outputShape sparse)} from {words (Sparse.inputShape sparse)}",
+        $"sparse {Shape.size (Sparse.outputShape sparse)} {Shape.size (Sparse.inputShape sparse)}",
         [ whole sparse.RowStarts; whole sparse.Columns; sparse.Values ],
         scales,
         roundings
@@ -77,28 +77,30 @@ let rec private describe node =
     | Chain nodes -> ($"series {nodes.Length}", []) :: List.collect describe nodes
     | Branches nodes -> ($"sum {nodes.Length}", []) :: List.collect describe nodes
 
-/// Why the checker cannot read a network, where that is so: it knows ReLU alone, and no maps by their entries.
+/// Why the checker cannot follow a network, where that is so: it knows ReLU alone, and adds branches that are stacked.
 let unknownToChecker (network: Network) : string option =
-    let rec isSparse map =
-        match map with
-        | Sparse _ -> true
-        | Scaled(_, map)
-        | Rounded(_, map) -> isSparse map
-        | Dense _
-        | Convolution _
-        | AveragePooling _
-        | Diagonal _ -> false
+    let rec hasStack stages =
+        stages
+        |> List.exists (fun stage ->
+            match stage with
+            | SumStage branches -> Stage.areStacked branches || List.exists hasStack branches
+            | AffineStage _
+            | ActivationStage _
+            | MaxPoolingStage _ -> false)
 
-    Network.layers network
-    |> List.tryPick (fun placed ->
-        let place = $"layer {placed.Index} ({placed.Name})"
+    let activation =
+        Network.layers network
+        |> List.tryPick (fun placed ->
+            match placed.Layer with
+            | Activation activations when not activations.IsRelu ->
+                Some
+                    $"layer {placed.Index} ({placed.Name}) is {activations.Name}, and the checker knows no activation but ReLU"
+            | _ -> None)
 
-        match placed.Layer with
-        | Activation activations when not activations.IsRelu ->
-            Some $"{place} is {activations.Name}, and the checker knows no activation but ReLU"
-        | Affine(map, _) when isSparse map ->
-            Some $"{place} takes values from other places, which the checker does not know"
-        | _ -> None)
+    match activation with
+    | None when hasStack (Stage.ofNetwork network) ->
+        Some "the network stacks branches side by side, which the checker takes for their sum"
+    | known -> known
 
 /// The canonical text, each line ended by a line feed, and the tensors.
 let form (network: Network) : string * Tensor list =

@@ -28,7 +28,7 @@ let private run certificate network input =
 
     try
         Console.SetError told
-        let code = Program.run certificate network input ignore
+        let code = Program.run None certificate network input ignore
 
         code,
         told.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries)

@@ -53,7 +53,7 @@ let tests =
             testCase "No change makes the checker accept less than a slope that is attained" (fun () ->
                 let mutable tried = 0
 
-                certified 30 (local Nominal) (fun case _ bytes ->
+                certified 60 (local Nominal) (fun case _ bytes ->
                     let draw = Generators.Draw(case.Seed + 1)
 
                     let direction =

@@ -49,6 +49,45 @@ let tests =
                     Expect.stringContains outcome.Output "REJECTED  the value 56" "output"))
 
             testTheory
+                "--coq refuses networks that are no chains of dense layers, and the certificate itself"
+                [ false; true ]
+                (fun (overwrites: bool) ->
+                    inTemporaryFile (fun path ->
+                        let outcome = run (bound [ "--radius"; "0.1"; "--certificate"; path ])
+                        Expect.equal outcome.ExitCode 0 outcome.Error
+                        let destination = if overwrites then path else path + ".v"
+                        let before = File.ReadAllBytes path
+
+                        let outcome =
+                            run
+                                [
+                                    "check"
+                                    path
+                                    "--model"
+                                    onnx
+                                    "--input"
+                                    eight
+                                    "--preprocess"
+                                    "mnist"
+                                    "--coq"
+                                    destination
+                                ]
+
+                        Expect.equal outcome.ExitCode 2 outcome.Output
+                        Expect.hasLength (lines outcome.Error) 1 "lines outcome.Error"
+
+                        Expect.stringContains
+                            outcome.Error
+                            (if overwrites then
+                                 "would overwrite the certificate"
+                             else
+                                 "max pooling")
+                            "error"
+
+                        Expect.isFalse (File.Exists(path + ".v")) "a file was left"
+                        Expect.isTrue (File.ReadAllBytes path = before) "the certificate was changed"))
+
+            testTheory
                 "A local certificate without its input asks for --input"
                 [ "analytic"; "local-lipsdp"; "structured" ]
                 (fun (method: string) ->

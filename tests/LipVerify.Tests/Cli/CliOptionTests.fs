@@ -43,6 +43,7 @@ let private withValue path option =
     | "--method" -> [ option; "analytic" ]
     | "--class" -> [ option; "0"; "--method"; "shor" ]
     | "--certificate" -> [ option; path "other.json" ]
+    | "--coq" -> [ option; path "instance" ]
     | "--csv" -> [ option; path "out.csv" ]
     | "--plot" -> [ option; path "out.svg" ]
     | "--html" -> [ option; path "out.html" ]

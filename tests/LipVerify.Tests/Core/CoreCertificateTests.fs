@@ -1,4 +1,5 @@
 /// Certificates by random vectors, on operators small enough to know the truth.
+/// The inequalities behind certificates by factors are proved in proofs-checks/coq/statements/SpectralNorm.v.
 module LipVerify.Tests.CoreCertificateTests
 
 open System

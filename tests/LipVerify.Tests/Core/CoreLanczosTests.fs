@@ -1,4 +1,5 @@
 /// The Lanczos recurrence and its tridiagonal matrices, against exact arithmetic and against an eigensolver.
+/// The inequality is proved in proofs-checks/coq/statements/LanczosCertificate.v.
 module LipVerify.Tests.CoreLanczosTests
 
 open LipVerify.Compute

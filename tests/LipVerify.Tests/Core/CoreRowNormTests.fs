@@ -1,3 +1,4 @@
+/// Proved in proofs-checks/coq/statements/RowNorms.v; here it is held against the program.
 module LipVerify.Tests.CoreRowNormTests
 
 open System

@@ -18,7 +18,7 @@ open Expecto
 open LipVerify.Propositions.Expectations
 
 /// Dense layers of these widths with ReLUs between, with zero rows, duplicates, ties at the input and layers that are never active.
-let private ugly (draw: Draw) widths (input: float[]) =
+let ugly (draw: Draw) widths (input: float[]) =
     let scale = if draw.Chance 0.15 then draw.Power(-20.0, 20.0) else 1.0
     let pairs = List.pairwise widths
 

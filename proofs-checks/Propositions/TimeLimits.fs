@@ -94,7 +94,12 @@ let tests =
                             (LocalLipSdp.bound context definition case.Network case.Input case.Radius None)
                                 .Result.Bound
                         ] do
-                        assertCovers name Euclidean definition case bound)
+                        assertCovers name Euclidean definition case bound
+
+                    for multipliers in [ InClosedForm; AllTogether ] do
+                        Eclipse.local context multipliers definition case.Network case.Input case.Radius
+                        |> Result.iter (fun found ->
+                            assertCovers "eclipse" Euclidean definition case found.Result.Bound))
 
             statement "ended by a time limit: global bounds cover what is attained" 60 network (fun case ->
                 let context = after (limitOf case)
@@ -103,6 +108,7 @@ let tests =
                     [
                         "global", Ok (Global.bound context case.Network).Bound
                         "lipsdp", Ok (LipSdp.bound context PerNeuron case.Network None).Result.Bound
+                        "eclipse", Eclipse.``global`` context AllTogether case.Network |> Result.map _.Result.Bound
                         "seqlip", SeqLip.bound context Relaxed case.Network None |> Result.map _.Bound
                         "seqlip-exact", SeqLip.bound context Enumerated case.Network None |> Result.map _.Bound
                     ]

@@ -50,6 +50,16 @@ module Session =
                     }))
         |> Result.map tellNotice
 
+    /// The context for a network: where `auto` was asked for, a card may serve it.
+    let forNetwork (settings: Settings) (network: Network) (context: Context) =
+        EngineChoice.fit settings.Engine network context
+
+    /// The engine in reports: where it is a device, which one, and by what.
+    let engineText (engine: IEngine) =
+        match engine.Origin with
+        | :? CpuEngine -> engine.Name
+        | _ -> $"{engine.Name} ({engine.Description})"
+
     /// Loads the model. Its notices are for `deliver`.
     let loadModel (settings: Settings) model =
         ModelSource.load model settings.Architecture |> Result.mapError File

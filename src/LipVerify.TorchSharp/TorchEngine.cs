@@ -120,6 +120,12 @@ public sealed partial class TorchEngine : IEngine
         return new TorchStorage(zeros(length, dtype: ScalarType.Float64, device: _device));
     }
 
+    /// <inheritdoc/>
+    public void Finish()
+    {
+        if (_device.type == DeviceType.CUDA) cuda.synchronize(_device);
+    }
+
     /// <summary>Blocks that went between host and device, besides those that stay there.</summary>
     internal int Transfers => _transfers.Count;
 

@@ -50,7 +50,7 @@ let rigor =
 let seed = "seed of random draws (0)."
 
 let engine =
-    "auto (default: the fastest on the processor), openblas, managed or torch[:cpu|:cuda[:N]]."
+    "auto (default: a CUDA card where there is one and the network is large, else the fastest on the processor), openblas, managed, cuda[:N], ilgpu:cpu (its kernels on the processor, slow) or torch[:cpu|:cuda[:N]]."
 
 let threads = "threads of the engine (all cores)."
 

@@ -88,6 +88,9 @@ module Work =
 type CountingEngine(inner: IEngine) =
     let mutable work = Work.zero
 
+    /// The engine behind.
+    member _.Inner = inner
+
     /// What was counted since the beginning, or since `Reset`.
     member _.Work = work
 
@@ -219,6 +222,11 @@ type CountingEngine(inner: IEngine) =
 
         member _.Dot(x, offsetX, y, offsetY, length) =
             inner.Dot(x, offsetX, y, offsetY, length)
+
+        member _.Recur(next, current, previous, before, length, least, alphas, betas) =
+            inner.Recur(next, current, previous, before, length, least, alphas, betas)
+
+        member _.Finish() = inner.Finish()
 
         member _.Copy(source, sourceOffset, destination, destinationOffset, length) =
             inner.Copy(source, sourceOffset, destination, destinationOffset, length)

@@ -100,6 +100,8 @@ module Measurement =
             engine.Reset()
             let before = GC.GetTotalAllocatedBytes true
             let result = work context
+            // A device may still be at it.
+            engine.Inner.Finish()
             result, GC.GetTotalAllocatedBytes true - before
 
         let ((result, allocated), times), peak =

@@ -162,7 +162,7 @@ let private attackAll context (settings: Settings) model (loaded: LoadedModel) t
             Clip = clip
             Outcomes = outcomes
             Saved = None
-            Engine = context.Engine.Name
+            Engine = Session.engineText context.Engine
             Elapsed = clock.Elapsed
         }
 
@@ -177,6 +177,8 @@ let run (settings: Settings) (arguments: ParseResults<AttackArguments>) : Result
     let attack context attacks clip =
         Session.loadClassifier settings model
         |> Result.bind (fun loaded ->
+            let context = Session.forNetwork settings loaded.Network context
+
             pictureFits target loaded.Network
             |> Result.bind (fun () -> Session.loadNominal settings context loaded.Network)
             |> Result.bind (fun input ->

@@ -65,7 +65,7 @@ let private computeWithWitness model (method: BoundMethod) (query: BoundQuery) p
             Output =
                 place.Input
                 |> Option.map (Network.evaluate query.Context query.Network >> Tensor.values)
-            Engine = query.Context.Engine.Name
+            Engine = Session.engineText query.Context.Engine
             Elapsed = clock.Elapsed
         },
         found.Witness)
@@ -176,6 +176,7 @@ let private runMethod (settings: Settings) (arguments: ParseResults<BoundArgumen
                     | Some problem when certificate.IsSome -> Error(Usage $"--certificate: {problem}")
                     | _ -> Ok()
 
+                let context = Session.forNetwork settings network context
                 let! input = loadInput settings context radius network
 
                 let place =

@@ -183,6 +183,8 @@ let run (settings: Settings) (arguments: ParseResults<CertifyArguments>) : Resul
         Session.run settings (fun context ->
             Session.loadClassifier settings model
             |> Result.bind (fun loaded ->
+                let context = Session.forNetwork settings loaded.Network context
+
                 loadInputs settings loaded.Network
                 |> Result.bind (fun (source, inputs) ->
                     let job =

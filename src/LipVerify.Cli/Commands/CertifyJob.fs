@@ -127,7 +127,7 @@ module CertifyJob =
                 Explanation = found.Explanation
                 EndedByLimit = found.IsCut
                 Attacks = attacks
-                Engine = job.Context.Engine.Name
+                Engine = Session.engineText job.Context.Engine
                 Elapsed = clock.Elapsed
             }
             |> requireConsistent)

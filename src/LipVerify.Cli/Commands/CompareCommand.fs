@@ -139,7 +139,7 @@ let private compare (context: Context) model limit (network: Network) input (rad
             Lower = []
             Upper = []
             IsComplete = false
-            Engine = context.Engine.Name
+            Engine = Session.engineText context.Engine
         }
 
     let withLower = lower |> List.fold (add addLower) start
@@ -188,6 +188,8 @@ let run (settings: Settings) (arguments: ParseResults<CompareArguments>) : Resul
         Session.run settings (fun context ->
             Session.loadModel settings model
             |> Result.bind (fun loaded ->
+                let context = Session.forNetwork settings loaded.Network context
+
                 Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
                     let writeTo path render report =

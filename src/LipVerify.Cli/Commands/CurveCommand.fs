@@ -220,6 +220,8 @@ let run (settings: Settings) (arguments: ParseResults<CurveArguments>) : Result<
         Session.run settings (fun context ->
             Session.loadModel settings request.Model
             |> Result.bind (fun loaded ->
+                let context = Session.forNetwork settings loaded.Network context
+
                 Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
                     produce request context loaded.Network input

@@ -25,7 +25,7 @@ let private enclose context model kind network input (radius: Radius) : EncloseR
         Network = network
         Result = result
         Explanation = explain context result
-        Engine = context.Engine.Name
+        Engine = Session.engineText context.Engine
         Elapsed = clock.Elapsed
     }
 
@@ -43,6 +43,8 @@ let run (settings: Settings) (arguments: ParseResults<EncloseArguments>) : Resul
 
             Session.loadModel settings model
             |> Result.bind (fun loaded ->
+                let context = Session.forNetwork settings loaded.Network context
+
                 Session.loadNominal settings context loaded.Network
                 |> Result.bind (fun input ->
                     let report = enclose context model kind loaded.Network input radius

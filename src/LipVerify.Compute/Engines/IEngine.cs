@@ -18,7 +18,7 @@ public readonly record struct MatrixView(Storage Storage, int Offset, int Stride
 /// </summary>
 public interface IEngine
 {
-    /// <summary>Short name, as given on the command line: <c>openblas</c> or <c>managed</c>.</summary>
+    /// <summary>Short name, as given on the command line: <c>openblas</c>, <c>managed</c> or <c>cuda:0</c>.</summary>
     string Name { get; }
 
     /// <summary>One line for reports: library, version, threads.</summary>
@@ -168,6 +168,25 @@ public interface IEngine
 
     /// <summary>The inner product of <paramref name="length"/> values from the given offsets.</summary>
     double Dot(Storage x, int offsetX, Storage y, int offsetY, int length);
+
+    /// <summary>
+    /// A step of a three-term recurrence for each of some vectors, which lie one after the other in each block: α ← max(0, ⟨next, current⟩),
+    /// next ← next − α·current − before·previous, β ← ‖next‖ and next ← next/β; where β is not above the least size, next becomes 0·next and β that size.
+    /// Entries go through as many roundings as by <see cref="AddTwoScaled"/> and <see cref="Scale"/>. An engine elsewhere is waited for once.
+    /// </summary>
+    /// <param name="next">The image of the current vectors; receives the next ones.</param>
+    /// <param name="current">The current vectors.</param>
+    /// <param name="previous">The previous vectors.</param>
+    /// <param name="before">The β of the step before, one a vector.</param>
+    /// <param name="length">Values of one vector.</param>
+    /// <param name="least">The least size.</param>
+    /// <param name="alphas">Receives α of each vector.</param>
+    /// <param name="betas">Receives β of each vector.</param>
+    void Recur(Storage next, Storage current, Storage previous, double[] before, int length, double least, double[] alphas, double[] betas) =>
+        Recurrence.Step(this, next, current, previous, before, length, least, alphas, betas);
+
+    /// <summary>Waits until everything that was asked for is done; on the processor nothing is left to wait for.</summary>
+    void Finish() { }
 
     /// <summary>Copies <paramref name="length"/> values between blocks of this engine or from the host.</summary>
     void Copy(Storage source, int sourceOffset, Storage destination, int destinationOffset, int length);

@@ -104,7 +104,7 @@ module AttackEffort =
 
     /// `thorough` where the network is small, and less as it grows.
     let fitting (network: Network) =
-        let points = budget / max 1.0 (Effort.products network)
+        let points = budget / max 1.0 (Network.products network)
 
         if points >= 10_000.0 then
             thorough

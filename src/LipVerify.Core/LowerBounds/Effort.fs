@@ -1,6 +1,5 @@
 namespace LipVerify.Core.LowerBounds
 
-open LipVerify.Core.LinearMaps
 open LipVerify.Core.Networks
 
 /// How long to search for a large slope. The points evaluated are `Starts·Rounds·Steps`, twice that between pairs.
@@ -19,23 +18,12 @@ module Effort =
     /// Enough to settle on small networks: a few seconds on a network of 10⁵ to 10⁶ products.
     let thorough = { Starts = 72; Rounds = 8; Steps = 40 }
 
-    /// Products in one evaluation of the network.
-    let internal products (network: Network) =
-        Network.layers network
-        |> List.sumBy (fun placed ->
-            match placed.Layer with
-            | Affine(map, _) -> float (LinearMap.termsInRow map) * float (LinearMap.outputs map)
-            | Activation _
-            | MaxPooling _
-            | Reshape _
-            | Identity -> 0.0)
-
     /// Products that a search may take: about half a minute of two cores.
     let private budget = 1.5e11
 
     /// `thorough` where the network is small, and less as it grows, down to some dozen evaluations.
     let fitting (network: Network) =
-        let affordable = budget / max 1.0 (products network)
+        let affordable = budget / max 1.0 (Network.products network)
 
         [
             thorough

@@ -75,6 +75,22 @@ let private lipSdp name summary mode =
         IsAnyTime = true
     }
 
+/// ECLipsE of Xu & Sivaranjani (2024), and LipSDP's own least bound by the same recursion.
+let private eclipse name summary multipliers =
+    let run (query: BoundQuery) ball =
+        match ball with
+        | Some(input, radius) -> Eclipse.local query.Context multipliers query.Definition query.Network input radius
+        | None -> Eclipse.``global`` query.Context multipliers query.Network
+        |> Result.map (fun result ->
+            { found result.Result with
+                IsCut = result.IsCut
+                Explanation = Some result.Explanation
+            })
+
+    { plain name summary (InBallOrForAll run) with
+        IsAnyTime = (multipliers = AllTogether)
+    }
+
 /// Algorithm 1 of Avant & Morgansen.
 let analytic =
     { plain
@@ -230,6 +246,11 @@ let all: BoundMethod list =
         }
         lipSdp "lipsdp-neuron" "LipSDP of Fazlyab et al., a multiplier a neuron" PerNeuron
         lipSdp "lipsdp-layer" "the same, a multiplier a layer" PerLayer
+        eclipse
+            "eclipse-fast"
+            "multipliers of a chain in closed form, layer by layer: ECLipsE-Fast of Xu & Sivaranjani"
+            InClosedForm
+        eclipse "eclipse" "multipliers of all layers of a chain together, at any depth" AllTogether
         analytic
         localLipSdp
         structured

@@ -2,6 +2,7 @@ namespace LipVerify.Core.Networks
 
 open LipVerify.Compute
 open LipVerify.Core.Computation
+open LipVerify.Core.LinearMaps
 
 /// What a network is built from: named layers in series, and sums of branches that share their input.
 [<ReferenceEquality>]
@@ -151,6 +152,17 @@ module Network =
     /// The number of stored weights and biases.
     let parameterCount network =
         layers network |> List.sumBy (fun placed -> Layer.parameterCount placed.Layer)
+
+    /// Products in one evaluation, about: multiplications with an addition each.
+    let products (network: Network) =
+        layers network
+        |> List.sumBy (fun placed ->
+            match placed.Layer with
+            | Affine(map, _) -> float (LinearMap.termsInRow map) * float (LinearMap.outputs map)
+            | Activation _
+            | MaxPooling _
+            | Reshape _
+            | Identity -> 0.0)
 
     let rec private run (context: Context) batch (x: Storage) node =
         Context.check context

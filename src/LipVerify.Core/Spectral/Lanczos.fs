@@ -24,12 +24,12 @@ type Lanczos(context: Context, gram: GramOperator, count: int, draws: float[]) =
     /// Norms are computed as if the vectors were scaled by no less than this: a smaller remainder counts as an error.
     let least = Math.ScaleB(1.0, -400)
 
-    let norm (v: Storage) i =
-        sqrt (engine.Dot(v, i * length, v, i * length, length))
+    let alphas = Array.zeroCreate<float> count
+    let betas = Array.zeroCreate<float> count
 
     /// Makes vector `i` a unit vector and returns the factor that it had.
     let normalise (v: Storage) i =
-        let size = norm v i
+        let size = sqrt (engine.Dot(v, i * length, v, i * length, length))
 
         if size > least then
             engine.Scale(1.0 / size, v, i * length, length)
@@ -85,22 +85,20 @@ type Lanczos(context: Context, gram: GramOperator, count: int, draws: float[]) =
         Context.check context
         let applications = apply current next
 
-        for i in 0 .. count - 1 do
-            let t = matrices[i]
-            let first = i * length
-            let alpha = max 0.0 (engine.Dot(next, first, current, first, length))
-
-            let before =
+        let before =
+            matrices
+            |> Array.map (fun t ->
                 if Tridiagonal.size t = 0 then
                     0.0
                 else
-                    Seq.last t.OffDiagonal
+                    Seq.last t.OffDiagonal)
 
-            engine.AddTwoScaled(-alpha, current, -before, previous, next, first, length)
-            let beta = normalise next i
-            t.Diagonal.Add alpha
-            t.OffDiagonal.Add beta
-            errors[i].Add(stepError applications[i] alpha before beta)
+        engine.Recur(next, current, previous, before, length, least, alphas, betas)
+
+        for i in 0 .. count - 1 do
+            matrices[i].Diagonal.Add alphas[i]
+            matrices[i].OffDiagonal.Add betas[i]
+            errors[i].Add(stepError applications[i] alphas[i] before[i] betas[i])
 
         let free = previous
         previous <- current

@@ -26,7 +26,10 @@ public sealed record BoundOptions
             : throw new ArgumentOutOfRangeException(nameof(Enclosure), value, "the enclosure must be Ball, Interval, Crown or Probes");
     }
 
-    /// <summary><c>auto</c> (default), <c>openblas</c>, <c>managed</c>, or <c>torch[:cpu|:cuda[:N]]</c> where the package LipVerify.TorchSharp is there.</summary>
+    /// <summary>
+    /// <c>auto</c> (default), <c>openblas</c>, <c>managed</c>, <c>cuda[:N]</c> where the package LipVerify.Ilgpu is there, or <c>torch[:cpu|:cuda[:N]]</c>
+    /// where LipVerify.TorchSharp is. With LipVerify.Ilgpu, <c>auto</c> is a CUDA card for large networks, where there is one.
+    /// </summary>
     public string Engine { get; init; } = "auto";
 
     /// <summary>Threads of the engine; 0, the default, takes all cores.</summary>
@@ -76,10 +79,11 @@ public sealed record BoundOptions
         _ => Core.Enclosures.EnclosureKind.Ball,
     };
 
-    internal Core.Computation.Context CreateContext(IProgress<string>? progress, CancellationToken cancellation)
+    internal Core.Computation.Context CreateContext(Core.Networks.Network network, IProgress<string>? progress, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        return Core.Computation.ContextModule.configure(CreateEngine(), Seed, Certification, cancellation, progress ?? Silence.Instance);
+        var context = Core.Computation.ContextModule.configure(CreateEngine(), Seed, Certification, cancellation, progress ?? Silence.Instance);
+        return Core.Networks.EngineChoice.fit(Engine, network, context);
     }
 
     private Core.Computation.Certification Certification =>

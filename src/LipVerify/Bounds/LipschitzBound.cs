@@ -281,7 +281,7 @@ public sealed record LipschitzBound(double Value, Rigor Rigor, IReadOnlyList<Lay
         if (!method.Norms.Contains(coreNorm))
             throw new ArgumentOutOfRangeException(nameof(norm), norm, $"the method {name} does not take this norm");
         options ??= new BoundOptions();
-        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        var context = options.CreateContext(network.Value, progress, cancellationToken).Within(timeLimit);
         var query = new BoundQuery(
             context, network.Value, coreNorm, options.CoreDefinition, options.CoreEnclosure, needsWitness: false, Solvers.InstalledSolvers.all);
         var result = Checked.Certifiable(() => BoundMethodModule.run(

@@ -200,7 +200,7 @@ public sealed record LowerBound(double Value, Rigor Rigor, Witness? Witness)
             options ??= new BoundOptions();
             var checkedRadius = Checked.Radius(radius, nameof(radius));
             var ball = Core.Networks.RestrictedBallModule.whole(network.CheckedInput(input, nameof(input)), checkedRadius);
-            var context = options.CreateContext(progress, cancellation);
+            var context = options.CreateContext(network.Value, progress, cancellation);
             return new(context, coreNorm, options.CoreDefinition, ball, Core.LowerBounds.EffortModule.fitting(network.Value));
         }
     }

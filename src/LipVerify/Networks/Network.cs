@@ -76,7 +76,7 @@ public sealed class Network
     public double[] Evaluate(ReadOnlySpan<double> input, BoundOptions? options = null)
     {
         var nominal = CheckedInput(input, nameof(input));
-        var context = (options ?? new BoundOptions()).CreateContext(null, CancellationToken.None);
+        var context = (options ?? new BoundOptions()).CreateContext(Value, null, CancellationToken.None);
         return [.. TensorModule.values(NetworkModule.evaluate(context, Value, nominal))];
     }
 

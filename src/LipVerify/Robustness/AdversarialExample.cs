@@ -42,7 +42,7 @@ public sealed record AdversarialExample(
             throw new ArgumentException("the network has a single output, so there is no other class", nameof(network));
         var nominal = network.CheckedInput(input, nameof(input));
         var permitted = box?.Around(nominal, nameof(box));
-        var context = (options ?? new BoundOptions()).CreateContext(progress, cancellationToken);
+        var context = (options ?? new BoundOptions()).CreateContext(network.Value, progress, cancellationToken);
         var effort = Core.Attacks.AttackEffortModule.fitting(network.Value);
         var found = Core.Attacks.Attacks.run(context, search, network.Value, nominal, permitted!, effort);
         return found is null ? null : From(found.Value, attack);

@@ -136,7 +136,7 @@ public sealed record CertifiedRadius(
             ?? throw new ArgumentException($"there is no method \"{method}\"; there are {string.Join(", ", Methods.Keys)}", nameof(method));
         options ??= new BoundOptions();
         var nominal = network.CheckedInput(input, nameof(input));
-        var context = options.CreateContext(progress, cancellationToken).Within(timeLimit);
+        var context = options.CreateContext(network.Value, progress, cancellationToken).Within(timeLimit);
         var query = new RadiusQuery(network.Value, options.CoreDefinition, options.CoreEnclosure);
         // The only failure of Core is a network with a single output.
         var result = Checked.Certifiable(() => known.Value.Prepare.Invoke(query).Invoke(context).Invoke(nominal));

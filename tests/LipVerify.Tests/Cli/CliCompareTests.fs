@@ -53,6 +53,8 @@ let tests =
                             "seqlip-exact"
                             "lipsdp-neuron"
                             "lipsdp-layer"
+                            "eclipse-fast"
+                            "eclipse"
                             "analytic"
                             "crown-analytic"
                             "local-lipsdp"

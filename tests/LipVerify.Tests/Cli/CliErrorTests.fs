@@ -210,10 +210,13 @@ let tests =
                         |> run
                         |> holdsOneLine [ path; "not UTF-8" ]))
 
-            testTheory "Engines that are named are those that there are" [ "gpu"; "cuda" ] (fun (name: string) ->
+            testTheory "Engines that are named are those that there are" [ "gpu"; "opencl" ] (fun (name: string) ->
                 zoo [ "--engine"; name ]
                 |> run
-                |> holdsOneLine [ $"--engine must be one of auto, openblas, managed, torch, not \"{name}\"" ])
+                |> holdsOneLine
+                    [
+                        $"--engine must be one of auto, openblas, managed, cuda, ilgpu, torch, not \"{name}\""
+                    ])
 
             testTheory
                 "A bad architecture file is told with its place"

@@ -20,7 +20,7 @@ let tests =
         [
             testTheory
                 "bound bounds all pairs of inputs, with neither input nor radius"
-                [ "lipsdp-neuron"; "lipsdp-layer" ]
+                [ "lipsdp-neuron"; "lipsdp-layer"; "eclipse-fast"; "eclipse" ]
                 (fun (method: string) ->
                     inFolder (fun folder ->
                         let outcome = arguments folder method @ [ "--json"; "--time-limit"; "60" ] |> run

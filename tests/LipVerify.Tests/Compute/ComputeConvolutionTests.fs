@@ -185,4 +185,6 @@ let tests =
             onEngine "managed" 2 suiteOfComputeConvolution
             onEngine "openblas" 2 suiteOfComputeConvolution
             onEngine "torch:cpu" 2 suiteOfComputeConvolution
+            onEngine "ilgpu:cpu" 2 suiteOfComputeConvolution
+            onEngine "cuda" 2 suiteOfComputeConvolution
         ]

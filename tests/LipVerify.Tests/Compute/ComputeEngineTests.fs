@@ -115,6 +115,128 @@ let private suiteOfComputeVector (engine: IEngine) =
                 assertSameBits (x |> Array.mapi (fun i a -> a * v[i % size])) product
                 assertSameBits (x |> Array.mapi (fun i a -> a + v[i % size])) sum))
 
+        testCase
+            "values are picked and added by index, in order, where each row has indices of its own and where one serves all"
+            (fun () ->
+                let case =
+                    gen {
+                        let! inputSize = Gen.choose (1, 40)
+                        let! size = Gen.choose (0, 60)
+                        let! batch = Gen.choose (1, 4)
+                        let! isShared = Gen.elements [ true; false ]
+                        let! seed = Gen.choose (0, 1000000)
+                        return inputSize, size, batch, isShared, seed
+                    }
+
+                check 80 case (fun (inputSize, size, batch, isShared, seed) ->
+                    let random = Random seed
+
+                    let indices =
+                        Array.init (if isShared then size else batch * size) (fun _ -> random.Next inputSize)
+
+                    // The second time with other indices in the same array.
+                    for _ in 1..2 do
+                        let index row i =
+                            indices[if isShared then i else row * size + i]
+
+                        let x = randomValues seed (batch * inputSize)
+                        let picked = Array.create (batch * size) nan
+                        engine.Gather(host x, inputSize, indices, size, batch, host picked)
+
+                        assertSameBits
+                            (Array.init (batch * size) (fun at ->
+                                x[at / size * inputSize + index (at / size) (at % size)]))
+                            picked
+
+                        let expected, found = Array.copy x, Array.copy x
+                        let y = randomValues (seed + 1) (batch * size)
+
+                        for at in 0 .. batch * size - 1 do
+                            let target = at / size * inputSize + index (at / size) (at % size)
+                            expected[target] <- expected[target] + y[at]
+
+                        engine.ScatterAdd(host y, inputSize, indices, size, batch, host found)
+
+                        if engine.Name.StartsWith "torch" then
+                            Array.iter2 (fun a b -> Expect.isWithin 1e-13 b a "sum") expected found
+                        else
+                            assertSameBits expected found
+
+                        Array.Reverse indices))
+
+        testCase "a step of a recurrence is what its operations are one by one" (fun () ->
+            let case =
+                gen {
+                    let! length = Gen.frequency [ 6, Gen.choose (1, 60); 1, Gen.choose (2040, 5000) ]
+                    let! count = Gen.choose (1, 10)
+                    let! seed = Gen.choose (0, 1000000)
+                    return length, count, seed
+                }
+
+            let onDevice (values: float[]) =
+                let block = engine.Allocate values.Length
+                engine.Copy(host values, 0, block, 0, values.Length)
+                block
+
+            let onHost (block: Storage) =
+                let values = Array.zeroCreate<float> block.Length
+                block.CopyTo(0, Span values)
+                values
+
+            check 60 case (fun (length, count, seed) ->
+                let values k =
+                    randomValues (seed + k) (count * length)
+
+                let next, current, previous = values 0, values 1, values 2
+                // The image of one vector is 0: its remainder is too short to be normalised.
+                Array.fill next 0 length 0.0
+                Array.fill previous 0 length 0.0
+
+                if seed % 2 = 0 then
+                    Array.fill current 0 length 0.0
+
+                let before = Array.init count (fun i -> 0.1 * float i)
+                let least = 1e-100
+                let alphas, betas = Array.create count nan, Array.create count nan
+                let result = onDevice next
+                engine.Recur(result, onDevice current, onDevice previous, before, length, least, alphas, betas)
+                let found = onHost result
+
+                for i in 0 .. count - 1 do
+                    let part (v: float[]) = Array.sub v (i * length) length
+                    let x, c, p = part next, part current, part previous
+                    let alpha = max 0.0 (Array.fold2 (fun sum a b -> sum + a * b) 0.0 x c)
+                    let scale = Array.fold2 (fun sum a b -> sum + abs (a * b)) 0.0 x c
+                    Expect.isLessThanOrEqual (abs (alphas[i] - alpha)) (2.0 * gamma (length + 1) * scale) "α"
+
+                    let raw = Array.init length (fun j -> x[j] - alphas[i] * c[j] - before[i] * p[j])
+
+                    let beta = sqrt (Array.sumBy (fun v -> v * v) raw)
+
+                    let size =
+                        Array.init length (fun j -> abs x[j] + alphas[i] * abs c[j] + before[i] * abs p[j])
+
+                    let room =
+                        2.0 * gamma (length + 8) * (sqrt (Array.sumBy (fun v -> v * v) size) + beta)
+
+                    if beta > least then
+                        Expect.isLessThanOrEqual (abs (betas[i] - beta)) room "β"
+
+                        for j in 0 .. length - 1 do
+                            Expect.isLessThanOrEqual
+                                (abs (found[i * length + j] * betas[i] - raw[j]))
+                                (2.0 * gamma 8 * size[j])
+                                "next"
+                    else
+                        Expect.equal betas[i] least "least β"
+                        Expect.allEqual (part found) 0.0 "nothing is left")
+
+            let block: Storage = host (Array.zeroCreate 4)
+
+            refusal (fun () ->
+                engine.Recur(block, block, host (Array.zeroCreate 4), [| 0.0 |], 4, 0.1, [| 0.0 |], [| 0.0 |]))
+            |> ignore)
+
         testCase "a copy within one block may overlap, a sum may not" (fun () ->
             let block = host (Array.init 100 float)
             engine.Copy(block, 0, block, 3, 97)
@@ -168,7 +290,11 @@ let private suiteOfComputeEngines () =
             let message name =
                 (Expect.thrown<EngineUnavailableException>(fun () -> Engines.Create(name, 1) |> ignore)).Message
 
-            Expect.stringContains (message "cuda") "no engine 'cuda'; use auto, openblas, managed or torch" "cuda"
+            Expect.stringContains
+                (message "opencl")
+                "no engine 'opencl'; use auto, openblas, managed, cuda[:N], ilgpu:cpu or torch"
+                "opencl"
+
             Expect.stringContainsAll (message "mkl") [ "'mkl'"; "openblas" ] "mkl"
 
             if Engines.Create("auto", 1).Name = "managed" then
@@ -195,5 +321,7 @@ let tests =
             onEngine "managed" 1 suiteOfComputeVector
             onEngine "managed" 2 suiteOfComputeVector
             onEngine "torch:cpu" 2 suiteOfComputeVector
+            onEngine "ilgpu:cpu" 2 suiteOfComputeVector
+            onEngine "cuda" 2 suiteOfComputeVector
             testList "ComputeEngines" (suiteOfComputeEngines ())
         ]

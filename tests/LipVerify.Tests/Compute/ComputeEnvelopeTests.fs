@@ -165,4 +165,6 @@ let tests =
             onEngine "managed" 2 suiteOfComputeEnvelope
             onEngine "openblas" 2 suiteOfComputeEnvelope
             onEngine "torch:cpu" 2 suiteOfComputeEnvelope
+            onEngine "ilgpu:cpu" 2 suiteOfComputeEnvelope
+            onEngine "cuda" 2 suiteOfComputeEnvelope
         ]

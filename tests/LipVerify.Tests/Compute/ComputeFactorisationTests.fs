@@ -157,4 +157,6 @@ let tests =
             onEngine "managed" 2 suiteOfComputeFactorisation
             onEngine "openblas" 2 suiteOfComputeFactorisation
             onEngine "torch:cpu" 2 suiteOfComputeFactorisation
+            onEngine "ilgpu:cpu" 2 suiteOfComputeFactorisation
+            onEngine "cuda" 2 suiteOfComputeFactorisation
         ]

@@ -15,8 +15,7 @@ type GramProductCase =
         Seed: int
     }
 
-let private suiteOfComputeGramProduct () =
-    let engine: IEngine = ManagedEngine 2
+let private suiteOfComputeGramProduct (engine: IEngine) =
 
     let case =
         gen {
@@ -107,7 +106,7 @@ let private suiteOfComputeGramProduct () =
         testCase
             "AᵀSA·x has the same bits with one thread and with two, and whatever the matrix holds where S is 0"
             (fun () ->
-                let alone: IEngine = ManagedEngine 1
+                let alone = singleThreaded engine
 
                 check 60 case (fun case ->
                     let matrix = randomValues case.Seed (case.Rows * case.Columns)
@@ -163,4 +162,11 @@ let private suiteOfComputeGramProduct () =
     ]
 
 [<Tests>]
-let tests = testList "ComputeGramProduct" [ yield! suiteOfComputeGramProduct () ]
+let tests =
+    testList
+        "ComputeGramProduct"
+        [
+            onEngine "managed" 2 suiteOfComputeGramProduct
+            onEngine "ilgpu:cpu" 2 suiteOfComputeGramProduct
+            onEngine "cuda" 2 suiteOfComputeGramProduct
+        ]

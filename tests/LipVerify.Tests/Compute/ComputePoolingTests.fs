@@ -163,4 +163,6 @@ let tests =
             onEngine "managed" 1 suiteOfComputePooling
             onEngine "managed" 2 suiteOfComputePooling
             onEngine "torch:cpu" 2 suiteOfComputePooling
+            onEngine "ilgpu:cpu" 2 suiteOfComputePooling
+            onEngine "cuda" 2 suiteOfComputePooling
         ]

@@ -248,4 +248,6 @@ let tests =
             onEngine "managed" 2 suiteOfComputeProduct
             onEngine "openblas" 2 suiteOfComputeProduct
             onEngine "torch:cpu" 2 suiteOfComputeProduct
+            onEngine "ilgpu:cpu" 2 suiteOfComputeProduct
+            onEngine "cuda" 2 suiteOfComputeProduct
         ]

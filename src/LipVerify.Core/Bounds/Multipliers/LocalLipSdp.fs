@@ -146,6 +146,24 @@ module LocalLipSdp =
                     $"the bound is that of {method}, less than what was proved without it: {found.Explanation}"
             }
 
+    /// The part of the time for a chain layer by layer, where one matrix may follow.
+    let private chainPart = 0.5
+
+    /// The least of a bound and of what a chain has layer by layer.
+    let private orLayerByLayer (layered: EclipseBound option) (found: LocalLipSdpBound) =
+        match layered with
+        | Some layered when layered.Result.Bound.Value < found.Result.Bound.Value ->
+            {
+                Result =
+                    { found.Result with
+                        Bound = layered.Result.Bound
+                    }
+                Uncertain = layered.Slopes
+                IsCut = layered.IsCut
+                Explanation = $"handed over to the method eclipse: {layered.Explanation}"
+            }
+        | _ -> found
+
     /// The structured bound, where multipliers do not take the whole network and draws are allowed. The part of it that they take gets half of
     /// the time.
     let private handOver (context: Context) definition network input radius prepared =
@@ -205,11 +223,36 @@ module LocalLipSdp =
         : LocalLipSdpBound =
         let context = Context.share 2 (Context.within limit context)
         let cheaper = CheaperBounds.overBall context definition network input radius
+
+        let layered =
+            if Eclipse.isDeep network then
+                Eclipse.tryCertified (Context.withPart chainPart context) definition network input radius
+            else
+                None
+
         let prepared = prepare context definition network input radius id
-        let structured = handOver context definition network input radius prepared
+
+        let structured =
+            if layered.IsSome then
+                None
+            else
+                handOver context definition network input radius prepared
 
         let alone reason =
             analyticAlone prepared.Analytic (Context.isOver context) reason
+
+        /// Where one matrix gives nothing, layers may, if they were not tried.
+        let orWithoutMatrix (found: LocalLipSdpBound) =
+            let hasNothing =
+                found.Result.Bound.Value = prepared.Analytic.Bound.Value && radius.Value > 0.0
+
+            if
+                hasNothing
+                && not (prepared.IsTooLarge || Eclipse.isDeep network || Context.isOver context)
+            then
+                orLayerByLayer (Eclipse.tryCertified context definition network input radius) found
+            else
+                found
 
         match prepared.Problem with
         | Error reason -> alone reason
@@ -244,4 +287,6 @@ module LocalLipSdp =
                 else
                     alone "multipliers prove no less"
         |> orStructured structured
+        |> orLayerByLayer layered
+        |> orWithoutMatrix
         |> noneAbove cheaper

@@ -109,40 +109,12 @@ module internal LoopPlan =
             Off: float
         }
 
-    /// The 2-norm, rounded upward.
-    let private lengthUp (tensor: Tensor) =
-        let length =
-            Numerics.Tensors.TensorPrimitives.Norm(ReadOnlySpan(Tensor.values tensor))
-
-        let vanished = 1e-150 * sqrt (float tensor.Length)
-        Rounding.addUp (Rounding.mulUp length (1.0 + Rounding.gamma (tensor.Length + 16))) vanished
-
-    /// The values of an affine stage. Errors of entries are carried by absolute values, which grow from layer to layer as if all errors
-    /// conspired; what they amount to together is carried by the norm of the map. Both hold.
+    /// The values of an affine stage, and how far they lie from the exact ones together.
     let private evaluate (context: Context) (layers: PlacedLayer list) (norm: float) (walk: Walk) =
-        let at = walk.At
-        let exact = (EnclosedTensor.exact at.Value).Error
+        let after: NominalWalk =
+            NominalWalk.affine context.Engine layers norm { At = walk.At; Off = walk.Off }
 
-        let struct (value, errors) =
-            (struct (at.Value, [ at.Error; exact ]), layers)
-            ||> List.fold (fun (struct (value, errors)) placed ->
-                match placed.Layer with
-                | Affine(map, _) -> EnclosedTensor.affine context.Engine placed.Layer map value errors
-                | _ -> invalidOp "an affine stage has a layer that is not affine")
-
-        let carried, own = errors[0], errors[1]
-
-        let further = if walk.Off = 0.0 then 0.0 else Rounding.mulUp norm walk.Off
-
-        let together (carried: float) own =
-            let bound = Rounding.addUp own further
-            if bound < carried then bound else carried
-
-        let error = Tensor.map2 together carried own
-
-        struct ({ Value = value; Error = error },
-                // Whichever is less: the sum over entries may be.
-                min (Rounding.addUp further (lengthUp own)) (lengthUp error))
+        struct (after.At, after.Off)
 
     /// The places so far, and those among them that layers are entered by.
     [<ReferenceEquality>]
@@ -155,20 +127,14 @@ module internal LoopPlan =
     /// A maximum moves by no more than one of its members, and a member is in so many windows at most.
     let private pooledOff (geometry: PoolingGeometry) off (pooled: EnclosedTensor) =
         Rounding.mulUp off (Rounding.sqrtUp (float geometry.MaxOverlap))
-        |> min (lengthUp pooled.Error)
+        |> min (NominalWalk.lengthUp pooled.Error)
 
-    /// The values behind activations, and how far they together lie from the exact ones. Those of a ReLU are computed without rounding.
-    let private activate (context: Context) (activations: EntryActivations) (before: EnclosedTensor) off =
-        let after = EnclosedTensor.activate context.Engine activations before
+    /// The values behind activations, and how far they together lie from the exact ones.
+    let private activate (context: Context) activations (before: EnclosedTensor) off =
+        let after =
+            NominalWalk.activate context.Engine activations { At = before; Off = off }
 
-        if activations.IsRelu then
-            struct (after, off)
-        else
-            let own =
-                EnclosedTensor.activate context.Engine activations (EnclosedTensor.exact before.Value)
-
-            let carried = Rounding.mulUp (SlopeIntervals.size activations.Global) off
-            struct (after, min (Rounding.addUp carried (lengthUp own.Error)) (lengthUp after.Error))
+        struct (after.At, after.Off)
 
     let rec private series (context: Context) norm (record: Record) (walk: Walk) stages : Walk =
         Context.check context
@@ -265,7 +231,7 @@ module internal LoopPlan =
             // Sums of sums round what they have come to, which is no longer than their terms together.
             let rounding =
                 ends
-                |> List.map (fun branch -> lengthUp branch.At.Value)
+                |> List.map (fun branch -> NominalWalk.lengthUp branch.At.Value)
                 |> List.reduce Rounding.addUp
                 |> Rounding.mulUp (Rounding.gamma (2 * ends.Length))
 
@@ -278,7 +244,7 @@ module internal LoopPlan =
                         ends
                         |> List.map _.Off
                         |> List.fold Rounding.addUp rounding
-                        |> min (lengthUp sum.Error)
+                        |> min (NominalWalk.lengthUp sum.Error)
                     Done = Added(ends |> List.map (fun branch -> List.rev branch.Done)) :: walk.Done
                     At = sum
                 }

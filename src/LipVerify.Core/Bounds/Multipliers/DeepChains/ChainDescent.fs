@@ -32,7 +32,7 @@ let private growth = 2.0
 /// The least `τ` at which a search may end, and no less than the number of neurons: what is left to gain is a part of the latter over the former.
 let private leastPull = 1000.0
 
-/// `ln L²` that is large enough for the start: in units, its `L²` is at most 4.
+/// `ln L²` for an output that is large enough for the start: in units, its share of `L²` is at most 4.
 let private startLevel = log 64.0
 
 /// By how much the first `ln L²` lies above the least that the start proves.
@@ -191,24 +191,24 @@ let private center objective (pairs: Memory) (start: ChainPoint) (record: ChainP
     let struct (slopes, diagonal) = slopesAt objective start
     iterate 0 start (valueAt objective start) slopes diagonal
 
-/// The best weights that were found in the time of the context, `perLayer` with one factor for all neurons of a layer; none where the start
-/// bounds nothing.
-let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
-    let chain = scaled.Chain
-
+/// The best weights that were found in the time of the context, from those of `start` on, `perLayer` with one factor for all neurons of a layer;
+/// none where the start bounds nothing.
+let run (context: Context) perLayer (chain: MultiplierChain) (start: float[]) : Found option =
     let groups =
         if perLayer then
-            chain.Maps[.. chain.Maps.Length - 2]
-            |> Array.mapi (fun k map -> Array.create map.Rows k)
+            chain.Slopes
+            |> Array.mapi (fun k slopes -> Array.create slopes.Length k)
             |> Array.concat
         else
             Array.init chain.Neurons id
+
+    let opened = chain.Open
 
     let pairs = Memory()
 
     let mutable best =
         {
-            Weights = scaled.Start
+            Weights = start
             Level = Double.PositiveInfinity
             IsCut = true
         }
@@ -222,7 +222,7 @@ let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
                 }
 
         let constant = Math.ScaleB(exp (0.5 * best.Level), chain.Exponent)
-        context.Report $"{chain.Neurons} multipliers of all layers together: {Figure.upward constant} so far"
+        context.Report $"{opened} multipliers of all layers together: {Figure.upward constant} so far"
 
     /// Ever nearer to the boundary, until that gains nothing.
     let rec follow pull point =
@@ -240,16 +240,15 @@ let run (context: Context) perLayer (scaled: ChainUnits.Scaled) : Found option =
 
         if Context.isOver context then
             best
-        elif
-            before - best.Level < 2.0 * worthwhile
-            && pull >= max leastPull (float chain.Neurons)
-        then
+        elif before - best.Level < 2.0 * worthwhile && pull >= max leastPull (float opened) then
             { best with IsCut = false }
         else
             follow (growth * pull) point
 
-    ChainRecursion.tryEvaluate context chain scaled.Start startLevel
-    |> Option.bind (fun point -> ChainRecursion.tryEvaluate context chain scaled.Start (point.Least + room))
-    |> Option.map (fun start ->
-        record start
-        follow startPull start)
+    let level = startLevel + log (float (Array.last chain.Maps).Rows)
+
+    ChainRecursion.tryEvaluate context chain start level
+    |> Option.bind (fun point -> ChainRecursion.tryEvaluate context chain start (point.Least + room))
+    |> Option.map (fun point ->
+        record point
+        follow startPull point)

@@ -20,22 +20,56 @@ type internal ChainMatrix =
         Error: float
     }
 
-/// The linear maps of a chain with an activation between each two whose slopes are in `[0, 1]`, first to last, without neurons that take or give nothing.
+/// What an activation does to an increment: its slope lies in `[Center − Width, Center + Width]`, whatever the sign of the ends.
+[<Struct>]
+type internal ChainSlope =
+    {
+        Center: float
+        Width: float
+    }
+
+    /// Whether there is more than one slope, and so a multiplier.
+    member slope.IsOpen = slope.Width > 0.0
+
+    /// The steepest of them.
+    member slope.Steepest = abs slope.Center + slope.Width
+
+/// The linear maps of a chain, first to last, with activations between each two, without neurons that take or give nothing.
 [<ReferenceEquality>]
 type internal MultiplierChain =
     {
         Maps: ChainMatrix[]
+        /// The slopes behind each map but the last, one a neuron.
+        Slopes: ChainSlope[][]
         /// A constant of the chain times `2^Exponent` is one of the network.
         Exponent: int
     }
 
-    /// ReLUs in total.
-    member chain.Neurons = Array.sumBy _.Rows chain.Maps - (Array.last chain.Maps).Rows
+    /// Neurons in total.
+    member chain.Neurons = Array.sumBy Array.length chain.Slopes
+
+    /// Neurons with more than one slope.
+    member chain.Open = chain.Slopes |> Array.sumBy (Array.filter _.IsOpen >> Array.length)
 
     /// The place of the first neuron of each layer among all neurons, and the number of them all behind the last.
     member chain.Offsets =
         chain.Maps[.. chain.Maps.Length - 2]
         |> Array.scan (fun first map -> first + map.Rows) 0
+
+/// A network that is a chain: its maps, restricted to neurons that take and give something.
+[<ReferenceEquality>]
+type internal ChainNetwork =
+    {
+        /// The layers of each map, to be evaluated.
+        Layers: PlacedLayer list[]
+        /// Activations before the first of them.
+        First: EntryActivations list
+        /// The activations behind each map but the last.
+        Activations: EntryActivations[]
+        Maps: ChainMatrix[]
+        /// Which rows of a layer those of its map are.
+        Rows: int[][]
+    }
 
 /// The matrices of a network that is a chain.
 module internal MultiplierChain =
@@ -50,7 +84,7 @@ module internal MultiplierChain =
     let private smallestProduct = Math.ScaleB(1.0, -900)
 
     let private unsuitable =
-        "it is not a chain of maps with an activation between each two whose slopes are in [0, 1]"
+        "it is not a chain of maps with an activation between each two"
 
     /// The entries as the images of unit vectors.
     let private byImages (engine: IEngine) map =
@@ -94,22 +128,51 @@ module internal MultiplierChain =
             else
                 Error "factors leave the range of doubles"
 
-    /// Multipliers are those of slopes from 0 to 1.
-    let private isBetweenZeroAndOne (activations: EntryActivations) =
-        activations.Global.Lower >= 0.0 && activations.Global.Upper <= 1.0
+    /// Activations before the first map and after the last may be left out where they stretch nothing.
+    let private stretchesNothing (activations: EntryActivations) =
+        SlopeIntervals.size activations.Global <= 1.0
 
-    /// Activations before the first map, after the last, and after another one stretch nothing, and are left out.
-    let rec private collect engine maps stages =
+    /// Those before the first map, and what is behind them.
+    let rec private splitFirst stages =
         match stages with
-        | [] when List.length maps > 1 -> Ok(List.rev maps |> Array.ofList)
-        | ActivationStage(_, activations) :: rest when isBetweenZeroAndOne activations -> collect engine maps rest
-        | AffineStage(_, map, activations) :: rest when
-            (match activations with
-             | Some activations -> isBetweenZeroAndOne activations
-             | None -> rest.IsEmpty)
-            ->
-            matrix engine map |> Result.bind (fun map -> collect engine (map :: maps) rest)
+        | ActivationStage(_, activations) :: rest when stretchesNothing activations ->
+            let first, rest = splitFirst rest
+            activations :: first, rest
+        | rest -> [], rest
+
+    /// A second ReLU leaves the values of the first as they are.
+    let private isIdle before (activations: EntryActivations) =
+        activations.IsRelu
+        && Option.exists (fun (before: EntryActivations) -> before.IsRelu) before
+
+    let private isLast stages =
+        stages
+        |> List.forall (fun stage ->
+            match stage with
+            | ActivationStage(_, activations) -> stretchesNothing activations
+            | _ -> false)
+
+    /// The layers, their map and the activations between each two.
+    let rec private collect found stages =
+        match stages, found with
+        | [], _ when List.length found > 1 -> Ok(List.rev found)
+        | ActivationStage(_, activations) :: rest, struct (_, _, before) :: _ when isIdle before activations ->
+            collect found rest
+        | [ AffineStage(layers, map, None) ], _ -> collect (struct (layers, map, None) :: found) []
+        | AffineStage(layers, map, None) :: rest, _ when isLast rest -> collect (struct (layers, map, None) :: found) []
+        | AffineStage(layers, map, Some activations) :: rest, _ when isLast rest && stretchesNothing activations ->
+            collect (struct (layers, map, None) :: found) []
+        | AffineStage(layers, map, Some activations) :: rest, _ when not rest.IsEmpty ->
+            collect (struct (layers, map, Some activations) :: found) rest
         | _ -> Error unsuitable
+
+    /// Their matrices.
+    let private matrices engine found =
+        (Ok [], found)
+        ||> List.fold (fun before (struct (_, map, _)) ->
+            before
+            |> Result.bind (fun before -> matrix engine map |> Result.map (fun map -> map :: before)))
+        |> Result.map (List.rev >> Array.ofList)
 
     let private hasEntry (map: ChainMatrix) (rows: int[]) (columns: int[]) =
         rows
@@ -127,7 +190,8 @@ module internal MultiplierChain =
 
         live
 
-    let private restrict (map: ChainMatrix) (rows: int[]) (columns: int[]) =
+    /// Some rows and columns of a map.
+    let restrict (map: ChainMatrix) (rows: int[]) (columns: int[]) =
         if rows.Length = map.Rows && columns.Length = map.Columns then
             map
         else
@@ -139,22 +203,34 @@ module internal MultiplierChain =
                     |> Array.collect (fun i -> columns |> Array.map (fun j -> map.Values[i * map.Columns + j]))
             }
 
-    /// The matrices of a network, restricted to what is live; empty where the network is constant. Or why it is not of this kind.
-    let ofNetwork (engine: IEngine) (network: Network) : Result<ChainMatrix[], string> =
-        Stage.ofNetwork network
-        |> collect engine []
-        |> Result.map (fun maps ->
+    /// The chain of a network, restricted to what is live, with no maps where the network is constant; or why it is not of this kind.
+    let ofNetwork (engine: IEngine) (network: Network) : Result<ChainNetwork, string> =
+        let stages = Stage.ofNetwork network
+
+        let first, stages = splitFirst stages
+
+        collect [] stages
+        |> Result.bind (fun found -> matrices engine found |> Result.map (fun maps -> struct (found, maps)))
+        |> Result.bind (fun (struct (found, maps)) ->
             let live = live maps
 
-            if live |> Array.exists Array.isEmpty then
-                [||]
-            else
-                maps |> Array.mapi (fun k map -> restrict map live[k + 1] live[k]))
-        |> Result.bind (fun maps ->
+            let maps =
+                if live |> Array.exists Array.isEmpty then
+                    [||]
+                else
+                    maps |> Array.mapi (fun k map -> restrict map live[k + 1] live[k])
+
             let values (map: ChainMatrix) =
                 int64 map.Rows * (2L * int64 map.Columns + int64 map.Rows)
 
             if Array.sumBy values maps <= mostValues then
-                Ok maps
+                Ok
+                    {
+                        Layers = [| for struct (layers, _, _) in found -> layers |]
+                        First = first
+                        Activations = [| for struct (_, _, activations) in found -> activations |] |> Array.choose id
+                        Maps = maps
+                        Rows = live[1..]
+                    }
             else
                 Error "the layers together are too large")

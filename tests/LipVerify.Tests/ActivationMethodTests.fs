@@ -72,6 +72,19 @@ let private case seed =
             )
     }
 
+/// Dense layers with activations between them: what methods for chains take.
+let private chainCase seed =
+    let draw = Draw(seed ^^^ 0x51c3)
+    let widths = List.init (draw.Int(3, 5)) (fun _ -> draw.Int(1, 6))
+    let struct (network, input) = generalChain draw widths
+
+    {
+        Seed = seed
+        Network = replaced draw (draw.Pick kinds) network
+        Input = input
+        Radius = radius (draw.Power(-3.0, 0.5))
+    }
+
 /// Points of the ball in a norm, the centre first.
 let private points (draw: Draw) norm (case: NetworkCase) =
     let ball = RestrictedBall.whole case.Input case.Radius
@@ -125,45 +138,48 @@ let private general =
             "recurjac"
         ]
 
-let private ofMethod (method: BoundMethod) =
-    statement $"{method.Name} holds with any activation, or says why it is not for it" 40 case (fun case ->
-        let draw = Draw(case.Seed + 17)
+let private holds kind count (grow: int -> NetworkCase) (general: Set<string>) (method: BoundMethod) =
+    statement
+        $"{method.Name} holds on {kind} with any activation, or says why it is not for it"
+        count
+        grow
+        (fun (case: NetworkCase) ->
+            let draw = Draw(case.Seed + 17)
 
-        for norm in method.Norms do
-            let inBall = BoundMethod.takesBall method
-            let definition = if inBall then draw.Pick [ Nominal; Uniform ] else Uniform
+            for norm in method.Norms do
+                let inBall = BoundMethod.takesBall method
+                let definition = if inBall then draw.Pick [ Nominal; Uniform ] else Uniform
 
-            let enclosure =
-                if method.TakesEnclosure then
-                    draw.Pick [ Ball; Interval; Crown; Probes ]
-                else
-                    Ball
+                let enclosure =
+                    if method.TakesEnclosure then
+                        draw.Pick [ Ball; Interval; Crown; Probes ]
+                    else
+                        Ball
 
-            let place = $"{method.Name}, {norm}, {definition}, {enclosure} at {case.Text}"
-            let ball = if inBall then Some(case.Input, case.Radius) else None
+                let place = $"{method.Name}, {norm}, {definition}, {enclosure} at {case.Text}"
+                let ball = if inBall then Some(case.Input, case.Radius) else None
 
-            match BoundMethod.run method (query case norm definition enclosure) ball (Some 0) with
-            | Error reason when general.Contains method.Name -> failtest $"{place}: {reason}"
-            | Error _ -> ()
-            | Ok _ when BoundMethod.isOfOneOutput method -> ()
-            | Ok found ->
-                let attained = points draw norm case |> attained norm definition case.Network
-                Expect.isGreaterThanOrEqual found.Result.Bound.Value attained place
+                match BoundMethod.run method (query case norm definition enclosure) ball (Some 0) with
+                | Error reason when general.Contains method.Name -> failtest $"{place}: {reason}"
+                | Error _ -> ()
+                | Ok _ when BoundMethod.isOfOneOutput method -> ()
+                | Ok found ->
+                    let attained = points draw norm case |> attained norm definition case.Network
+                    Expect.isGreaterThanOrEqual found.Result.Bound.Value attained place
 
-                // The derivative in a direction at the centre is a limit of slopes.
-                let direction = Tensor.ofArray case.Input.Shape (draw.Gaussians case.Input.Length)
-                let along = LowerBound.along context norm case.Network case.Input direction
+                    // The derivative in a direction at the centre is a limit of slopes.
+                    let direction = Tensor.ofArray case.Input.Shape (draw.Gaussians case.Input.Length)
+                    let along = LowerBound.along context norm case.Network case.Input direction
 
-                if case.Radius.Value > 0.0 then
-                    Expect.isGreaterThanOrEqual found.Result.Bound.Value along.Value $"{place}: derivative")
+                    if case.Radius.Value > 0.0 then
+                        Expect.isGreaterThanOrEqual found.Result.Bound.Value along.Value $"{place}: derivative")
 
 [<Tests>]
 let tests =
     testList
         "ActivationMethods"
         [
-            yield!
-                BoundMethods.all
-                |> List.filter (fun method -> method.Name <> "seqlip-greedy")
-                |> List.map ofMethod
+            for method in BoundMethods.all |> List.filter (fun method -> method.Name <> "seqlip-greedy") do
+                holds "networks" 40 case general method
+                holds "chains" 30 chainCase (general.Add("eclipse").Add("eclipse-fast")) method
         ]

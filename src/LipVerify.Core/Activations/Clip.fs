@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Clip
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// The activation between the bounds `low < high`, which may be infinite.
 let activation (low: float) (high: float) : Activation =

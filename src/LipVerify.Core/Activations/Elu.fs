@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Elu
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// `gain·y` above 0, `amplitude·(e^(y/scale) − 1)` below.
 let private exponential name (gain: float) (amplitude: Interval) (scale: float) : Activation =

@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Erf
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 let private value (y: float) =
     if y = 0.0 || Double.IsInfinity y then

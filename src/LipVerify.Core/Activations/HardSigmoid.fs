@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.HardSigmoid
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// The activation with the slope `alpha > 0` and the value `beta` at 0.
 let activation (alpha: float) (beta: float) : Activation =

@@ -4,6 +4,7 @@ module LipVerify.Core.Activations.HardSwish
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// The curve for a factor `alpha > 0`, from `beta` at 0, between the levels 0 and `gamma`, with kinks at the given places.
 let private curve name alpha beta (gamma: float) (start: Interval) (finish: Interval) =

@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.LeakyRelu
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// The activation with the slope `alpha` below 0.
 let activation (alpha: float) : Activation =

@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Mish
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// `w = e^y` or, for `y > 0`, `w = e^(−y)`, which stays small.
 let private small (y: float) = Elementary.exp -(abs y)

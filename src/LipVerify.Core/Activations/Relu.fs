@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Relu
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// `relu(v)`, and 0 where nothing is known.
 let private rectified (v: float) = if v > 0.0 then v else 0.0

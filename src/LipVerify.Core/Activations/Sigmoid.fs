@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Sigmoid
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 let private one = Interval.point 1.0
 

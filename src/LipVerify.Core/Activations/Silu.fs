@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Silu
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 let private value (y: float) =
     Interval.multiply (Interval.point y) (Sigmoid.value y)

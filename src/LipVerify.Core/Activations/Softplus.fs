@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Softplus
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 /// `max(y, 0) + ln(1 + e^(−|y|))`.
 let internal value (y: float) =

@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Softsign
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 let private below (y: float) =
     Interval.add (Interval.point 1.0) (Interval.point (abs y))

@@ -3,6 +3,7 @@ module LipVerify.Core.Activations.Tanh
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations.Curves
 
 let private two = Interval.point 2.0
 

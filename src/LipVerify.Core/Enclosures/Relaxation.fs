@@ -8,6 +8,7 @@ open LipVerify.Compute
 open LipVerify.Core.Numbers
 open LipVerify.Core.Computation
 open LipVerify.Core.Activations
+open LipVerify.Core.Activations.Curves
 open LipVerify.Core.Networks
 open LipVerify.Core.LowerBounds
 

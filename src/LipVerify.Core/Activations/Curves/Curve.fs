@@ -1,9 +1,10 @@
 /// Curves made of pieces, and what bounds need of them, enclosed. A continuous function whose pieces are convex or concave tells all this by its
 /// values and slopes at few places.
-module internal LipVerify.Core.Activations.Curve
+module internal LipVerify.Core.Activations.Curves.Curve
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations
 
 /// A continuous curve: its pieces from left to right, which leave no gap.
 type Curve = Piece[]

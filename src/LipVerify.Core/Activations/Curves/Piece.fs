@@ -1,4 +1,4 @@
-namespace LipVerify.Core.Activations
+namespace LipVerify.Core.Activations.Curves
 
 open System
 open LipVerify.Core.Numbers

@@ -1,5 +1,5 @@
 /// Lines above convex functions.
-module internal LipVerify.Core.Activations.Chord
+module internal LipVerify.Core.Activations.Curves.Chord
 
 open System
 open LipVerify.Core.Numbers

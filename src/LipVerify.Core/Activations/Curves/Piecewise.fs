@@ -1,8 +1,9 @@
 /// Activations whose graphs are made of convex and concave pieces: what bounds ask of them follows from those (METHODS section 16).
-module internal LipVerify.Core.Activations.Piecewise
+module internal LipVerify.Core.Activations.Curves.Piecewise
 
 open System
 open LipVerify.Core.Numbers
+open LipVerify.Core.Activations
 
 /// A curve, and the curves that it becomes where it is turned: the largest slopes of one are the smallest of another.
 [<NoEquality; NoComparison>]

@@ -133,7 +133,6 @@ let tests =
                     "analytic", true
                     "seqlip", false
                     "lipsdp-layer", false
-                    "eclipse", false
                     "exact", true
                 ]
                 (fun (method: string, isLocal: bool) ->

@@ -108,7 +108,17 @@ let private isRefused outcome =
     && Regex.IsMatch(outcome.Error, "lipverify [a-z]+ has no use for")
 
 let private ball =
-    set [ "analytic"; "local-lipsdp"; "structured"; "exact"; "fastlip"; "recurjac" ]
+    set
+        [
+            "analytic"
+            "local-lipsdp"
+            "structured"
+            "eclipse"
+            "eclipse-fast"
+            "exact"
+            "fastlip"
+            "recurjac"
+        ]
 
 let private oneOutput = set [ "shor"; "hr2"; "lasserre2"; "lipopt3"; "lipopt4" ]
 

@@ -100,7 +100,7 @@ module Eclipse =
     let private chainOf (context: Context) network =
         MultiplierChain.ofNetwork context.Engine network
         |> Result.mapError (fun reason ->
-            $"multipliers layer by layer are for chains of affine maps and ReLUs: {reason}")
+            $"multipliers layer by layer are for chains of affine maps and activations: {reason}")
 
     /// Bounds the Lipschitz constant over all inputs, or says why the network is not of this kind.
     let ``global`` (context: Context) multipliers (network: Network) : Result<EclipseBound, string> =

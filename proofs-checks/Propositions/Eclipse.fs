@@ -435,6 +435,6 @@ let tests =
                     match Eclipse.``global`` context multipliers sum with
                     | Ok _ -> failwith "a sum is no chain"
                     | Error problem ->
-                        Expect.stringContains problem "chains of affine maps and ReLUs" "problem"
+                        Expect.stringContains problem "chains of affine maps and activations" "problem"
                         Expect.isFalse (problem.Contains '\n') "lines")
         ]

@@ -26,6 +26,7 @@ let internal underTest: (string * Activation) list =
         "elu(1)", Elu.elu 1.0
         "elu(1.7)", Elu.elu 1.7
         "elu(0.3)", Elu.elu 0.3
+        "elu(1.0000000000000002)", Elu.elu 1.0000000000000002
         "selu", Elu.selu 1.6732632423543772 1.0507009873554805
         "celu(0.5)", Elu.celu 0.5
         "sigmoid", Sigmoid.activation

@@ -174,6 +174,7 @@ let activations: (string * (Digits -> Digits)) list =
         "elu(1)", exponentialBelow 1.0 1.0 1.0
         "elu(1.7)", exponentialBelow 1.0 1.7 1.0
         "elu(0.3)", exponentialBelow 1.0 0.3 1.0
+        "elu(1.0000000000000002)", exponentialBelow 1.0 1.0000000000000002 1.0
         "selu", exponentialBelow 1.0507009873554805 1.6732632423543772 1.0
         "celu(0.5)", exponentialBelow 1.0 0.5 0.5
         "sigmoid", logistic

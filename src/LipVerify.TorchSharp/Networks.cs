@@ -133,7 +133,8 @@ public static class Networks
                     return Core.Activations.Softplus.activation;
                 case Softsign: return Core.Activations.Softsign.activation;
                 case SiLU: return Core.Activations.Silu.activation;
-                case GELU: return Core.Activations.Gelu.activation;
+                case GELU gelu:
+                    return $"{gelu.approximate}" == "none" ? Core.Activations.Gelu.activation : Core.Activations.Gelu.byTanh;
                 case Hardswish: return Core.Activations.HardSwish.activation;
                 case Mish: return Core.Activations.Mish.activation;
                 default: return Core.Activations.Relu.activation;

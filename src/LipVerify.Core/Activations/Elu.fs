@@ -6,7 +6,7 @@ open LipVerify.Core.Numbers
 open LipVerify.Core.Activations.Curves
 
 /// `gain·y` above 0, `amplitude·(e^(y/scale) − 1)` below.
-let private exponential name (gain: float) (amplitude: Interval) (scale: float) : Activation =
+let private exponential name isSmooth (gain: float) (amplitude: Interval) (scale: float) : Activation =
     let argument (y: float) =
         Interval.divide (Interval.point y) (Interval.point scale)
 
@@ -21,8 +21,6 @@ let private exponential name (gain: float) (amplitude: Interval) (scale: float) 
         argument y
         |> Elementary.ofGrowing Elementary.exp
         |> Interval.multiply slopeAtZero
-
-    let isSmooth = slopeAtZero.Low <= gain && gain <= slopeAtZero.High
 
     Piecewise.activation
         name
@@ -40,7 +38,7 @@ let elu (alpha: float) : Activation =
     if alpha = 0.0 then
         Relu.activation
     else
-        exponential (Piecewise.named "elu" [ alpha ]) 1.0 (Interval.point alpha) 1.0
+        exponential (Piecewise.named "elu" [ alpha ]) (alpha = 1.0) 1.0 (Interval.point alpha) 1.0
 
 /// `γ y` above 0 and `γ α (e^y − 1)` below.
 let selu (alpha: float) (gamma: float) : Activation =
@@ -49,6 +47,7 @@ let selu (alpha: float) (gamma: float) : Activation =
 
     exponential
         (Piecewise.named "selu" [ alpha; gamma ])
+        (alpha = 1.0)
         gamma
         (Interval.multiply (Interval.point gamma) (Interval.point alpha))
         1.0
@@ -58,4 +57,4 @@ let celu (alpha: float) : Activation =
     if not (alpha > 0.0) then
         invalidArg (nameof alpha) $"CELU needs a scale that is positive, not {alpha}"
 
-    exponential (Piecewise.named "celu" [ alpha ]) 1.0 (Interval.point alpha) alpha
+    exponential (Piecewise.named "celu" [ alpha ]) true 1.0 (Interval.point alpha) alpha

@@ -22,6 +22,11 @@ let activation (alpha: float) (beta: float) : Activation =
 
     let start, finish = reaches 0.0, reaches 1.0
 
+    if not (start.High < finish.Low) then
+        invalidArg
+            (nameof alpha)
+            $"a hard sigmoid with the factors {alpha} and {beta} is too steep for its kinks to be told apart"
+
     Piecewise.activation
         (Piecewise.named "hard_sigmoid" [ alpha; beta ])
         [|

@@ -20,6 +20,9 @@ let private curve name alpha beta (gamma: float) (start: Interval) (finish: Inte
 
     let zero, top = Interval.point 0.0, Interval.point gamma
 
+    if not (start.High < finish.Low) then
+        invalidArg (nameof gamma) $"{name} is too steep for its kinks to be told apart"
+
     Piecewise.activation
         name
         [|

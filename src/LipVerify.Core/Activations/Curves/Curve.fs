@@ -117,11 +117,6 @@ let private isBent curvature (struct (piece: Piece, _, _)) =
 let isConvex (curve: Curve) low high =
     parts curve low high |> Array.forall (isBent Convex)
 
-/// The slope of the curve over `[low, high]`, where it is a line there.
-let tryStraight (curve: Curve) low high =
-    curve
-    |> Array.tryFind (fun piece -> piece.Curvature = Straight && piece.From <= low && high <= piece.To)
-
 /// The slope of a chord, rounded upward.
 let private chordUp (rise: float) (run: float) =
     let slope =

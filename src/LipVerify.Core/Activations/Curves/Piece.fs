@@ -60,7 +60,12 @@ module internal Piece =
         {
             From = low
             To = high
-            Curvature = if left.High <= right.Low then Convex else Concave
+            // Over more than a point a curve beside may bend the other way, and slopes that rounding cannot tell apart say nothing.
+            Curvature =
+                if low < high then Inflected
+                elif left.High <= right.Low then Convex
+                elif right.High <= left.Low then Concave
+                else Inflected
             Value = value
             Slope = fun _ -> Interval.hull left right
             Breaks = true
